@@ -1,0 +1,1 @@
+"""Reads coolant units and tanks, serves their readings as metrics."""

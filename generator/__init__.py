@@ -1,0 +1,1 @@
+"""From one center.yaml to hosts, clusters and cooling monitors."""
