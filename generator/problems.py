@@ -1,0 +1,62 @@
+"""One shape for every finding, whoever found it and however it is shown."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Path = tuple[str | int, ...]
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file of the user: line and column count from 1, length is at least 1 character."""
+
+    file: str
+    line: int
+    column: int
+    length: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A finding: what is wrong (one sentence), where in the spec, by which rule, and the fix if it is known."""
+
+    rule: str
+    message: str
+    path: Path = ()
+    hint: str | None = None
+    severity: Severity = "error"
+    position: Position | None = None
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity == "error"
+
+
+class Refused(Exception):
+    """Carries findings out of a step that cannot go on; raising it has no other effect."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(problem.message for problem in self.problems))
+
+
+def dotted(path: Path) -> str:
+    """The path as a user writes it: ``pools.train-h.racks``."""
+    return ".".join(str(part) for part in path)
+
+
+def in_reading_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Errors and warnings together, in the order in which a reader meets their lines."""
+    nowhere = Position("", 0, 0)
+    return sorted(problems, key=lambda p: (p.position or nowhere, p.rule, p.message))
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
+    """A hint with the nearest known name, or None when nothing is near."""
+    near = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    return f'did you mean "{near[0]}"?' if near else None

@@ -1,0 +1,303 @@
+"""The only place that knows YAML text: bytes in, plain data and positions out; hostile input stops here.
+
+Numbers are read as JSON reads them and ``true``, ``false`` and ``null`` are the only words with a meaning; everything
+else a plain scalar could be mistaken for (``no``, ``010``, ``1e3``, ``22:30``, dates, MAC addresses) is the text that it
+looks like. Anchors, tags and several documents are refused: a spec says everything in ranges and includes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from generator.problems import Path, Position, Problem, Refused
+
+MAX_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 40
+MAX_FILES = 200
+MAX_SCALAR = 20_000
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
+_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
+# Private-use characters are the render room's placeholders; the others are invisible or not text at all.
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff"
+    "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
+)
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(slots=True)
+class Source:
+    """What was read: the data, where each key and value stands, and the lines to show beside a finding."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    root: FilePath = field(default_factory=FilePath)
+    _keys: dict[Path, Position] = field(default_factory=dict)
+    _values: dict[Path, Position] = field(default_factory=dict)
+    _texts: dict[Path, str] = field(default_factory=dict)
+    _lines: dict[str, list[str]] = field(default_factory=dict)
+
+    def locate(self, path: Path, *, at_key: bool = False) -> Position | None:
+        """The nearest known position: of the key or the value itself, else of the closest parent."""
+        while path:
+            first, second = (self._keys, self._values) if at_key else (self._values, self._keys)
+            found = first.get(path) or second.get(path)
+            if found:
+                return found
+            path, at_key = path[:-1], True
+        return self._values.get(())
+
+    def written(self, path: Path) -> str | None:
+        """The scalar as the user wrote it (``1.10``, not 1.1)."""
+        return self._texts.get(path)
+
+    def line(self, position: Position) -> str:
+        lines = self._lines.get(position.file, [])
+        return lines[position.line - 1] if 0 < position.line <= len(lines) else ""
+
+    def files(self) -> list[str]:
+        return list(self._lines)
+
+
+def load(file: FilePath) -> Source:
+    """Read a spec and the files it includes; raises Refused with every finding that could be made."""
+    source = Source(root=file.parent)
+    problems: list[Problem] = []
+    _read(source, file, file.name, problems)
+    for name, path in _included(source, problems):
+        _read(source, file.parent / name, name, problems, because=path)
+    if problems:
+        raise Refused(problems)
+    return source
+
+
+def loads(text: str, name: str = "center.yaml") -> Source:
+    """Read a spec from text, without includes; for catalogue files, examples and tests."""
+    source = Source()
+    problems: list[Problem] = []
+    _parse(source, text.encode("utf-8", "surrogatepass"), name, problems)
+    if problems:
+        raise Refused(problems)
+    return source
+
+
+def _included(source: Source, problems: list[Problem]) -> Iterator[tuple[str, Path]]:
+    includes = source.data.pop("include", None)
+    if includes is None:
+        return
+    if not isinstance(includes, list) or not all(isinstance(name, str) for name in includes):
+        problems.append(_finding(source, "source.include", "needs a list of file names", ("include",)))
+        return
+    if len(includes) > MAX_FILES:
+        problems.append(_finding(source, "source.include", f"includes more than {MAX_FILES} files", ("include",)))
+        return
+    for index, name in enumerate(includes):
+        yield name, ("include", index)
+
+
+def _read(source: Source, file: FilePath, name: str, problems: list[Problem], because: Path = ()) -> None:
+    """Read one file into the source; a file that cannot be read is one finding at the line that names it."""
+
+    def refuse(message: str, hint: str | None = None) -> None:
+        position = source.locate(because) if because else Position(name, 1, 1)
+        problems.append(Problem("source.unreadable", message, because, hint, position=position))
+
+    if because and not _stays_inside(source.root, name):
+        return refuse(f'"{name}" is not a plain file below the folder of the spec')
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        return refuse(f'"{name}" is a folder', "name the file")
+    except OSError as error:
+        return refuse(f'"{name}" cannot be read: {error.strerror or error}')
+    if len(raw) > MAX_BYTES:
+        return refuse(f'"{name}" is larger than {MAX_BYTES // 1024} KiB', "say ranges instead of single nodes")
+    return _parse(source, raw, name, problems)
+
+
+def _stays_inside(root: FilePath, name: str) -> bool:
+    """An include is a relative path without ``..`` and without a symbolic link anywhere in it."""
+    parts = FilePath(name).parts
+    if not parts or FilePath(name).is_absolute() or ".." in parts:
+        return False
+    steps = [root.joinpath(*parts[: count + 1]) for count in range(len(parts))]
+    return not any(step.is_symlink() for step in steps) and steps[-1].is_file()
+
+
+def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> None:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        column = error.start - raw.rfind(b"\n", 0, error.start)
+        position = Position(name, line, column)
+        hint = "save the file as UTF-8"
+        problems.append(Problem("source.encoding", "is not UTF-8 text", (), hint, position=position))
+        return
+    source._lines[name] = text.split("\n")
+    forbidden = _FORBIDDEN.search(text)
+    if forbidden:
+        start = forbidden.start()
+        position = Position(name, text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start))
+        message = f"contains the character U+{ord(forbidden.group()):04X}, which no name or text may have"
+        problems.append(Problem("source.character", message, hint="delete it", position=position))
+        return
+    try:
+        _Builder(source, name, problems).build(yaml.parse(text, Loader=_Loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        position = Position(name, mark.line + 1, mark.column + 1) if mark else Position(name, 1, 1)
+        message = f"is not YAML: {error.problem or error.context}"
+        problems.append(Problem("source.syntax", message, position=position))
+    except yaml.YAMLError as error:
+        problems.append(Problem("source.syntax", f"is not YAML: {error}", position=Position(name, 1, 1)))
+
+
+@dataclass(slots=True)
+class _Open:
+    """A mapping or list whose end has not been read yet."""
+
+    value: dict[str, Any] | list[Any]
+    path: Path
+    key: str | None = None
+    skip: bool = False
+
+
+class _Builder:
+    """Turns YAML events into data without recursion, so that depth is a finding and never a crash."""
+
+    def __init__(self, source: Source, name: str, problems: list[Problem]) -> None:
+        self.source, self.name, self.problems = source, name, problems
+        self.open: list[_Open] = []
+
+    def build(self, events: Iterator[Any]) -> None:
+        documents = 0
+        for event in events:
+            kind = type(event).__name__
+            if kind == "DocumentStartEvent":
+                documents += 1
+                if documents > 1:
+                    return self._report("source.documents", "a second document begins", event, "use one document")
+            elif kind == "AliasEvent":
+                return self._report("source.alias", "aliases are not read", event, "write the value out")
+            elif kind in ("ScalarEvent", "MappingStartEvent", "SequenceStartEvent"):
+                if event.anchor is not None:
+                    return self._report("source.alias", "anchors are not read", event, "write the value out")
+                if event.tag is not None and event.tag != "!":
+                    return self._report("source.tag", "tags are not read", event, "remove the tag")
+                if not self._accept(event, kind):
+                    return None
+            elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+                self.open.pop()
+        if documents == 0 or not self.source._values:
+            position = Position(self.name, 1, 1)
+            self.problems.append(Problem("source.empty", f'"{self.name}" says nothing', position=position))
+        return None
+
+    def _accept(self, event: Any, kind: str) -> bool:
+        """Place one scalar or the start of a collection; False ends the reading of this file."""
+        parent = self.open[-1] if self.open else None
+        if parent is None:
+            if kind != "MappingStartEvent":
+                self._report("source.form", "must be a mapping of subjects", event, 'begin with "apiVersion:"')
+                return False
+            # The first file's position stands for the whole spec.
+            self.source._values.setdefault((), self._position(event))
+            self.open.append(_Open(self.source.data, ()))
+            return True
+        if isinstance(parent.value, dict) and parent.key is None:
+            return self._key(event, kind, parent)
+        path, skip = self._place(parent)
+        if kind == "ScalarEvent":
+            self._store(parent, path, skip, self._scalar(event, path), event)
+            return True
+        if len(self.open) >= MAX_DEPTH:
+            self._report("source.depth", f"is nested deeper than {MAX_DEPTH} levels", event, path=path)
+            return False
+        fresh: dict[str, Any] | list[Any] = {} if kind == "MappingStartEvent" else []
+        existing = parent.value.get(parent.key or "") if isinstance(parent.value, dict) else None
+        if isinstance(existing, dict) and isinstance(fresh, dict) and not skip:
+            fresh = existing  # a subject continued in an included file
+        self._store(parent, path, skip, fresh, event)
+        self.open.append(_Open(fresh, path, skip=skip))
+        return True
+
+    def _key(self, event: Any, kind: str, parent: _Open) -> bool:
+        if kind != "ScalarEvent":
+            self._report("source.key", "a key must be a plain name", event, path=parent.path)
+            return False
+        key = event.value
+        if key == "<<" and event.implicit[0]:
+            self._report("source.alias", "merge keys are not read", event, "write the keys out")
+            return False
+        if len(key) > 200:
+            self._report("source.key", "a key is longer than 200 characters", event, path=parent.path)
+            return False
+        parent.key, path = key, (*parent.path, key)
+        known = self.source._keys.get(path)
+        repeated = known is not None and not parent.skip and (known.file == self.name or not self._continues(parent))
+        if known is not None and repeated:
+            where = f"line {known.line}" if known.file == self.name else f"{known.file}:{known.line}"
+            self._report("source.duplicate", f'"{key}" is said twice, first at {where}', event, path=path)
+        elif not parent.skip:
+            self.source._keys.setdefault(path, self._position(event))
+        return True
+
+    def _continues(self, parent: _Open) -> bool:
+        """An included file may continue a mapping, never replace a value."""
+        return isinstance(parent.value, dict) and isinstance(parent.value.get(parent.key or ""), dict)
+
+    def _place(self, parent: _Open) -> tuple[Path, bool]:
+        if isinstance(parent.value, list):
+            return (*parent.path, len(parent.value)), parent.skip
+        path = (*parent.path, parent.key or "")
+        known = self.source._values.get(path)
+        second = known is not None and (known.file == self.name or not self._continues(parent))
+        return path, parent.skip or second
+
+    def _store(self, parent: _Open, path: Path, skip: bool, value: Any, event: Any) -> None:
+        if isinstance(parent.value, list):
+            parent.value.append(value)
+        elif not skip:
+            parent.value[parent.key or ""] = value
+        if not skip:
+            self.source._values.setdefault(path, self._position(event))
+        parent.key = None
+
+    def _scalar(self, event: Any, path: Path) -> Any:
+        text: str = event.value
+        if len(text) > MAX_SCALAR:
+            self._report("source.length", f"is longer than {MAX_SCALAR} characters", event, path=path)
+            return ""
+        if not event.implicit[0]:
+            return text
+        self.source._texts.setdefault(path, text)
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _DECIMAL.fullmatch(text):
+            return float(text)
+        return text
+
+    def _position(self, event: Any) -> Position:
+        start, end = event.start_mark, event.end_mark
+        same_line = start.line == end.line and type(event).__name__ == "ScalarEvent"
+        return Position(self.name, start.line + 1, start.column + 1, max(1, end.column - start.column) if same_line else 1)
+
+    def _report(self, rule: str, message: str, event: Any, hint: str | None = None, path: Path = ()) -> None:
+        self.problems.append(Problem(rule, message, path, hint, position=self._position(event)))
+
+
+def _finding(source: Source, rule: str, message: str, path: Path) -> Problem:
+    return Problem(rule, message, path, position=source.locate(path))
+
+
