@@ -1,0 +1,1 @@
+"""Real programs that the tests run against: processes, compiled tools and a Kubernetes control plane."""
