@@ -1,0 +1,201 @@
+"""Numbers with units as users write them: ``120 kW``, ``1.5 L/min/kW``, ``2x 63 A 400 V 3-phase``.
+
+A quantity keeps its magnitude in the base unit of its dimension and the text as written; a wrong dimension or a missing
+unit is refused with an example, never guessed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
+
+_NUMBER = r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?"
+_FORM = re.compile(rf"({_NUMBER})\s?(\S.{{0,20}})?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Quantity:
+    """A magnitude in the base unit of its dimension; subclasses name the dimension and its units."""
+
+    magnitude: float
+    text: str = ""
+
+    dimension: ClassVar[str] = "number"
+    article: ClassVar[str] = "a"
+    example: ClassVar[str] = ""
+    units: ClassVar[dict[str, float]] = {}
+    minimum: ClassVar[float] = 0.0
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Read a quantity; raises ValueError with the sentence for the user."""
+        needs = f'needs {cls.article} {cls.dimension} such as "{cls.example}"'
+        if not isinstance(text, str):
+            raise ValueError(f"{needs}, got {_shown(text)}")
+        match = _FORM.fullmatch(text.strip())
+        if match is None or match.group(2) not in cls.units:
+            raise ValueError(f'{needs}, got "{text[:60]}"')
+        magnitude = float(match.group(1)) * cls.units[match.group(2)]
+        if magnitude < cls.minimum or not math.isfinite(magnitude):
+            raise ValueError(f'{needs}, and not below {cls.minimum:g}, got "{text[:60]}"')
+        return cls(magnitude, text.strip())
+
+    def show(self, unit: str | None = None) -> str:
+        """The magnitude in a unit, one decimal: ``132.0 kW``; without a unit, as written."""
+        if unit is None and self.text:
+            return self.text
+        unit = unit or next(iter(self.units))
+        return f"{self.magnitude / self.units[unit]:.1f} {unit}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        def validate(value: object) -> Quantity:
+            if isinstance(value, cls):
+                return value
+            try:
+                return cls.parse(value)
+            except ValueError as error:
+                raise PydanticCustomError("quantity", "{sentence}", {"sentence": str(error)}) from None
+
+        return core_schema.no_info_plain_validator_function(
+            validate, serialization=core_schema.to_string_ser_schema()
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        units = "|".join(re.escape(unit).replace("/", "\\/") for unit in cls.units)
+        return {
+            "type": "string",
+            "pattern": f"^{_NUMBER} ?({units})$",
+            "description": f"{cls.article} {cls.dimension}; units: {', '.join(cls.units)}",
+            "examples": [cls.example],
+        }
+
+    def __str__(self) -> str:
+        return self.text or self.show()
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return f"{str(value)[:30]} without a unit"
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+class Power(Quantity):
+    """Watts."""
+
+    dimension, example = "power", "40 kW"
+    units = {"W": 1.0, "kW": 1e3, "MW": 1e6}
+
+
+class Temperature(Quantity):
+    """Degrees Celsius."""
+
+    dimension, example, minimum = "temperature", "36 °C", -273.15
+    units = {"°C": 1.0}
+
+
+class TemperatureRise(Quantity):
+    """Kelvin."""
+
+    dimension, example = "temperature difference", "10 K"
+    units = {"K": 1.0}
+
+
+class Flow(Quantity):
+    """Litres per minute."""
+
+    dimension, example = "flow", "400 L/min"
+    units = {"L/min": 1.0, "m3/h": 1000 / 60}
+
+
+class Percentage(Quantity):
+    """A ratio; 1 is 100 %."""
+
+    dimension, example = "percentage", "80 %"
+    units = {"%": 0.01}
+
+
+class Length(Quantity):
+    """Metres."""
+
+    dimension, example = "length", "2 m"
+    units = {"m": 1.0, "mm": 1e-3}
+
+
+class Mass(Quantity):
+    """Kilograms."""
+
+    dimension, example = "mass", "1200 kg"
+    units = {"kg": 1.0, "t": 1e3}
+
+
+class CarbonIntensity(Quantity):
+    """Kilograms of CO2 equivalent per kilowatt-hour."""
+
+    dimension, example = "carbon intensity", "0.5306 kg/kWh"
+    units = {"kg/kWh": 1.0, "g/kWh": 1e-3}
+
+
+class Duration(Quantity):
+    """Seconds."""
+
+    dimension, example = "duration", "30 min"
+    units = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Money(Quantity):
+    """An amount in the currency written; kept as text beside the number, never converted."""
+
+    dimension, article, example = "amount of money", "an", "20000 CNY"
+    units = {"CNY": 1.0, "EUR": 1.0, "USD": 1.0, "CHF": 1.0}
+
+
+class EnergyPrice(Quantity):
+    """An amount of the currency written per kilowatt-hour."""
+
+    dimension, example = "price of energy", "0.62 CNY/kWh"
+    units = {"CNY/kWh": 1.0, "EUR/kWh": 1.0, "USD/kWh": 1.0, "CHF/kWh": 1.0}
+
+
+class RackFeed(Quantity):
+    """What one feed gives one rack, in watts before derating: ``2x 63 A 400 V 3-phase`` or ``32 A 230 V``."""
+
+    dimension, example = "rack feed", "2x 63 A 400 V 3-phase"
+    units = {"W": 1.0}
+    _FORM: ClassVar[re.Pattern[str]] = re.compile(
+        r"(?:(?P<count>[1-9])x )?(?P<amperes>[1-9][0-9]{0,2}) A (?P<volts>[1-9][0-9]{1,2}) V(?P<three> 3-phase)?"
+    )
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        match = cls._FORM.fullmatch(text.strip()) if isinstance(text, str) else None
+        if match is None or not isinstance(text, str):
+            shown = f'"{text[:60]}"' if isinstance(text, str) else _shown(text)
+            raise ValueError(f'needs {cls.article} {cls.dimension} such as "{cls.example}", got {shown}')
+        phases = math.sqrt(3) if match["three"] else 1.0
+        return cls(int(match["count"] or 1) * int(match["amperes"]) * int(match["volts"]) * phases, text.strip())
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        pattern = r"^([1-9]x )?[1-9][0-9]{0,2} A [1-9][0-9]{1,2} V( 3-phase)?$"
+        return {
+            "type": "string",
+            "pattern": pattern,
+            "description": "currents and voltage between conductors that one feed gives one rack",
+            "examples": [cls.example],
+        }

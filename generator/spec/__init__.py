@@ -1,0 +1,181 @@
+"""The user's words, typed and strict: plain data in, a spec or findings out."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from generator.problems import Path, Problem, Refused, did_you_mean
+from generator.source import Source
+from generator.spec.center import Center
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read(source: Source) -> Center:
+    """Check the data of a source against the language; raises Refused with every finding."""
+    return read_as(Center, source)
+
+
+def read_as(model: type[Model], source: Source, rule: str = "spec") -> Model:
+    """Check data against any model of ours, catalogue files too; raises Refused with every finding."""
+    try:
+        return model.model_validate(source.data)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True)
+        raise Refused([_finding(model, source, detail, rule) for detail in details]) from None
+
+
+def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -> Problem:
+    """One finding of pydantic as one of ours: path without union tags, our sentence, the right position."""
+    path = _path(source.data, detail["loc"], missing=detail["type"] == "missing")
+    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    rule, message, hint, at_key = f"{prefix}.value", str(detail["msg"]), None, False
+    name = str(path[-1]) if path else ""
+    match kind:
+        case "extra_forbidden":
+            rule, message, at_key = f"{prefix}.unknown-key", f'the key "{name}" is not known here', True
+            hint = did_you_mean(name, known_keys(model, source.data, path[:-1])) or _list_keys(model, source, path)
+        case "missing":
+            rule, message, at_key = f"{prefix}.missing-key", f'the key "{name}" is missing', True
+        case "spec" | "quantity":
+            message = context["sentence"]
+            at_key = detail["loc"][-1:] == ("[key]",)
+        case "union_tag_invalid" | "union_tag_not_found":
+            tags = str(context.get("expected_tags", "")).replace("'", '"')
+            message = f"needs the kind {tags.replace(', ', ' or ')}"
+            path = (*path, "kind") if source.locate((*path, "kind")) else path
+        case "literal_error" | "enum":
+            message = f"must be {str(context['expected']).replace(chr(39), chr(34))}, got {_shown(given)}"
+        case "string_pattern_mismatch":
+            message = f"does not have the form of this value, got {_shown(given)}"
+            hint = _example(model, source.data, path)
+        case _:
+            message = f"{_needs(kind, context)}, got {_shown(given, source.written(path))}"
+            hint = _quoting_hint(kind, source.written(path))
+    position = source.locate(path[:-1] if kind == "missing" else path, at_key=at_key)
+    return Problem(rule, message, path, hint, position=position)
+
+
+_NEEDS = {
+    "string_type": "needs text",
+    "int_type": "needs a whole number",
+    "int_from_float": "needs a whole number",
+    "float_type": "needs a number",
+    "bool_type": "needs true or false",
+    "dict_type": "needs a mapping",
+    "model_type": "needs a mapping",
+    "model_attributes_type": "needs a mapping",
+    "list_type": "needs a list",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "too_short": "needs at least {min_length} of them",
+    "too_long": "may have at most {max_length} of them",
+    "string_too_short": "needs at least {min_length} characters",
+    "string_too_long": "may have at most {max_length} characters",
+}
+
+
+def _needs(kind: str, context: dict[str, Any]) -> str:
+    return _NEEDS.get(kind, "has another form").format(**context)
+
+
+def _shown(value: object, written: str | None = None) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {(written or str(value))[:40]}"
+        case str():
+            return f'"{value[:60]}"'
+        case list():
+            return f"a list of {len(value)}"
+        case _:
+            return "a mapping"
+
+
+def _quoting_hint(kind: str, written: str | None) -> str | None:
+    return f'write it in quotes: "{written[:60]}"' if kind == "string_type" and written else None
+
+
+def _path(data: object, location: tuple[Any, ...], *, missing: bool) -> Path:
+    """The model's location as a path in the data: union tags and key markers are not part of it."""
+    path: list[str | int] = []
+    for index, part in enumerate(location):
+        last = index == len(location) - 1
+        if isinstance(data, dict) and part in data:
+            path.append(part)
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            path.append(part)
+            data = data[part]
+        elif last and missing:
+            path.append(part)
+    return tuple(path)
+
+
+def model_at(model: Any, data: Any, path: Path) -> type[BaseModel] | None:
+    """The model that describes the mapping at a path of the data, through optionals, mappings and kinds."""
+    annotation: Any = model
+    for part in path:
+        annotation = _step(_resolve(annotation, data), part)
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            data = None
+    resolved = _resolve(annotation, data)
+    return resolved if isinstance(resolved, type) and issubclass(resolved, BaseModel) else None
+
+
+def _resolve(annotation: Any, data: Any) -> Any:
+    """Strip Annotated and Optional; of a union by kind take the member that the data names."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _resolve(typing.get_args(annotation)[0], data)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        members = [part for part in typing.get_args(annotation) if part is not type(None)]
+        kind = data.get("kind") if isinstance(data, dict) else None
+        for member in members:
+            fields = getattr(member, "model_fields", {})
+            if len(members) > 1 and "kind" in fields and kind in typing.get_args(fields["kind"].annotation):
+                return member
+        return _resolve(members[0], data)
+    return annotation
+
+
+def _step(annotation: Any, part: str | int) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for field in annotation.model_fields.values():
+            if field.alias == part:
+                return field.annotation
+        return None
+    arguments = typing.get_args(annotation)
+    return arguments[-1] if arguments else None
+
+
+def known_keys(model: type[BaseModel], data: Any, path: Path) -> list[str]:
+    """The keys that the mapping at a path may have."""
+    found = model_at(model, data, path)
+    return [field.alias or name for name, field in found.model_fields.items()] if found else []
+
+
+def _list_keys(model: type[BaseModel], source: Source, path: Path) -> str | None:
+    keys = known_keys(model, source.data, path[:-1])
+    return f"known keys: {', '.join(keys)}" if 0 < len(keys) <= 12 else None
+
+
+def _example(model: type[BaseModel], data: Any, path: Path) -> str | None:
+    parent = model_at(model, data, path[:-1])
+    for field in parent.model_fields.values() if parent else ():
+        if path and field.alias == path[-1] and field.examples:
+            return f'for example "{field.examples[0]}"'
+    return None
+
+
+__all__ = ["Center", "known_keys", "model_at", "read", "read_as"]

@@ -1,0 +1,193 @@
+"""What every subject of the spec shares: strict keys, names, references, ranges of names."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.functional_validators import AfterValidator, BeforeValidator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
+
+
+def kebab(name: str) -> str:
+    """The spelling of a field in YAML: ``dry_bulb`` is ``dry-bulb``."""
+    return name.replace("_", "-")
+
+
+class Strict(BaseModel):
+    """A mapping with known keys only; keys are written with dashes, values are not converted."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, alias_generator=kebab, populate_by_name=False, defer_build=True
+    )
+
+
+def refuse(sentence: str) -> PydanticCustomError:
+    """A finding of ours from inside a model; the sentence is shown to the user as it is."""
+    return PydanticCustomError("spec", "{sentence}", {"sentence": sentence})
+
+
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+
+
+def _check_name(name: object) -> object:
+    if not isinstance(name, str) or not _LABEL.fullmatch(name) or "--" in name:
+        shown = f'"{name[:60]}"' if isinstance(name, str) else "something else"
+        raise refuse(
+            f"needs a name of lower-case letters, digits and single dashes, at most 40 characters, got {shown}"
+        )
+    return name
+
+
+Name = Annotated[str, BeforeValidator(_check_name), Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40)]
+
+
+def _check_text(text: str) -> str:
+    if len(text) > 2000:
+        raise refuse("is longer than 2,000 characters")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+
+_DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+
+
+def _check_host(host: object) -> object:
+    if isinstance(host, str):
+        if _DOMAIN.fullmatch(host):
+            return host
+        try:
+            return str(ipaddress.ip_address(host))
+        except ValueError:
+            pass
+    raise refuse(f"needs a host name or an IP address, got {host!r:.80}")
+
+
+Host = Annotated[str, BeforeValidator(_check_host)]
+Domain = Annotated[str, BeforeValidator(_check_host), Field(examples=["mingyue.example"])]
+
+
+class Network(str):
+    """An IPv4 network in CIDR form, kept as text; host bits must be zero."""
+
+    __slots__ = ()
+
+    @property
+    def parsed(self) -> ipaddress.IPv4Network:
+        return ipaddress.IPv4Network(str(self))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        def validate(value: object) -> Network:
+            try:
+                if isinstance(value, str) and "/" in value:
+                    return cls(ipaddress.IPv4Network(value))
+            except ValueError:
+                pass
+            raise refuse(f'needs an IPv4 network such as "10.16.0.0/14" without host bits, got {value!r:.60}')
+
+        return core_schema.no_info_plain_validator_function(validate)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+){3}/[0-9]+$", "examples": ["10.16.0.0/14"]}
+
+
+def _check_address(address: object) -> object:
+    try:
+        if isinstance(address, str):
+            return str(ipaddress.IPv4Address(address))
+    except ValueError:
+        pass
+    raise refuse(f'needs an IPv4 address such as "10.16.0.0", got {address!r:.60}')
+
+
+Address = Annotated[str, BeforeValidator(_check_address), Field(examples=["10.16.0.0"])]
+
+_PUBLIC = re.compile(r"path:[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_SECRET = re.compile(
+    r"env:[A-Z_][A-Z0-9_]*|file:[A-Za-z0-9_./-]+|vault:[A-Za-z0-9_./-]+#[A-Za-z0-9_.-]+|store:[a-z0-9-]+#[A-Za-z0-9_.-]+"
+)
+
+
+def _check_public(reference: object) -> object:
+    if isinstance(reference, str) and _PUBLIC.fullmatch(reference) and ".." not in reference.split("/"):
+        return reference
+    raise refuse(f'needs a public file beside the spec such as "path:ssh_ca.pub", got {reference!r:.60}')
+
+
+def _check_secret(reference: object) -> object:
+    if isinstance(reference, str) and _SECRET.fullmatch(reference):
+        return reference
+    # The value is not repeated: it may be the secret itself.
+    raise refuse('needs a reference to a secret such as "env:CDU_LOGIN" or "vault:facility#tanks", not the secret')
+
+
+PublicFile = Annotated[str, BeforeValidator(_check_public), Field(examples=["path:ssh_ca.pub"])]
+SecretReference = Annotated[str, BeforeValidator(_check_secret), Field(examples=["env:CDU_LOGIN"])]
+
+_RANGE = re.compile(r"(?P<prefix>[a-z]+|[a-z][a-z0-9-]*?-)(?P<first>[0-9]{1,6})(?:\.\.(?P<last>[0-9]{1,6}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class NameRange:
+    """Numbered names: ``a01..24`` is prefix ``a``, numbers 1 to 24, two digits wide."""
+
+    prefix: str
+    first: int
+    last: int
+    width: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``a01``, ``a01..24`` or ``cdu-1..3``; raises ValueError with the sentence for the user."""
+        match = _RANGE.fullmatch(text)
+        if match is None:
+            raise ValueError(f'needs a name or a range such as "a01..24", got "{text[:60]}"')
+        first, last = match["first"], match["last"] or match["first"]
+        if int(last) < int(first):
+            raise ValueError(f'the range "{text}" ends before it begins')
+        if first.startswith("0") and len(first) != len(last):
+            raise ValueError(f'the range "{text}" changes its number of digits')
+        width = len(first) if first.startswith("0") or len(first) == len(last) else 1
+        return cls(match["prefix"], int(first), int(last), width)
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+    def name(self, number: int) -> str:
+        return f"{self.prefix}{number:0{self.width}d}"
+
+    def names(self) -> Iterator[str]:
+        return (self.name(number) for number in range(self.first, self.last + 1))
+
+    def overlaps(self, other: NameRange) -> bool:
+        return self.prefix == other.prefix and self.first <= other.last and other.first <= self.last
+
+    def __str__(self) -> str:
+        last = f"{self.last:0{self.width}d}"
+        return self.name(self.first) + (f"..{last}" if self.count > 1 else "")
+
+
+def _check_range(text: object) -> object:
+    if not isinstance(text, str):
+        raise refuse(f'needs a name or a range such as "a01..24", got {text!r:.60}')
+    try:
+        NameRange.parse(text)
+    except ValueError as error:
+        raise refuse(str(error)) from None
+    return text
+
+
+RangeText = Annotated[
+    str, BeforeValidator(_check_range), Field(pattern=r"^[a-z][a-z0-9-]*[0-9]+(\.\.[0-9]+)?$", examples=["a01..24"])
+]

@@ -1,0 +1,114 @@
+"""Halls, racks and the liquid-cooling loops that carry their heat away."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.functional_validators import BeforeValidator
+
+from generator.quantity import Mass, Percentage, Power, Temperature, TemperatureRise
+from generator.spec.common import Address, Name, RangeText, SecretReference, Strict, refuse
+
+_ENDPOINT = re.compile(
+    r"(?P<scheme>modbus|redfish)://(?P<head>(?:[0-9]{1,3}\.){3})(?P<first>[0-9]{1,3})(?:\.\.(?P<last>[0-9]{1,3}))?"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<rest>[A-Za-z0-9._/-]*))?"
+)
+
+
+def _check_endpoint(text: object) -> object:
+    if isinstance(text, str) and (match := _ENDPOINT.fullmatch(text)):
+        numbers = [int(part) for part in (*match["head"].split(".")[:3], match["first"], match["last"] or "0")]
+        if max(numbers) < 256 and int(match["port"] or 1) < 65536:
+            return text
+    raise refuse(
+        f'needs the place of a device such as "modbus://10.24.0.11:502/1" or "redfish://10.24.1.1..8", got {text!r:.80}'
+    )
+
+
+Endpoint = Annotated[str, BeforeValidator(_check_endpoint), Field(examples=["modbus://10.24.0.11:502/1"])]
+
+
+class FacilityWater(Strict):
+    """A facility water system (FWS): the water that takes the heat out of the building."""
+
+    supply: Temperature = Field(description="Water to the cooling units.")
+    return_: Temperature = Field(alias="return", description="Water back from the cooling units.")
+
+
+class Unit(Strict):
+    """A coolant distribution unit, or several alike as a range of names."""
+
+    device: Name = Field(description="Device of the catalogue.")
+    at: Endpoint = Field(description="Where monitoring reads it; a range of addresses for a range of units.")
+    feeds: list[Name] = Field(min_length=1, description="Feeds that power its pumps.")
+    credentials: SecretReference | None = Field(None, description="Reference to its monitoring login.")
+
+
+class Loop(Strict):
+    """A technology cooling system (TCS): the liquid that touches the racks."""
+
+    kind: Literal["cold-plate", "single-phase-immersion", "two-phase-immersion"] = Field(description="Principle.")
+    coolant: Name = Field(description="Coolant of the catalogue.")
+    from_: Name = Field(alias="from", description="Facility water system that cools it.")
+    supply: Temperature | None = Field(None, description="Coolant to the racks; a two-phase tank boils instead.")
+    rise: TemperatureRise | None = Field(None, description="Warming of the coolant in the racks.")
+    units: dict[RangeText, Unit] = Field(default_factory=dict, description="Coolant distribution units.")
+    redundancy: Literal["N", "N+1"] = Field("N", description="N+1: the loop survives the loss of any one unit.")
+    protection: list[Literal["cdu-interlock", "tank-controller", "bmc", "building-control"]] = Field(
+        default_factory=list, description="Who acts within seconds; monitoring only confirms."
+    )
+
+
+class CoolingSubject(Strict):
+    """Liquid cooling."""
+
+    facility: dict[Name, FacilityWater] = Field(default_factory=dict, description="Facility water systems.")
+    loops: dict[Name, Loop] = Field(default_factory=dict, description="Technology loops.")
+
+
+class Air(Strict):
+    """The air of a hall."""
+
+    supply: Temperature = Field(description="Air to the racks.")
+    humidity: Percentage = Field(description="Relative humidity of the supply air.")
+    capacity: Power = Field(description="Heat that the air cooling carries away.")
+
+
+class Floor(Strict):
+    """The floor of a hall."""
+
+    per_rack: Mass = Field(description="Mass that may stand on the place of one rack.")
+
+
+class RackKind(Strict):
+    """What a rack of this kind is and what stands in it."""
+
+    type: Name = Field(description="Rack or tank of the catalogue.")
+    loop: Name | None = Field(None, description="Loop that cools it; without one, air takes all heat.")
+    device: Name | None = Field(None, description="Monitored device of the rack itself, such as a tank.")
+    at: Endpoint | None = Field(None, description="Where monitoring reads the device of each rack.")
+    credentials: SecretReference | None = Field(None, description="Reference to the device's monitoring login.")
+    holds: dict[Name, Annotated[int, Field(ge=1, le=200)]] = Field(
+        default_factory=dict, description="Nodes of each pool in one rack."
+    )
+
+
+class Row(Strict):
+    """A row of racks; its letters begin the names of its racks."""
+
+    racks: dict[RangeText, Name] = Field(min_length=1, description="Ranges of racks and their kind.")
+    base: Address | None = Field(None, description="Address of rack number 0; a centre of one row may leave it out.")
+    stride: Annotated[int, Field(ge=2, le=4096)] = Field(64, description="Addresses from one rack to the next.")
+    block: Name | None = Field(None, description="Block of hosts that one Ansible run serves; default: the hall.")
+
+
+class Hall(Strict):
+    """A room with racks."""
+
+    rack_kinds: dict[Name, RackKind] = Field(min_length=1, description="Kinds of racks.")
+    rows: dict[Annotated[str, Field(pattern=r"^[a-z]{1,4}$")], Row] = Field(min_length=1, description="Rows.")
+    feeds: list[Name] = Field(min_length=1, description="Feeds that reach every rack of the hall.")
+    air: Air | None = Field(None, description="Air cooling.")
+    floor: Floor | None = Field(None, description="Floor.")

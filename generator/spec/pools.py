@@ -1,0 +1,92 @@
+"""Pools of identical nodes, the clusters they form, and how people and programs reach them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.functional_validators import BeforeValidator
+
+from generator.spec.common import Name, Network, PublicFile, RangeText, Strict, refuse
+from generator.spec.site import Url
+
+Role = Literal["worker", "control", "login", "storage", "monitor"]
+
+_NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,61}-[0-9]{1,3}(\.\.[0-9]{1,3})?")
+
+
+def _check_node(name: object) -> object:
+    if isinstance(name, str) and _NODE.fullmatch(name):
+        return name
+    raise refuse(f'needs a node or a range of nodes such as "train-h-a05-2", got {name!r:.80}')
+
+
+NodeText = Annotated[str, BeforeValidator(_check_node), Field(examples=["train-h-a05-2"])]
+
+
+class Pool(Strict):
+    """Identical nodes, named ``<pool>-<rack>-<number>``."""
+
+    server: Name = Field(description="Server of the catalogue.")
+    accelerator: Name | None = Field(None, description="Accelerator of the catalogue, in each place the server has.")
+    plugin: Name | None = Field(None, description="Device plugin of the vendor; default: the vendor's first.")
+    system: Name = Field("debian-12", description="Operating system of the catalogue.")
+    role: Role = Field("worker", description="What the nodes are for.")
+    cluster: Name | None = Field(None, description="Cluster that the nodes belong to.")
+    clusters: list[Name] = Field(default_factory=list, description="Several clusters, for shared roles.")
+    racks: RangeText | None = Field(None, description="Racks, when no rack kind says that it holds this pool.")
+    per_rack: Annotated[int, Field(ge=1, le=200)] | None = Field(None, description="Nodes in each of these racks.")
+    slot: Annotated[int, Field(ge=1, le=4000)] = Field(
+        1, description="First address slot that the pool takes in a rack; pools that share a rack must differ."
+    )
+    absent: list[NodeText] = Field(default_factory=list, description="Nodes that do not exist; never renumbered.")
+    spares: Annotated[int, Field(ge=0)] = Field(0, description="Nodes kept out of the quota that tenants share.")
+
+
+class Kubernetes(Strict):
+    """A Kubernetes cluster."""
+
+    kind: Literal["kubernetes"]
+    version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")] = Field(description="Minor version.", examples=["1.36"])
+    pods: Network = Field(description="Addresses of pods.")
+    services: Network = Field(description="Addresses of services.")
+
+
+class Slurm(Strict):
+    """A Slurm cluster."""
+
+    kind: Literal["slurm"]
+    version: Annotated[str, Field(pattern=r"^[0-9]{2}\.[0-9]{2}$")] = Field(
+        description="Release as the operating system packages it.", examples=["22.05"]
+    )
+
+
+Cluster = Annotated[Kubernetes | Slurm, Field(discriminator="kind")]
+
+
+class Ssh(Strict):
+    """How hosts prove who they are, and as whom operators log in."""
+
+    authority: PublicFile = Field(description="Public key of the authority that signs host keys.")
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = Field("center", description="Login name.")
+    keys: PublicFile | None = Field(None, description="Public keys of operators, one a line, placed on every host.")
+
+
+class Oidc(Strict):
+    """The identity provider whose groups become members and administrators of tenants."""
+
+    issuer: Url = Field(description="Issuer.")
+
+
+class Identity(Strict):
+    """Who people are."""
+
+    oidc: Oidc | None = Field(None, description="OpenID Connect provider.")
+
+
+class AccessSubject(Strict):
+    """Access to hosts and clusters."""
+
+    ssh: Ssh = Field(description="SSH.")
+    identity: Identity | None = Field(None, description="Identity of people.")

@@ -1,0 +1,134 @@
+"""Where the centre stands, what its network and its power are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.functional_validators import BeforeValidator
+
+from generator.quantity import CarbonIntensity, EnergyPrice, Percentage, Power, RackFeed, Temperature
+from generator.spec.common import Domain, Host, Name, Network, PublicFile, Strict, Text, refuse
+
+
+class Metadata(Strict):
+    """What the centre is called."""
+
+    name: Name = Field(description="Short name of the centre; appears in names of objects.", examples=["starter"])
+    title: Text | None = Field(None, description="Free text in any language.", examples=["示例智算中心"])
+    description: Text | None = Field(None, description="A sentence for readers of the summary.")
+
+
+class Climate(Strict):
+    """The design day: the hottest outdoor air that cooling must bear."""
+
+    dry_bulb: Temperature = Field(description="Dry-bulb temperature of the design day.")
+    wet_bulb: Temperature = Field(description="Wet-bulb temperature of the design day.")
+
+
+class Grid(Strict):
+    """The electricity that the centre buys."""
+
+    carbon: CarbonIntensity | None = Field(None, description="Carbon intensity of the grid.")
+    price: EnergyPrice | None = Field(None, description="Price of a kilowatt-hour.")
+
+
+def _check_timezone(name: object) -> object:
+    import zoneinfo
+
+    if isinstance(name, str) and name in zoneinfo.available_timezones():
+        return name
+    raise refuse(f'needs a time zone such as "Asia/Shanghai", got {name!r:.60}')
+
+
+TimeZone = Annotated[str, BeforeValidator(_check_timezone), Field(examples=["Asia/Shanghai"])]
+
+
+class Site(Strict):
+    """The place."""
+
+    timezone: TimeZone = Field(description="Time zone of hosts, reports and alarms.")
+    region: Text | None = Field(None, description="Free text: town, province, country.")
+    climate: Climate | None = Field(None, description="Design day of the outdoor air.")
+    grid: Grid | None = Field(None, description="Electricity bought.")
+
+
+class Plans(Strict):
+    """The address plan; plans may not overlap each other or the networks of clusters."""
+
+    nodes: Network = Field(description="Addresses of nodes.")
+    bmc: Network | None = Field(None, description="Addresses of management controllers.")
+    facility: Network | None = Field(None, description="Addresses of cooling and power devices.")
+
+
+def _check_url(url: object) -> object:
+    import re
+
+    if isinstance(url, str) and re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?", url):
+        return url
+    raise refuse(f'needs a URL such as "http://mirror.mingyue.example/debian", got {url!r:.80}')
+
+
+Url = Annotated[str, BeforeValidator(_check_url), Field(examples=["http://mirror.mingyue.example/debian"])]
+
+
+class Mirror(Strict):
+    """The package repository that hosts install from."""
+
+    url: Url = Field(description="Base URL of the repository.")
+    suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9./-]*$")] = Field("bookworm", description="Suite.")
+    components: list[Name] = Field(default_factory=lambda: ["main"], description="Components.")
+    key: PublicFile = Field(description="Public key that signs the repository, a file beside the spec.")
+
+
+class NetworkSubject(Strict):
+    """Addresses, names and the services that every host needs."""
+
+    domain: Domain = Field(description="DNS domain of the nodes.")
+    plans: Plans = Field(description="Address plan.")
+    dns: list[Host] = Field(default_factory=list, description="Name servers of the hosts.", max_length=3)
+    ntp: list[Host] = Field(min_length=1, description="Time servers of the hosts.")
+    mirror: Mirror = Field(description="Package repository of the hosts.")
+
+
+class Chain(Strict):
+    """Efficiencies from the utility to the racks; the PUE target is checked against them."""
+
+    transformer: Percentage = Field(description="Efficiency of the transformer.")
+    ups: Percentage = Field(description="Efficiency of the uninterruptible supply.")
+    distribution: Percentage = Field(description="Efficiency of the distribution.")
+
+
+class Feed(Strict):
+    """One independent path of power to the racks."""
+
+    capacity: Power = Field(description="What the feed carries in total, before derating.")
+    rack: RackFeed = Field(description="What the feed gives each rack, before derating.")
+    derating: Percentage = Field(description="Share of the rating that may be used continuously.")
+
+
+class Utility(Strict):
+    """The connection to the grid."""
+
+    capacity: Power = Field(description="Contracted power.")
+
+
+class PowerSubject(Strict):
+    """The power chain."""
+
+    feeds: dict[Name, Feed] = Field(min_length=1, description="Feeds by name.")
+    utility: Utility | None = Field(None, description="Connection to the grid.")
+    chain: Chain | None = Field(None, description="Efficiencies of the chain.")
+    redundancy: Literal["N", "2N"] = Field("N", description="2N: the centre survives the loss of any one feed.")
+    simultaneity: Percentage = Field(
+        default_factory=lambda: Percentage.parse("100 %"),
+        description="Share of the racks' peak that feeds and the utility see at the same time.",
+    )
+
+
+class Targets(Strict):
+    """What the design promises; checked, not hoped."""
+
+    pue: Annotated[float, Field(gt=1, lt=5, strict=False)] | None = Field(
+        None, description="Power usage effectiveness by design.", examples=[1.1]
+    )
