@@ -1,0 +1,185 @@
+"""What a file of the catalogue may say, one model for each kind of thing.
+
+Every number from the outside world is a fact: a value with its status and sources, ``null`` where nobody knows.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from generator.quantity import Flow, Mass, Percentage, Power, Quantity, Temperature, TemperatureRise
+from generator.spec.common import Name, Strict, Text
+
+Value = TypeVar("Value")
+Status = Literal["V", "I", "S", "X", "U", "N"]
+"""V verified with the vendor or upstream, I integration project, S secondary, X derived, U unverified, N nothing found."""
+
+
+class Fact(Strict, Generic[Value]):
+    """A value, how sure it is, and which sources say so."""
+
+    value: Value | None = None
+    status: Status
+    sources: list[str] = Field(default_factory=list)
+    note: Text | None = None
+    candidate: Text | None = Field(None, description="A hint for a person; never used as a value.")
+
+
+class SourcePointer(Strict):
+    """Where a fact was read."""
+
+    locator: Text
+    grade: Literal["A", "A*", "B", "C", "D", "X", "own"]
+    note: Text | None = None
+
+
+class Memory(Quantity):
+    """Gigabytes (10^9 bytes)."""
+
+    dimension, example = "memory size", "80 GB"
+    units: ClassVar[dict[str, float]] = {"GB": 1.0, "TB": 1e3}
+
+
+class Throughput(Quantity):
+    """Tera-operations per second, peak, dense."""
+
+    dimension, example = "throughput", "67 TFLOPS"
+    units: ClassVar[dict[str, float]] = {"TFLOPS": 1.0, "TOPS": 1.0, "PFLOPS": 1e3}
+
+
+class Entry(Strict):
+    """What every file of the catalogue has."""
+
+    folder: ClassVar[str] = ""
+
+    kind: str
+    name: Name
+    title: Text
+    sources: dict[str, SourcePointer] = Field(default_factory=dict)
+
+
+class Plugin(Strict):
+    """A device plugin: how a cluster offers the vendor's accelerators."""
+
+    resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$")]
+    status: Status
+    sources: list[str] = Field(default_factory=list)
+
+
+class SlurmDevices(Strict):
+    """How Slurm finds the vendor's accelerators."""
+
+    autodetect: Literal["nvml", "nvidia", "rsmi", "oneapi", "nrt"] | None = None
+    file: str | None = Field(None, description="Device file with the index left out, such as /dev/accel.")
+    status: Status
+    sources: list[str] = Field(default_factory=list)
+
+
+class Vendor(Entry):
+    """Who makes accelerators, and what software makes them usable."""
+
+    folder: ClassVar[str] = "vendors"
+    kind: Literal["vendor"]
+    title_zh: Text | None = None
+    plugins: dict[Name, Plugin] = Field(min_length=1)
+    pci_vendor: Fact[str]
+    exporter_port: Fact[int]
+    slurm: SlurmDevices
+
+
+class Accelerator(Entry):
+    """One model of accelerator."""
+
+    folder: ClassVar[str] = "accelerators"
+    kind: Literal["accelerator"]
+    vendor: Name
+    memory: Fact[Memory]
+    power: Fact[Power]
+    performance: dict[
+        Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4", "int8"], Fact[Throughput]
+    ]
+    form: Fact[str]
+    cooling: Fact[str]
+
+
+class Server(Entry):
+    """One model of server; power is what it draws at most, accelerators included."""
+
+    folder: ClassVar[str] = "servers"
+    kind: Literal["server"]
+    height: Annotated[int, Field(ge=1, le=60)] = Field(description="Rack units.")
+    mass: Fact[Mass]
+    cores: Annotated[int, Field(ge=1)]
+    memory: Memory
+    accelerators: Annotated[int, Field(ge=0)] = Field(description="Places for accelerators.")
+    base_power: Fact[Power] = Field(description="Without accelerators, all else at its maximum.")
+    liquid_share: Fact[Percentage] = Field(description="Share of the heat that cold plates take.")
+
+
+class RackType(Entry):
+    """A rack, or a tank that stands in for one."""
+
+    folder: ClassVar[str] = "racks"
+    kind: Literal["rack"]
+    units: Annotated[int, Field(ge=1, le=120)]
+    mass: Fact[Mass]
+    immersion: bool = False
+
+
+class Coolant(Entry):
+    """A liquid: heat capacity decides flows, the boiling point decides two-phase tanks."""
+
+    folder: ClassVar[str] = "coolants"
+    kind: Literal["coolant"]
+    density: Fact[float] = Field(description="kg/m3 at 40 °C.")
+    heat_capacity: Fact[float] = Field(description="kJ/(kg K) at 40 °C.")
+    boiling_point: Fact[Temperature] = Field(description="At 101.3 kPa.")
+
+
+class CoolingDevice(Entry):
+    """A cooling unit, tank or meter: ratings, and where its readings are found."""
+
+    folder: ClassVar[str] = "cooling"
+    kind: Literal["cooling"]
+    form: Literal["cdu", "rpu", "single-phase-tank", "two-phase-tank", "rear-door", "meter"]
+    protocol: Literal["modbus-tcp", "redfish"]
+    ratings: Ratings
+    points: list[dict[str, Any]] = Field(min_length=1)
+    example: dict[str, Any]
+
+
+class Ratings(Strict):
+    """What a cooling device can do."""
+
+    capacity: Fact[Power]
+    approach: Fact[TemperatureRise]
+    flow: Fact[Flow]
+
+
+class OperatingSystem(Entry):
+    """What differs between operating systems: names of packages, units and paths."""
+
+    folder: ClassVar[str] = "systems"
+    kind: Literal["system"]
+    proven: bool = Field(description="Whether the test hosts run it.")
+    package_manager: Literal["apt", "dnf"]
+    packages: dict[Name, list[str]]
+    units: dict[Name, str]
+    paths: dict[Name, str]
+
+
+class TenantClass(Entry):
+    """What tenants of a class may do."""
+
+    folder: ClassVar[str] = "classes"
+    kind: Literal["tenant-class"]
+    priority: Annotated[int, Field(ge=0, le=1_000_000)]
+    may_borrow: bool
+    preempt: Literal["Never", "LowerPriority", "Any"] = Field(description="What reclaims within the cohort.")
+    pods: Annotated[int, Field(ge=1)]
+    services: Annotated[int, Field(ge=0)]
+
+
+KINDS: dict[str, type[Entry]] = {kind.folder: kind for kind in Entry.__subclasses__()}
