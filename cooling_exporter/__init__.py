@@ -1,1 +1,1 @@
-"""Reads coolant units and tanks, serves their readings as metrics."""
+"""Reads cooling devices (CDUs, pumping units, immersion tanks) and serves what they say as Prometheus metrics."""

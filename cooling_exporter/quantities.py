@@ -1,0 +1,115 @@
+"""What the exporter can publish: one metric name for each quantity, whatever protocol and unit a device speaks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal, get_args
+
+State = Literal["ok", "warning", "critical", "unavailable", "absent"]
+STATES: Final[tuple[State, ...]] = get_args(State)
+Part = Literal["connector", "pump", "detector", "reservoir", "filter", "alarm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How a source unit becomes the base unit: value x factor / divisor + offset."""
+
+    factor: str = "1"
+    divisor: str = "1"
+    offset: str = "0"
+
+    def to_base(self, value: Decimal) -> Decimal:
+        return value * Decimal(self.factor) / Decimal(self.divisor) + Decimal(self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """The source units that are understood, and the values (in the base unit) that no healthy sensor leaves."""
+
+    units: dict[str, Unit]
+    lowest: float
+    highest: float
+
+    def plausible(self, value: float) -> bool:
+        return math.isfinite(value) and self.lowest <= value <= self.highest
+
+
+# Wide on purpose: they catch raw words such as 0x7FFF of a sensor that is missing, never a bad day of a good one.
+TEMPERATURE = Dimension(
+    {"°C": Unit(), "°F": Unit(factor="5", divisor="9", offset=str(Decimal(-160) / 9)), "K": Unit(offset="-273.15")},
+    -60,
+    200,
+)
+FLOW = Dimension(
+    {"L/min": Unit(divisor="60000"), "L/s": Unit(divisor="1000"), "m3/h": Unit(divisor="3600"), "m3/s": Unit()},
+    -1,
+    1,
+)
+PRESSURE = Dimension(
+    {"Pa": Unit(), "kPa": Unit("1000"), "bar": Unit("100000"), "psi": Unit("6894.757293168")}, -110_000, 5_000_000
+)
+POWER = Dimension({"W": Unit(), "kW": Unit("1000"), "MW": Unit("1000000")}, 0, 100_000_000)
+RATIO = Dimension({"%": Unit(divisor="100"), "fraction": Unit()}, 0, 1.2)
+SPEED = Dimension({"rpm": Unit()}, 0, 60_000)
+VOLTAGE = Dimension({"V": Unit()}, -1_000, 1_000)
+TIME = Dimension({"s": Unit(), "h": Unit("3600")}, 0, 3_600_000_000)
+SWITCH = Dimension({"": Unit()}, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One metric. Without a dimension it is a state set: one series for each state, exactly one of them is 1."""
+
+    name: str
+    help: str
+    dimension: Dimension | None
+    circuit: bool = False
+    part: Part | None = None
+
+    @property
+    def short(self) -> str:
+        """The name without the common prefix, as the label `point` shows it."""
+        return self.name.removeprefix("cooling_")
+
+
+def _hydraulic(name: str, text: str, dimension: Dimension) -> Quantity:
+    return Quantity(name, text, dimension, circuit=True, part="connector")
+
+
+_ALL = (
+    _hydraulic("cooling_supply_temperature_celsius", "Coolant temperature towards the consumers.", TEMPERATURE),
+    _hydraulic("cooling_return_temperature_celsius", "Coolant temperature back from the consumers.", TEMPERATURE),
+    _hydraulic("cooling_supply_temperature_target_celsius", "Set point of the supply temperature.", TEMPERATURE),
+    _hydraulic("cooling_flow_cubic_meters_per_second", "Coolant flow.", FLOW),
+    _hydraulic("cooling_flow_target_cubic_meters_per_second", "Set point of the coolant flow.", FLOW),
+    _hydraulic("cooling_supply_pressure_pascals", "Coolant pressure on the supply side.", PRESSURE),
+    _hydraulic("cooling_return_pressure_pascals", "Coolant pressure on the return side.", PRESSURE),
+    _hydraulic("cooling_differential_pressure_pascals", "Pressure between supply and return.", PRESSURE),
+    _hydraulic("cooling_heat_removed_watts", "Heat that the coolant carries away.", POWER),
+    _hydraulic("cooling_valve_position_ratio", "Opening of the valve, 1 is open.", RATIO),
+    Quantity("cooling_power_watts", "Electrical power of the device itself.", POWER),
+    Quantity("cooling_assembly_power_watts", "Electrical power of the whole assembly around the device.", POWER),
+    Quantity("cooling_ambient_temperature_celsius", "Air temperature at the device.", TEMPERATURE),
+    Quantity("cooling_ambient_humidity_ratio", "Relative humidity of the air at the device.", RATIO),
+    Quantity("cooling_dew_point_celsius", "Dew point of the air at the device.", TEMPERATURE),
+    Quantity("cooling_tank_temperature_celsius", "Temperature of the fluid in an immersion tank.", TEMPERATURE),
+    Quantity("cooling_pump_speed_rpm", "Pump speed in revolutions per minute.", SPEED, part="pump"),
+    Quantity("cooling_pump_speed_ratio", "Pump speed as a share of full speed.", RATIO, part="pump"),
+    Quantity("cooling_pump_state", "State of a pump.", None, part="pump"),
+    Quantity("cooling_leak_state", "State of a leak detector.", None, part="detector"),
+    Quantity("cooling_leak_detector_volts", "Sense voltage of a leak detector.", VOLTAGE, part="detector"),
+    Quantity("cooling_reservoir_level_ratio", "Fluid level, 1 is full.", RATIO, part="reservoir"),
+    Quantity("cooling_reservoir_state", "State of the fluid level.", None, part="reservoir"),
+    Quantity(
+        "cooling_reservoir_pressure_pascals",
+        "Pressure inside a reservoir or tank, in the reference of the device (gauge or absolute).",
+        PRESSURE,
+        part="reservoir",
+    ),
+    Quantity("cooling_filter_differential_pressure_pascals", "Pressure drop over a filter.", PRESSURE, part="filter"),
+    Quantity("cooling_filter_service_seconds", "Time that a filter has been in service.", TIME, part="filter"),
+    Quantity("cooling_alarm_active", "1 while the device raises this alarm.", SWITCH, part="alarm"),
+)
+QUANTITIES: Final[dict[str, Quantity]] = {quantity.name: quantity for quantity in _ALL}

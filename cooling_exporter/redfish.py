@@ -1,0 +1,225 @@
+"""Reads a Redfish unit: GET only, besides the creation and deletion of its own session."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import ssl
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from cooling_exporter.configuration import Credentials, RedfishDevice
+from cooling_exporter.points import RedfishPoint
+from cooling_exporter.readings import MAX_PARTS, Raw, ReadFailed, Reason, Sample, judge, label
+
+SESSIONS: Final = "/redfish/v1/SessionService/Sessions"
+MAX_BODY: Final = 1024 * 1024
+MAX_REQUESTS: Final = 512
+MAX_SECRET: Final = 4096
+
+Resource = dict[str, Any]
+
+
+def resolve(reference: str) -> tuple[str, str]:
+    """Read `user:password` from its place; ReadFailed never quotes what was found there."""
+    kind, _, place = reference.partition(":")
+    try:
+        if kind == "env":
+            text = os.environ[place]
+        else:
+            with Path(place).open(encoding="utf-8") as file:
+                text = file.read(MAX_SECRET)
+    except (OSError, KeyError, UnicodeDecodeError):
+        raise ReadFailed("credentials", f"{reference} cannot be read") from None
+    user, colon, password = text.strip().partition(":")
+    if not colon:
+        raise ReadFailed("credentials", f"{reference} does not hold user:password")
+    return user, password
+
+
+class RedfishReader:
+    """Walks the resources that the points name; keeps its session while the device accepts it."""
+
+    def __init__(self, device: RedfishDevice, timeout: float) -> None:
+        parts = urlsplit(device.url)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._root = parts.path
+        self._points = device.points
+        self._credentials = device.credentials
+        self._client = httpx.AsyncClient(
+            timeout=timeout,
+            verify=ssl.create_default_context(cafile=device.authority) if parts.scheme == "https" else False,
+            follow_redirects=False,
+            trust_env=False,
+            # A compressed answer could unfold to any size.
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "OData-Version": "4.0"},
+            limits=httpx.Limits(max_connections=1),
+        )
+        self._session: tuple[str, str] | None = None
+        self._requests = 0
+
+    async def read(self) -> list[Sample]:
+        """Read all points once; ReadFailed when the device as a whole cannot be read."""
+        self._requests = 0
+        self._client.cookies.clear()
+        unit = await self._unit()
+        walk = _Walk(self, {self._root: unit}, self._root)
+        samples = [sample for point in self._points for sample in await walk.samples(point)]
+        if not samples:
+            raise ReadFailed("empty", "the unit has none of the configured properties")
+        return samples
+
+    async def drop(self) -> None:
+        """Nothing to forget: broken connections leave the pool by themselves, the session may still be good."""
+
+    async def close(self) -> None:
+        """Delete the own session and close the connection."""
+        await self._log_out()
+        await self._client.aclose()
+
+    async def _unit(self) -> Resource:
+        had_session = self._session is not None
+        try:
+            unit = await self.get(self._root)
+        except ReadFailed as error:
+            if error.reason != "unauthorized":
+                raise
+            self._session = None
+            if not had_session:
+                raise
+            # The device has forgotten the session (it restarted, say): one new one is worth a try.
+            unit = await self.get(self._root)
+        if unit is None:
+            raise ReadFailed("status", f"no unit at {self._root}")
+        return unit
+
+    async def get(self, path: str) -> Resource | None:
+        """GET a resource; None when the device has no such resource."""
+        self._requests += 1
+        if self._requests > MAX_REQUESTS:
+            raise ReadFailed("oversize", f"more than {MAX_REQUESTS} resources")
+        response, body = await self._send("GET", path, headers=await self._authorization())
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        _accept(response, {httpx.codes.OK}, path)
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError):
+            raise ReadFailed("protocol", f"{path} is not JSON") from None
+        if not isinstance(data, dict):
+            raise ReadFailed("protocol", f"{path} is not a JSON object")
+        return data
+
+    async def _authorization(self) -> dict[str, str]:
+        given: Credentials = self._credentials
+        if given.reference is None:
+            return {}
+        if given.kind == "basic":
+            basic = httpx.BasicAuth(*resolve(given.reference))
+            request = next(basic.auth_flow(httpx.Request("GET", self._origin)))
+            return {"Authorization": request.headers["Authorization"]}
+        if self._session is None:
+            self._session = await self._log_in(*resolve(given.reference))
+        return {"X-Auth-Token": self._session[0]}
+
+    async def _log_in(self, user: str, password: str) -> tuple[str, str]:
+        response, _ = await self._send("POST", SESSIONS, json={"UserName": user, "Password": password})
+        _accept(response, {httpx.codes.OK, httpx.codes.CREATED}, SESSIONS)
+        token = response.headers.get("X-Auth-Token")
+        place = urlsplit(urljoin(self._origin + SESSIONS, response.headers.get("Location", "")))
+        own = f"{place.scheme}://{place.netloc}" == self._origin and place.path.startswith(f"{SESSIONS}/")
+        if not token or not token.isascii() or not own:
+            raise ReadFailed("protocol", "the device made a session without a token or a place of its own")
+        return token, place.path
+
+    async def _log_out(self) -> None:
+        if self._session is not None:
+            token, path = self._session
+            self._session = None
+            with contextlib.suppress(ReadFailed):
+                await self._send("DELETE", path, headers={"X-Auth-Token": token})
+
+    async def _send(self, method: str, path: str, **more: Any) -> tuple[httpx.Response, bytes]:
+        body = bytearray()
+        try:
+            async with self._client.stream(method, self._origin + path, **more) as response:
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        raise ReadFailed("oversize", f"{path} is larger than {MAX_BODY} bytes")
+        except httpx.TimeoutException as error:
+            raise ReadFailed("timeout", f"{method} {path}") from error
+        except httpx.NetworkError as error:
+            raise ReadFailed("connection", f"{method} {path}: {error}") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ReadFailed("protocol", f"{method} {path}: {error}") from error
+        return response, bytes(body)
+
+
+class _Walk:
+    """One reading: each resource is fetched once, however many points it holds."""
+
+    def __init__(self, reader: RedfishReader, known: dict[str, Resource | None], root: str) -> None:
+        self._reader = reader
+        self._known = known
+        self._root = root
+
+    async def samples(self, point: RedfishPoint) -> list[Sample]:
+        if point.collection is None:
+            resource = await self._fetch(f"{self._root}/{point.path}".rstrip("/"))
+            return _judged(point, resource, None)
+        collection = await self._fetch(f"{self._root}/{point.collection}")
+        found = []
+        for path in _members(collection):
+            found += _judged(point, await self._fetch(path), label(path.rsplit("/", 1)[1]))
+        return found
+
+    async def _fetch(self, path: str) -> Resource | None:
+        if path not in self._known:
+            self._known[path] = await self._reader.get(path)
+        return self._known[path]
+
+
+def _accept(response: httpx.Response, wanted: set[int], path: str) -> None:
+    code = response.status_code
+    if code in wanted:
+        return
+    reason: Reason = "unauthorized" if code in {401, 403} else "redirect" if 300 <= code < 400 else "status"
+    raise ReadFailed(reason, f"{path} answers {code}")
+
+
+def _members(collection: Resource | None) -> list[str]:
+    links = [] if collection is None else collection.get("Members", [])
+    if not isinstance(links, list):
+        raise ReadFailed("protocol", "the members of a collection are not a list")
+    if len(links) > MAX_PARTS:
+        raise ReadFailed("oversize", f"more than {MAX_PARTS} members")
+    paths = []
+    for link in links:
+        path = link.get("@odata.id") if isinstance(link, dict) else None
+        # A link with a host, a query or dots could lead away from the device.
+        if not isinstance(path, str) or not path.startswith("/redfish/v1/") or set("?#\\%") & set(path) or ".." in path:
+            raise ReadFailed("protocol", "a member is not a link below /redfish/v1/")
+        paths.append(path.rstrip("/"))
+    return paths
+
+
+def _judged(point: RedfishPoint, resource: Resource | None, part: str | None) -> list[Sample]:
+    if resource is None:
+        return []
+    value: Any = resource
+    for step in point.property_.split("/")[1:]:
+        step = step.replace("~1", "/").replace("~0", "~")
+        if not isinstance(value, dict):
+            value = None
+            break
+        if step not in value:
+            # Not offered, which is no fault; null is: the device has the property but no value now.
+            return []
+        value = value[step]
+    raw: Raw = value if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    return [judge(point, raw, part)]
