@@ -1,0 +1,302 @@
+"""Spec and catalogue become the centre: references resolved, ranges cut so that each holds identical racks."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from generator import spec
+from generator.catalog import Catalog
+from generator.catalog.models import (
+    Accelerator,
+    Coolant,
+    CoolingDevice,
+    Entry,
+    OperatingSystem,
+    RackType,
+    Server,
+    TenantClass,
+    Vendor,
+)
+from generator.model import Block, Center, Device, Loop, NodeRange, Pool, Racks, Share, Tenant, number_of
+from generator.problems import Path, Problem, Refused, did_you_mean
+from generator.spec.common import NameRange
+from generator.spec.halls import Hall, RackKind, Row, Unit
+
+Kind = TypeVar("Kind", bound=Entry)
+_ENDPOINT = re.compile(r"(\w+)://([0-9.]+\.)([0-9]+)(?:\.\.([0-9]+))?(?::([0-9]+))?(?:/(.*))?")
+_Kind = tuple[RackType | None, tuple[tuple[Pool, int], ...]]
+_PORTS = {"modbus": 502, "redfish": 443}
+
+
+def expand(words: spec.Center, catalog: Catalog) -> tuple[Center, list[Problem]]:
+    """Everything that can be resolved, and a finding for each name that cannot."""
+    return _Expansion(words, catalog).center()
+
+
+@dataclass(slots=True)
+class _Expansion:
+    words: spec.Center
+    catalog: Catalog
+    problems: list[Problem] = field(default_factory=list)
+
+    def center(self) -> tuple[Center, list[Problem]]:
+        pools = dict(self._pools())
+        racks = tuple(self._racks(pools))
+        loops = dict(self._loops(racks))
+        center = Center(
+            spec=self.words,
+            racks=racks,
+            pools=pools,
+            blocks=_blocks(racks),
+            loops=loops,
+            tenants=dict(self._tenants(pools)),
+        )
+        self._check_services(center)
+        return center, self.problems
+
+    # What a name stands for
+
+    def _find(self, kind: type[Kind], name: str, path: Path) -> Kind | None:
+        """A thing of the catalogue; unknown or faulty is a finding at the name."""
+        try:
+            found = self.catalog.get(kind, name)
+        except Refused as refused:
+            self.problems += refused.problems
+            return None
+        if found is None:
+            message = f'the catalogue has no {kind.__name__.lower()} "{name}"'
+            hint = did_you_mean(name, self.catalog.names(kind))
+            self.problems.append(Problem("reference.catalog", message, path, hint))
+        return found
+
+    def _known(self, what: str, name: str, names: Iterable[str], path: Path) -> bool:
+        """Whether the spec defines a name; if not, a finding where it is used."""
+        names = list(names)
+        if name in names:
+            return True
+        message = f'the spec defines no {what} "{name}"'
+        hint = did_you_mean(name, names) or (f"defined: {', '.join(sorted(names)[:8])}" if names else None)
+        self.problems.append(Problem("reference.unknown", message, path, hint))
+        return False
+
+    # Pools
+
+    def _pools(self) -> Iterator[tuple[str, Pool]]:
+        for name, words in self.words.pools.items():
+            path: Path = ("pools", name)
+            server = self._find(Server, words.server, (*path, "server"))
+            system = self._find(OperatingSystem, words.system, (*path, "system"))
+            accelerator, vendor, plugin = None, None, None
+            if words.accelerator:
+                accelerator = self._find(Accelerator, words.accelerator, (*path, "accelerator"))
+            if accelerator:
+                vendor = self._find(Vendor, accelerator.vendor, (*path, "accelerator"))
+            if vendor:
+                chosen = words.plugin or next(iter(vendor.plugins))
+                if self._known(f"plugin of vendor {vendor.name}", chosen, vendor.plugins, (*path, "plugin")):
+                    plugin = vendor.plugins[chosen]
+            elif words.plugin:
+                message = f'pool "{name}" names a plugin but no accelerator'
+                self.problems.append(Problem("reference.unknown", message, (*path, "plugin"), "name an accelerator"))
+            named = [(words.cluster, (*path, "cluster"))] if words.cluster else []
+            named += [(cluster, (*path, "clusters", index)) for index, cluster in enumerate(words.clusters)]
+            clusters = [c for c, place in named if self._known("cluster", c, self.words.clusters, place)]
+            if server and system:
+                absent = frozenset(self._absent(words.absent))
+                yield name, Pool(
+                    name, words.role, server, system, accelerator, vendor, plugin, tuple(dict.fromkeys(clusters)),
+                    words.slot, words.spares, absent,
+                )  # fmt: skip
+
+    def _absent(self, names: list[str]) -> Iterator[str]:
+        for name in names:
+            first, _, last = name.partition("..")
+            prefix, _, number = first.rpartition("-")
+            for n in range(int(number), int(last or number) + 1):
+                yield f"{prefix}-{n}"
+
+    # Racks and what stands in them
+
+    def _racks(self, pools: dict[str, Pool]) -> Iterator[Racks]:
+        placed: set[str] = set()
+        by_place = [
+            (pool, NameRange.parse(words.racks), words.per_rack or 1)
+            for name, words in self.words.pools.items()
+            if words.racks and (pool := pools.get(name))
+        ]
+        for hall_name, hall in self.words.halls.items():
+            path: Path = ("halls", hall_name)
+            for index, feed in enumerate(hall.feeds):
+                self._known("feed", feed, self.words.power.feeds, (*path, "feeds", index))
+            kinds = {
+                kind: (self._kind(hall, kind, (*path, "rack-kinds", kind)), self._holds(hall, kind, path, pools))
+                for kind in hall.rack_kinds
+            }
+            for row_name, row in hall.rows.items():
+                for racks in self._row(hall_name, row_name, row, kinds):
+                    for cut in _cut(racks, by_place):
+                        placed |= {pool.name for pool, _ in cut.contents}
+                        yield cut
+        for name in self.words.pools:
+            if name in pools and name not in placed:
+                message = f'pool "{name}" stands in no rack'
+                hint = "let a rack kind hold it, or give it racks and per-rack"
+                self.problems.append(Problem("pool.nowhere", message, ("pools", name), hint))
+
+    def _kind(self, hall: Hall, name: str, path: Path) -> RackType | None:
+        kind = hall.rack_kinds[name]
+        if kind.loop:
+            self._known("loop", kind.loop, self.words.cooling.loops, (*path, "loop"))
+        return self._find(RackType, kind.type, (*path, "type"))
+
+    def _holds(self, hall: Hall, kind: str, path: Path, pools: dict[str, Pool]) -> tuple[tuple[Pool, int], ...]:
+        held: list[tuple[Pool, int]] = []
+        for pool, count in hall.rack_kinds[kind].holds.items():
+            if self._known("pool", pool, self.words.pools, (*path, "rack-kinds", kind, "holds", pool)) and pool in pools:
+                held.append((pools[pool], count))
+        return tuple(held)
+
+    def _row(self, hall: str, name: str, row: Row, kinds: dict[str, _Kind]) -> Iterator[Racks]:
+        """The ranges of one row, each with its kind and what that holds."""
+        rows = sum(len(other.rows) for other in self.words.halls.values())
+        base = number_of(row.base) if row.base else int(self.words.network.plans.nodes.parsed.network_address)
+        if row.base is None and rows > 1:
+            message = f'row "{name}" has no base address, and the centre has {rows} rows'
+            hint = f'for example "base: {self.words.network.plans.nodes.parsed.network_address}"'
+            self.problems.append(Problem("address.no-base", message, ("halls", hall, "rows", name), hint))
+        for text, kind in row.racks.items():
+            span = NameRange.parse(text)
+            path: Path = ("halls", hall, "rows", name, "racks", text)
+            if span.prefix != name:
+                message = f'rack "{text}" stands in row "{name}"; its name must begin with "{name}"'
+                self.problems.append(Problem("name.rack", message, path, f'for example "{name}01"'))
+                continue
+            if not self._known("kind of rack", kind, kinds, path):
+                continue
+            type_, holds = kinds[kind]
+            if type_:
+                loop = self.words.halls[hall].rack_kinds[kind].loop
+                yield Racks(
+                    hall, name, span.first, span.last, span.width, kind, type_, loop, base, row.stride,
+                    row.block or hall, path, holds,
+                )  # fmt: skip
+
+    # Loops and their devices
+
+    def _loops(self, racks: tuple[Racks, ...]) -> Iterator[tuple[str, Loop]]:
+        for name, words in self.words.cooling.loops.items():
+            path: Path = ("cooling", "loops", name)
+            self._known("facility water system", words.from_, self.words.cooling.facility, (*path, "from"))
+            coolant = self._find(Coolant, words.coolant, (*path, "coolant"))
+            units = [
+                device
+                for span, unit in words.units.items()
+                for device in self._units(name, span, unit, (*path, "units", span))
+            ]
+            tanks = [device for group in racks if group.loop == name for device in self._tanks(group)]
+            if coolant:
+                yield name, Loop(name, words, coolant, tuple(units), tuple(tanks))
+
+    def _units(self, loop: str, span: str, unit: Unit, path: Path) -> Iterator[Device]:
+        for index, feed in enumerate(unit.feeds):
+            self._known("feed", feed, self.words.power.feeds, (*path, "feeds", index))
+        device = self._find(CoolingDevice, unit.device, (*path, "device"))
+        names = list(NameRange.parse(span).names())
+        if device:
+            feeds = tuple(unit.feeds)
+            yield from self._devices(names, device, unit.at, loop, unit.credentials, feeds, path)
+
+    def _tanks(self, racks: Racks) -> Iterator[Device]:
+        """The device of each rack, such as its tank; addresses count from the first rack of the range as written."""
+        kind: RackKind = self.words.halls[racks.hall].rack_kinds[racks.kind]
+        path: Path = ("halls", racks.hall, "rack-kinds", racks.kind)
+        if kind.device is None or kind.at is None or racks.loop is None:
+            return
+        device = self._find(CoolingDevice, kind.device, (*path, "device"))
+        names = [racks.name(number) for number in range(racks.first, racks.last + 1)]
+        if device:
+            feeds = tuple(self.words.halls[racks.hall].feeds)
+            yield from self._devices(names, device, kind.at, racks.loop, kind.credentials, feeds, path)
+
+    def _devices(
+        self,
+        names: list[str],
+        device: CoolingDevice,
+        at: str,
+        loop: str,
+        credentials: str | None,
+        feeds: tuple[str, ...],
+        path: Path,
+    ) -> Iterator[Device]:
+        match = _ENDPOINT.fullmatch(at)
+        assert match is not None  # the spec has checked its form
+        scheme, head, first, last, port, rest = match.groups()
+        hosts = [f"{head}{number}" for number in range(int(first), int(last or first) + 1)]
+        if len(hosts) != len(names):
+            message = f'"{at}" gives {len(hosts)} addresses for {len(names)} devices'
+            self.problems.append(Problem("cooling.addresses", message, (*path, "at")))
+        if not device.protocol.startswith(scheme):
+            message = f'device "{device.name}" speaks {device.protocol}, "{at}" says {scheme}'
+            self.problems.append(Problem("cooling.protocol", message, (*path, "at")))
+            return
+        for name, host in zip(names, hosts, strict=False):
+            yield Device(
+                name, loop, device, scheme, host, int(port or _PORTS[scheme]), rest or "", credentials, feeds, path
+            )
+
+    # Tenants and services
+
+    def _tenants(self, pools: dict[str, Pool]) -> Iterator[tuple[str, Tenant]]:
+        for organization, words in self.words.organizations.items():
+            for name, tenant in words.tenants.items():
+                path: Path = ("organizations", organization, "tenants", name)
+                class_ = self._find(TenantClass, tenant.class_, (*path, "class"))
+                quota = tuple(self._shares(tenant.quota, (*path, "quota"), pools))
+                borrow = tuple(self._shares(tenant.borrow, (*path, "borrow"), pools))
+                if class_:
+                    yield name, Tenant(
+                        name, organization, class_, tuple(tenant.admins), tuple(tenant.members),
+                        tuple(dict.fromkeys(tenant.environments)), quota, borrow,
+                    )  # fmt: skip
+
+    def _shares(self, words: dict[str, str], path: Path, pools: dict[str, Pool]) -> Iterator[Share]:
+        for pool, text in words.items():
+            amount, _, unit = text.partition(" ")
+            if self._known("pool", pool, self.words.pools, (*path, pool)) and pool in pools:
+                yield Share(pools[pool], int(amount), unit.rstrip("s") + "s", (*path, pool))
+
+    def _check_services(self, center: Center) -> None:
+        tenants = [name for words in self.words.organizations.values() for name in words.tenants]
+        for name, service in self.words.services.items():
+            path: Path = ("services", name)
+            self._known("pool", service.pool, self.words.pools, (*path, "pool"))
+            if self._known("tenant", service.tenant, tenants, (*path, "tenant")) and service.tenant in center.tenants:
+                environments = center.tenants[service.tenant].environments
+                self._known("environment", service.environment, environments, (*path, "environment"))
+
+
+def _cut(racks: Racks, by_place: list[tuple[Pool, NameRange, int]]) -> Iterator[Racks]:
+    """Split a range where a pool that names its racks begins or ends, so that contents are the same within each."""
+    here = [entry for entry in by_place if entry[1].prefix == racks.row]
+    inside = [(pool, span, count) for pool, span, count in here if span.first <= racks.last and racks.first <= span.last]
+    edges = {racks.first, racks.last + 1}
+    for _, span, _ in inside:
+        edges |= {max(span.first, racks.first), min(span.last, racks.last) + 1}
+    steps = sorted(edges)
+    for first, end in itertools.pairwise(steps):
+        more = tuple((pool, count) for pool, span, count in inside if span.first <= first <= span.last)
+        yield replace(racks, first=first, last=end - 1, contents=racks.contents + more)
+
+
+def _blocks(racks: tuple[Racks, ...]) -> dict[str, Block]:
+    ranges: dict[str, list[NodeRange]] = {}
+    paths: dict[str, Path] = {}
+    for group in racks:
+        paths.setdefault(group.block, ("halls", group.hall, "rows", group.row))
+        found = ranges.setdefault(group.block, [])
+        found += [NodeRange(pool, group, per_rack) for pool, per_rack in group.contents]
+    return {name: Block(name, tuple(ranges[name]), paths[name]) for name in sorted(ranges)}

@@ -1,0 +1,312 @@
+"""The centre as facts: frozen, ranges instead of node objects; names, addresses and sums are arithmetic of the place."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from generator import spec
+from generator.catalog.models import (
+    Accelerator,
+    Coolant,
+    CoolingDevice,
+    OperatingSystem,
+    Plugin,
+    RackType,
+    Server,
+    TenantClass,
+    Vendor,
+)
+from generator.problems import Path
+from generator.spec.halls import Loop as LoopSpec
+from generator.spec.pools import Cluster, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One machine."""
+
+    name: str
+    rack: str
+    address: str
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Identical nodes; power and accelerators follow from the catalogue."""
+
+    name: str
+    role: Role
+    server: Server
+    system: OperatingSystem
+    accelerator: Accelerator | None
+    vendor: Vendor | None
+    plugin: Plugin | None
+    clusters: tuple[str, ...]
+    slot: int
+    spares: int
+    absent: frozenset[str]
+
+    @property
+    def path(self) -> Path:
+        return ("pools", self.name)
+
+    @property
+    def accelerators_per_node(self) -> int:
+        return self.server.accelerators if self.accelerator else 0
+
+    @property
+    def node_power(self) -> float | None:
+        """Watts that a node draws at most; None when the catalogue does not know."""
+        power = self.server.base_power.value
+        if power is None:
+            return None
+        if self.accelerator is None:
+            return power.magnitude
+        each = self.accelerator.power.value
+        return None if each is None else power.magnitude + self.server.accelerators * each.magnitude
+
+
+@dataclass(frozen=True)
+class Racks:
+    """Neighbouring racks of one row with the same kind and the same contents."""
+
+    hall: str
+    row: str
+    first: int
+    last: int
+    width: int
+    kind: str
+    type: RackType
+    loop: str | None
+    base: int
+    stride: int
+    block: str
+    path: Path
+    contents: tuple[tuple[Pool, int], ...] = ()
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+    def name(self, number: int) -> str:
+        return f"{self.row}{number:0{self.width}d}"
+
+    @property
+    def title(self) -> str:
+        """How a finding speaks of them: ``rack "a01"`` or ``racks "a01..24"``."""
+        if self.count == 1:
+            return f'rack "{self.name(self.first)}"'
+        return f'racks "{self.name(self.first)}..{self.last:0{self.width}d}"'
+
+    @cached_property
+    def power(self) -> float:
+        """Watts that one of these racks draws at most, as far as the catalogue knows."""
+        return sum((pool.node_power or 0.0) * per_rack for pool, per_rack in self.contents)
+
+    @cached_property
+    def liquid_heat(self) -> float:
+        """Watts that the loop takes from one of these racks; a tank takes all of it."""
+        if self.loop is None:
+            return 0.0
+        heat = 0.0
+        for pool, per_rack in self.contents:
+            share = pool.server.liquid_share.value
+            ratio = 1.0 if self.type.immersion else (share.magnitude if share else 0.0)
+            heat += (pool.node_power or 0.0) * per_rack * ratio
+        return heat
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRange:
+    """The nodes of one pool in neighbouring racks: ``train-h-a[01:24]-[1:4]``."""
+
+    pool: Pool
+    racks: Racks
+    per_rack: int
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Names of this range that do not exist."""
+        if not self.pool.absent:
+            return frozenset()
+        return frozenset(name for name in self._names() if name in self.pool.absent)
+
+    @property
+    def count(self) -> int:
+        return self.racks.count * self.per_rack - len(self.absent)
+
+    def _names(self) -> Iterator[str]:
+        for rack in range(self.racks.first, self.racks.last + 1):
+            prefix = f"{self.pool.name}-{self.racks.name(rack)}-"
+            for number in range(1, self.per_rack + 1):
+                yield f"{prefix}{number}"
+
+    def nodes(self) -> Iterator[Node]:
+        """Every existing node, in order of rack and number."""
+        absent = self.absent
+        for rack in range(self.racks.first, self.racks.last + 1):
+            rack_name = self.racks.name(rack)
+            place = self.racks.base + rack * self.racks.stride + self.pool.slot
+            for number in range(self.per_rack):
+                name = f"{self.pool.name}-{rack_name}-{number + 1}"
+                if name not in absent:
+                    yield Node(name, rack_name, _dotted(place + number))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Nodes that one inventory and one Ansible run serve."""
+
+    name: str
+    ranges: tuple[NodeRange, ...]
+    path: Path
+
+    @cached_property
+    def count(self) -> int:
+        return sum(nodes.count for nodes in self.ranges)
+
+    def nodes(self) -> Iterator[tuple[Node, NodeRange]]:
+        for nodes in self.ranges:
+            for node in nodes.nodes():
+                yield node, nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A cooling unit or tank that monitoring reads."""
+
+    name: str
+    loop: str
+    device: CoolingDevice
+    scheme: str
+    host: str
+    port: int
+    rest: str
+    credentials: str | None
+    feeds: tuple[str, ...]
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A technology loop with what cools it and what it cools."""
+
+    name: str
+    spec: LoopSpec
+    coolant: Coolant
+    units: tuple[Device, ...]
+    tanks: tuple[Device, ...]
+
+    @property
+    def path(self) -> Path:
+        return ("cooling", "loops", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Part of a pool, in whole nodes or in accelerators."""
+
+    pool: Pool
+    amount: int
+    unit: str
+    path: Path
+
+    @property
+    def accelerators(self) -> int:
+        per_node = self.pool.accelerators_per_node
+        return self.amount if self.unit == "accelerators" else self.amount * per_node
+
+    @property
+    def nodes(self) -> float:
+        """Whole and part nodes; accelerators bring their share of a node with them."""
+        per_node = max(1, self.pool.accelerators_per_node)
+        return self.amount / per_node if self.unit == "accelerators" else self.amount
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """People with environments and quota of their own."""
+
+    name: str
+    organization: str
+    class_: TenantClass
+    admins: tuple[str, ...]
+    members: tuple[str, ...]
+    environments: tuple[str, ...]
+    quota: tuple[Share, ...]
+    borrow: tuple[Share, ...]
+
+    @property
+    def path(self) -> Path:
+        return ("organizations", self.organization, "tenants", self.name)
+
+    def namespaces(self) -> list[str]:
+        return [f"{self.name}--{environment}" for environment in self.environments]
+
+
+@dataclass(frozen=True)
+class Center:
+    """Everything that rules judge and outputs say."""
+
+    spec: spec.Center
+    racks: tuple[Racks, ...] = ()
+    pools: dict[str, Pool] = field(default_factory=dict)
+    blocks: dict[str, Block] = field(default_factory=dict)
+    loops: dict[str, Loop] = field(default_factory=dict)
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.spec.metadata.name
+
+    @property
+    def clusters(self) -> dict[str, Cluster]:
+        return self.spec.clusters
+
+    def ranges(self) -> Iterator[NodeRange]:
+        for block in self.blocks.values():
+            yield from block.ranges
+
+    def ranges_of(self, pool: Pool) -> list[NodeRange]:
+        return [nodes for nodes in self.ranges() if nodes.pool is pool]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Nodes of each pool."""
+        counts = dict.fromkeys(self.pools, 0)
+        for nodes in self.ranges():
+            counts[nodes.pool.name] += nodes.count
+        return counts
+
+    def pools_of(self, cluster: str, role: Role | None = None) -> list[Pool]:
+        return [
+            pool for pool in self.pools.values() if cluster in pool.clusters and (role is None or pool.role == role)
+        ]
+
+    def nodes_of(self, pools: list[Pool]) -> Iterator[Node]:
+        for pool in pools:
+            for nodes in self.ranges_of(pool):
+                yield from nodes.nodes()
+
+    def devices(self) -> Iterator[Device]:
+        for loop in self.loops.values():
+            yield from loop.units
+            yield from loop.tanks
+
+    def tenants_of(self, cluster: str) -> list[Tenant]:
+        """Tenants that have a share of some pool of the cluster."""
+        return [
+            tenant for tenant in self.tenants.values() if any(cluster in share.pool.clusters for share in tenant.quota)
+        ]
+
+
+def _dotted(address: int) -> str:
+    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+
+
+def number_of(address: str) -> int:
+    """An IPv4 address as a number."""
+    return int(ipaddress.IPv4Address(address))

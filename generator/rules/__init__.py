@@ -1,0 +1,71 @@
+"""Judgement: one file a topic, one function a rule, found by scanning this folder."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from generator.model import Center
+from generator.problems import Path, Problem, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule has found: where and what; the registry adds the rule's name and severity."""
+
+    path: Path
+    message: str
+    hint: str | None = None
+
+
+Check = Callable[[Center], Iterator[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A judgement with a stable name."""
+
+    id: str
+    severity: Severity
+    check: Check
+
+
+_RULES: dict[str, Rule] = {}
+
+
+def rule(id: str, severity: Severity = "error") -> Callable[[Check], Check]:
+    """Register a function as a rule; its name is part of the product's interface and never reused."""
+
+    def register(check: Check) -> Check:
+        assert id not in _RULES, f"rule {id} exists twice"
+        _RULES[id] = Rule(id, severity, check)
+        return check
+
+    return register
+
+
+def rules() -> dict[str, Rule]:
+    """Every rule of every topic by name."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return dict(sorted(_RULES.items()))
+
+
+def judge(center: Center) -> list[Problem]:
+    """Findings of all rules, less the warnings that the spec accepts with a reason."""
+    problems = [
+        Problem(rule.id, finding.message, finding.path, finding.hint, rule.severity)
+        for rule in rules().values()
+        for finding in rule.check(center)
+    ]
+    accepted = set(center.spec.accepted)
+    kept = [problem for problem in problems if problem.is_error or problem.rule not in accepted]
+    silenced = {problem.rule for problem in problems if not problem.is_error} & accepted
+    return kept + [_unused(name) for name in sorted(accepted - silenced)]
+
+
+def _unused(name: str) -> Problem:
+    message = f'accepts "{name}", of which there is no warning'
+    return Problem("accepted.unused", message, ("accepted", name), "remove it; errors cannot be accepted", "warning")

@@ -1,0 +1,107 @@
+"""Addresses: inside their plans, and nothing has two owners."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from collections.abc import Iterator
+
+from generator.model import Center, NodeRange
+from generator.problems import Path
+from generator.rules import Finding, rule
+
+
+def _networks(center: Center) -> Iterator[tuple[str, Path, ipaddress.IPv4Network]]:
+    plans = center.spec.network.plans
+    yield "plan nodes", ("network", "plans", "nodes"), plans.nodes.parsed
+    if plans.bmc:
+        yield "plan bmc", ("network", "plans", "bmc"), plans.bmc.parsed
+    if plans.facility:
+        yield "plan facility", ("network", "plans", "facility"), plans.facility.parsed
+    for name, cluster in center.clusters.items():
+        if cluster.kind == "kubernetes":
+            yield f'pods of cluster "{name}"', ("clusters", name, "pods"), cluster.pods.parsed
+            yield f'services of cluster "{name}"', ("clusters", name, "services"), cluster.services.parsed
+
+
+@rule("address.plans-overlap")
+def networks_do_not_overlap(center: Center) -> Iterator[Finding]:
+    """Plans and cluster networks are routed in one centre; an address belongs to one of them."""
+    networks = list(_networks(center))
+    for index, (what, path, network) in enumerate(networks):
+        for other, _, before in networks[:index]:
+            if network.overlaps(before):
+                yield Finding(path, f"{what} ({network}) overlaps {other} ({before})")
+
+
+def _extent(nodes: NodeRange) -> tuple[int, int]:
+    """The first and the last address of a range of nodes."""
+    racks, slot = nodes.racks, nodes.pool.slot
+    return (
+        racks.base + racks.first * racks.stride + slot,
+        racks.base + racks.last * racks.stride + slot + nodes.per_rack - 1,
+    )
+
+
+@rule("address.outside-plan")
+def nodes_are_inside_the_plan(center: Center) -> Iterator[Finding]:
+    """Every node's address (row base + rack number x stride + slot) is a usable one of the plan."""
+    plan = center.spec.network.plans.nodes.parsed
+    for nodes in center.ranges():
+        first, last = _extent(nodes)
+        low, high = int(plan.network_address) + 1, int(plan.broadcast_address) - 1
+        if first < low or last > high:
+            wrong = ipaddress.IPv4Address(first if first < low else min(last, 2**32 - 1))
+            message = f'pool "{nodes.pool.name}" in {nodes.racks.title} reaches {wrong}, outside {plan}'
+            yield Finding(("halls", nodes.racks.hall, "rows", nodes.racks.row), message, "change the base or the plan")
+
+
+@rule("address.stride")
+def racks_fit_into_the_stride(center: Center) -> Iterator[Finding]:
+    """The slots of a rack end before the addresses of the next rack begin."""
+    for nodes in center.ranges():
+        last = nodes.pool.slot + nodes.per_rack - 1
+        if last >= nodes.racks.stride:
+            message = f'pool "{nodes.pool.name}" takes slot {last} in {nodes.racks.title}, the stride is {nodes.racks.stride}'
+            yield Finding(("halls", nodes.racks.hall, "rows", nodes.racks.row), message, "give the row a larger stride")
+
+
+@rule("address.slot-shared")
+def slots_have_one_owner(center: Center) -> Iterator[Finding]:
+    """Pools that stand in the same rack take different slots, so that no address depends on the order of the file."""
+    for racks in center.racks:
+        ordered = sorted(racks.contents, key=lambda entry: (entry[0].slot, entry[0].name))
+        for (before, count), (pool, _) in itertools.pairwise(ordered):
+            end = before.slot + count
+            if pool.slot < end:
+                message = f'pools "{before.name}" and "{pool.name}" both take slot {pool.slot} of {racks.title}'
+                yield Finding((*pool.path, "slot"), message, f'say "slot: {end}" in pool "{pool.name}"')
+
+
+@rule("address.rows-overlap")
+def rows_do_not_overlap(center: Center) -> Iterator[Finding]:
+    """The addresses of one row end before those of the next begin."""
+    extents = sorted(
+        ((r.base + r.first * r.stride, r.base + (r.last + 1) * r.stride - 1, r) for r in center.racks if r.contents),
+        key=lambda extent: (extent[0], extent[2].row, extent[2].first),
+    )
+    for (_, end, before), (start, _, racks) in itertools.pairwise(extents):
+        if start <= end and before.row != racks.row:
+            message = f"{racks.title} and {before.title} share addresses from {ipaddress.IPv4Address(start)} on"
+            yield Finding(("halls", racks.hall, "rows", racks.row), message, "move the base of one row")
+
+
+@rule("address.device")
+def devices_have_addresses_of_their_own(center: Center) -> Iterator[Finding]:
+    """Cooling devices are inside the facility plan, and no two answer at the same place."""
+    plan = center.spec.network.plans.facility
+    seen: dict[tuple[str, int, str], str] = {}
+    for device in center.devices():
+        place = (device.host, device.port, device.rest)
+        if plan and ipaddress.IPv4Address(device.host) not in plan.parsed:
+            message = f'device "{device.name}" is at {device.host}, outside plan facility ({plan})'
+            yield Finding((*device.path, "at"), message)
+        if place in seen:
+            message = f'devices "{seen[place]}" and "{device.name}" are both at {device.host}:{device.port}'
+            yield Finding((*device.path, "at"), message)
+        seen.setdefault(place, device.name)

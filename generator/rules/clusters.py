@@ -1,0 +1,80 @@
+"""Clusters: a control plane that can be lost in part, workers, and resources that do not collide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator.model import Center
+from generator.rules import Finding, rule
+
+NODE_LIMIT = 5000
+
+
+@rule("cluster.no-control")
+def clusters_have_a_control_plane(center: Center) -> Iterator[Finding]:
+    """Every cluster needs at least one control node."""
+    for name in center.clusters:
+        if not any(center.counts[pool.name] for pool in center.pools_of(name, "control")):
+            message = f'cluster "{name}" has no control node'
+            yield Finding(("clusters", name), message, 'give a pool "role: control" and this cluster')
+
+
+@rule("cluster.even-control")
+def control_planes_have_a_majority(center: Center) -> Iterator[Finding]:
+    """Two or four members of etcd survive no more losses than one or three, and lose their majority sooner."""
+    for name, cluster in center.clusters.items():
+        count = sum(center.counts[pool.name] for pool in center.pools_of(name, "control"))
+        if cluster.kind == "kubernetes" and count and count % 2 == 0:
+            message = f'cluster "{name}" has {count} control nodes; an odd number keeps a majority'
+            yield Finding(("clusters", name), message, f"use {count - 1} or {count + 1}")
+
+
+@rule("cluster.single-control", severity="warning")
+def control_planes_survive_a_loss(center: Center) -> Iterator[Finding]:
+    """One control node is one broken disk away from a cluster that nobody can change; right for a trial only."""
+    for name in center.clusters:
+        count = sum(center.counts[pool.name] for pool in center.pools_of(name, "control"))
+        workers = sum(center.counts[pool.name] for pool in center.pools_of(name, "worker"))
+        if count == 1 and workers > 16:
+            yield Finding(("clusters", name), f'cluster "{name}" of {workers} workers hangs on one control node')
+
+
+@rule("cluster.no-worker")
+def clusters_have_workers(center: Center) -> Iterator[Finding]:
+    """A cluster without workers serves nobody."""
+    for name in center.clusters:
+        if not any(center.counts[pool.name] for pool in center.pools_of(name, "worker")):
+            yield Finding(("clusters", name), f'cluster "{name}" has no worker')
+
+
+@rule("cluster.size")
+def clusters_stay_in_their_envelope(center: Center) -> Iterator[Finding]:
+    """Kubernetes is built and tested for 5,000 nodes a cluster."""
+    for name, cluster in center.clusters.items():
+        count = sum(center.counts[pool.name] for pool in center.pools_of(name))
+        if cluster.kind == "kubernetes" and count > NODE_LIMIT:
+            message = f'cluster "{name}" has {count} nodes; Kubernetes bears {NODE_LIMIT}'
+            yield Finding(("clusters", name), message, "divide the pools among several clusters")
+
+
+@rule("cluster.resource-clash")
+def vendors_do_not_share_a_resource(center: Center) -> Iterator[Finding]:
+    """Two vendors behind one resource name: the scheduler would place a job on devices that its image cannot use."""
+    for name, cluster in center.clusters.items():
+        owners: dict[str, str] = {}
+        for pool in center.pools_of(name) if cluster.kind == "kubernetes" else []:
+            if pool.plugin is None or pool.vendor is None:
+                continue
+            owner = owners.setdefault(pool.plugin.resource, pool.vendor.name)
+            if owner != pool.vendor.name:
+                message = f'"{owner}" and "{pool.vendor.name}" both offer "{pool.plugin.resource}" in cluster "{name}"'
+                yield Finding(pool.path, message, "put one of the pools into another cluster")
+
+
+@rule("cluster.shared-worker")
+def workers_have_one_cluster(center: Center) -> Iterator[Finding]:
+    """Two schedulers on one worker would each sell it in full."""
+    for pool in center.pools.values():
+        if pool.role == "worker" and len(pool.clusters) > 1:
+            message = f'workers of pool "{pool.name}" belong to {len(pool.clusters)} clusters'
+            yield Finding(pool.path, message, "divide the pool")

@@ -1,0 +1,51 @@
+"""Names: unique, and short enough for every place that uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator.model import Center
+from generator.rules import Finding, rule
+
+
+@rule("name.tenant-twice")
+def tenant_names_are_unique(center: Center) -> Iterator[Finding]:
+    """Namespaces are named by tenant alone, so two organizations cannot use the same name."""
+    seen: dict[str, str] = {}
+    for organization, words in center.spec.organizations.items():
+        for tenant in words.tenants:
+            if tenant in seen:
+                message = f'tenant "{tenant}" exists in "{seen[tenant]}" too'
+                yield Finding(("organizations", organization, "tenants", tenant), message, "choose another name")
+            seen.setdefault(tenant, organization)
+
+
+@rule("name.long")
+def node_names_fit(center: Center) -> Iterator[Finding]:
+    """A node's name is a DNS label and a Kubernetes label value: at most 63 characters."""
+    for nodes in center.ranges():
+        last = f"{nodes.pool.name}-{nodes.racks.name(nodes.racks.last)}-{nodes.per_rack}"
+        if len(last) > 63:
+            message = f'node "{last}" has a name of {len(last)} characters; 63 are allowed'
+            yield Finding(nodes.pool.path, message, "shorten the name of the pool")
+
+
+@rule("name.namespace-long")
+def namespace_names_fit(center: Center) -> Iterator[Finding]:
+    """A namespace is a DNS label: ``<tenant>--<environment>`` has at most 63 characters."""
+    for tenant in center.tenants.values():
+        for namespace in tenant.namespaces():
+            if len(namespace) > 63:
+                message = f'namespace "{namespace}" has {len(namespace)} characters; 63 are allowed'
+                yield Finding(tenant.path, message, "shorten the tenant or its environment")
+
+
+@rule("name.device-twice")
+def device_names_are_unique(center: Center) -> Iterator[Finding]:
+    """Metrics and alarms name devices; two of one name could not be told apart at night."""
+    seen: dict[str, str] = {}
+    for device in center.devices():
+        if device.name in seen:
+            message = f'device "{device.name}" of loop "{device.loop}" has the name of one of loop "{seen[device.name]}"'
+            yield Finding(device.path, message, "choose another name")
+        seen.setdefault(device.name, device.loop)

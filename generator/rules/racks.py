@@ -1,0 +1,98 @@
+"""Racks: each stands once, and what it holds fits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from generator.model import Center, Racks
+from generator.rules import Finding, rule
+
+BLOCK_LIMIT = 1024
+
+
+@rule("rack.overlap")
+def ranges_do_not_overlap(center: Center) -> Iterator[Finding]:
+    """A rack is said once in the whole centre."""
+    ordered = sorted(center.racks, key=lambda racks: (racks.row, racks.first))
+    for before, racks in itertools.pairwise(ordered):
+        if before.row == racks.row and racks.first <= before.last:
+            yield Finding(racks.path, f'{racks.title} and {before.title} of hall "{before.hall}" overlap')
+
+
+@rule("rack.space")
+def servers_fit_into_racks(center: Center) -> Iterator[Finding]:
+    """The heights of all servers in a rack add up to at most its rack units."""
+    for racks in center.racks:
+        needed = sum(pool.server.height * count for pool, count in racks.contents)
+        if needed > racks.type.units:
+            message = f"{racks.title} must hold {needed} rack units, a {racks.type.name} has {racks.type.units}"
+            yield Finding(_contents_path(racks), message)
+
+
+@rule("rack.mass")
+def floors_carry_racks(center: Center) -> Iterator[Finding]:
+    """Rack and servers together weigh at most what the floor carries at one rack place."""
+    for racks in center.racks:
+        floor = center.spec.halls[racks.hall].floor
+        own = racks.type.mass.value
+        masses = [(pool.server.mass.value, count) for pool, count in racks.contents]
+        if floor is None or own is None:
+            continue
+        total = own.magnitude + sum(mass.magnitude * count for mass, count in masses if mass)
+        if total > floor.per_rack.magnitude:
+            message = f"{racks.title} weighs {total:.0f} kg, the floor carries {floor.per_rack.show('kg')}"
+            yield Finding(("halls", racks.hall, "floor", "per-rack"), message)
+
+
+@rule("rack.wrong-loop")
+def racks_match_their_loops(center: Center) -> Iterator[Finding]:
+    """A tank needs an immersion loop, a rack a cold-plate loop."""
+    for racks in center.racks:
+        loop = center.spec.cooling.loops.get(racks.loop or "")
+        if loop and racks.type.immersion != loop.kind.endswith("immersion"):
+            what = "a tank" if racks.type.immersion else "a rack"
+            message = f'{racks.title} is {what}, loop "{racks.loop}" is a {loop.kind} loop'
+            yield Finding((*_kind_path(racks), "loop"), message)
+
+
+@rule("rack.block-size")
+def blocks_stay_small(center: Center) -> Iterator[Finding]:
+    """One Ansible run serves one block; beyond 1,024 nodes its memory and time grow too large."""
+    for block in center.blocks.values():
+        if block.count > BLOCK_LIMIT:
+            message = f'block "{block.name}" has {block.count} nodes; {BLOCK_LIMIT} are allowed'
+            yield Finding(block.path, message, f'give rows blocks of their own, for example "block: {block.name}-1"')
+
+
+@rule("pool.counted-twice")
+def pools_are_counted_once(center: Center) -> Iterator[Finding]:
+    """Either a rack kind holds a pool, or the pool names its racks; both would count its nodes twice."""
+    held = {pool for hall in center.spec.halls.values() for kind in hall.rack_kinds.values() for pool in kind.holds}
+    for name, pool in center.spec.pools.items():
+        if pool.racks and name in held:
+            yield Finding(("pools", name, "racks"), f'pool "{name}" names racks and is held by a rack kind as well')
+        if (pool.racks is None) != (pool.per_rack is None):
+            missing = "per-rack" if pool.racks else "racks"
+            yield Finding(("pools", name), f'pool "{name}" says {"racks" if pool.racks else "per-rack"} without {missing}')
+
+
+@rule("pool.absent-unknown")
+def absent_nodes_have_a_place(center: Center) -> Iterator[Finding]:
+    """A hole is a node that the racks would otherwise hold."""
+    for pool in center.pools.values():
+        left = set(pool.absent)
+        for nodes in center.ranges_of(pool):
+            left -= nodes.absent
+        for name in sorted(left):
+            message = f'pool "{pool.name}" has no place for node "{name}", so it cannot be absent'
+            yield Finding((*pool.path, "absent"), message)
+
+
+def _kind_path(racks: Racks) -> tuple[str | int, ...]:
+    return ("halls", racks.hall, "rack-kinds", racks.kind)
+
+
+def _contents_path(racks: Racks) -> tuple[str | int, ...]:
+    """Where the contents were said: by the rack kind, else where the racks are."""
+    return (*_kind_path(racks), "holds") if racks.contents else racks.path
