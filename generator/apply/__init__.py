@@ -1,0 +1,1 @@
+"""The outside world: hosts over SSH and clusters over the Kubernetes API."""

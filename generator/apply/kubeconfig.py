@@ -1,0 +1,92 @@
+"""The operator's kubeconfig: read without running a command from it and without leaving its keys on a disk."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from generator.apply.text import visible
+from generator.problems import Problem, Refused
+
+if TYPE_CHECKING:
+    from kubernetes.client import Configuration
+
+Json = dict[str, Any]
+KUBECONFIG_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach a cluster: a kubeconfig, a context in it, and whether commands named in it may be run."""
+
+    kubeconfig: Path
+    context: str | None = None
+    allow_commands: bool = False
+
+
+def read_kubeconfig(access: Access, secrets: contextlib.ExitStack) -> Configuration:
+    """Read the operator's kubeconfig; Refused if it is unusable, unsafe, or would run a command unasked."""
+    import yaml
+    from kubernetes.client import Configuration
+    from kubernetes.config import ConfigException
+    from kubernetes.config.kube_config import KubeConfigLoader
+
+    def refused(message: str, hint: str | None = None) -> Refused:
+        return Refused([Problem("cluster.kubeconfig", f'kubeconfig "{access.kubeconfig}": {message}', hint=hint)])
+
+    try:
+        with access.kubeconfig.open("rb") as file:
+            text = file.read(KUBECONFIG_BYTES + 1)
+        if len(text) > KUBECONFIG_BYTES:
+            raise refused(f"is larger than {KUBECONFIG_BYTES} bytes")
+        content = yaml.safe_load(text)
+        cluster, user = _chosen(content, access.context)
+    except (OSError, yaml.YAMLError, RecursionError, LookupError, TypeError, ValueError) as error:
+        raise refused(f"cannot be read ({type(error).__name__}: {visible(error)})") from error
+    if not access.allow_commands and (how := user.keys() & {"exec", "auth-provider"}):
+        hint = "allow commands of this kubeconfig explicitly, or use one with a certificate or a token"
+        raise refused(f'gets its credentials by "{min(how)}", which may run a command', hint)
+    for holder, name in (
+        (cluster, "certificate-authority"),
+        (user, "client-certificate"),
+        (user, "client-key"),
+    ):
+        if encoded := holder.pop(f"{name}-data", None):
+            holder[name] = _in_memory(base64.b64decode(encoded), secrets)
+    configuration = Configuration()
+    try:
+        folder = str(access.kubeconfig.resolve().parent)
+        loader = KubeConfigLoader(content, active_context=access.context, config_base_path=folder)  # type: ignore[no-untyped-call]
+        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError, TypeError, ValueError) as error:
+        raise refused(visible(error)) from error
+    if not configuration.host.startswith("https://") or not configuration.verify_ssl:
+        raise refused("does not verify the API server (https with a certificate authority is needed)")
+    return configuration
+
+
+def _chosen(content: Json, context: str | None) -> tuple[Json, Json]:
+    """The cluster and the user that a context names; LookupError or TypeError if the file is not a kubeconfig."""
+
+    def named(section: str, name: str) -> Json:
+        for entry in content[section]:
+            if entry["name"] == name:
+                found = entry[section.removesuffix("s")]
+                if isinstance(found, dict):
+                    return found
+        raise LookupError(f'no "{name}" in {section}')
+
+    chosen = named("contexts", context or content["current-context"])
+    return named("clusters", chosen["cluster"]), named("users", chosen["user"]) if "user" in chosen else {}
+
+
+def _in_memory(secret: bytes, secrets: contextlib.ExitStack) -> str:
+    """A path to the bytes that lives and dies with this process, so that a killed run leaves no key on a disk."""
+    descriptor = os.memfd_create("center")
+    secrets.callback(os.close, descriptor)
+    os.write(descriptor, secret)
+    return f"/proc/self/fd/{descriptor}"
