@@ -14,7 +14,7 @@ from generator.spec.common import Name, Strict, Text
 
 Value = TypeVar("Value")
 Status = Literal["V", "I", "S", "X", "U", "N"]
-"""V verified with the vendor or upstream, I integration project, S secondary, X derived, U unverified, N nothing found."""
+"""V verified with vendor or upstream, I integration project, S secondary, X derived, U unverified, N nothing found."""
 
 
 class Fact(Strict, Generic[Value]):
@@ -71,8 +71,11 @@ class Plugin(Strict):
 class SlurmDevices(Strict):
     """How Slurm finds the vendor's accelerators."""
 
-    autodetect: Literal["nvml", "nvidia", "rsmi", "oneapi", "nrt"] | None = None
+    autodetect: Literal["nvml", "rsmi", "oneapi", "nrt"] | None = Field(
+        None, description="Library that a Slurm built with it asks; file is for any other Slurm."
+    )
     file: str | None = Field(None, description="Device file with the index left out, such as /dev/accel.")
+    first: Annotated[int, Field(ge=0)] = Field(0, description="Index of the first device file.")
     status: Status
     sources: list[str] = Field(default_factory=list)
 
@@ -83,7 +86,7 @@ class Vendor(Entry):
     folder: ClassVar[str] = "vendors"
     kind: Literal["vendor"]
     title_zh: Text | None = None
-    plugins: dict[Name, Plugin] = Field(min_length=1)
+    plugins: dict[Name, Plugin] = Field(min_length=1, description="The first is the default.")
     pci_vendor: Fact[str]
     exporter_port: Fact[int]
     slurm: SlurmDevices
@@ -95,6 +98,7 @@ class Accelerator(Entry):
     folder: ClassVar[str] = "accelerators"
     kind: Literal["accelerator"]
     vendor: Name
+    plugin: Name | None = Field(None, description="Plugin that offers this model; default: the vendor's first.")
     memory: Fact[Memory]
     power: Fact[Power]
     performance: dict[
