@@ -42,12 +42,12 @@ def plan(points: Sequence[ModbusPoint]) -> list[Block]:
         run: list[ModbusPoint] = []
         end = 0
         for point in group:
-            after = max(end, point.register_ + point.width)
+            after = point.register_ + point.width
             if run and (point.register_ > end or after - run[0].register_ > MAX_REGISTERS):
                 blocks.append(Block(function, run[0].register_, tuple(run)))
                 run = []
             run.append(point)
-            end = point.register_ + point.width if len(run) == 1 else after
+            end = after
         blocks.append(Block(function, run[0].register_, tuple(run)))
     return blocks
 

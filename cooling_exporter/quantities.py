@@ -58,7 +58,7 @@ TIME = Dimension({"s": Unit(), "h": Unit("3600")}, 0, 3_600_000_000)
 SWITCH = Dimension({"": Unit()}, 0, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Quantity:
     """One metric. Without a dimension it is a state set: one series for each state, exactly one of them is 1."""
 

@@ -1,0 +1,1 @@
+"""Simulated cooling devices: real protocols over real sockets, a small physics model behind them."""
