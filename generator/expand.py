@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from generator import spec
+from generator import services, spec
 from generator.catalog import Catalog
 from generator.catalog.models import (
     Accelerator,
@@ -21,10 +21,11 @@ from generator.catalog.models import (
     TenantClass,
     Vendor,
 )
-from generator.model import Block, Center, Device, Loop, NodeRange, Pool, Racks, Share, Tenant, number_of
+from generator.model import Block, Center, Device, Loop, NodeRange, Pool, Racks, ServiceUse, Share, Tenant, number_of
 from generator.problems import Path, Problem, Refused, did_you_mean
+from generator.source import Source
 from generator.spec.common import NameRange
-from generator.spec.halls import Hall, RackKind, Row, Unit
+from generator.spec.halls import Hall, RackKind, Row, Unit, UnitRatings
 
 Kind = TypeVar("Kind", bound=Entry)
 _ENDPOINT = re.compile(r"(\w+)://([0-9.]+\.)([0-9]+)(?:\.\.([0-9]+))?(?::([0-9]+))?(?:/(.*))?")
@@ -32,30 +33,32 @@ _Kind = tuple[RackType | None, tuple[tuple[Pool, int], ...]]
 _PORTS = {"modbus": 502, "redfish": 443}
 
 
-def expand(words: spec.Center, catalog: Catalog) -> tuple[Center, list[Problem]]:
+def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center, list[Problem]]:
     """Everything that can be resolved, and a finding for each name that cannot."""
-    return _Expansion(words, catalog).center()
+    return _Expansion(words, source, catalog).center()
 
 
 @dataclass(slots=True)
 class _Expansion:
     words: spec.Center
+    source: Source
     catalog: Catalog
     problems: list[Problem] = field(default_factory=list)
 
     def center(self) -> tuple[Center, list[Problem]]:
         pools = dict(self._pools())
         racks = tuple(self._racks(pools))
-        loops = dict(self._loops(racks))
+        tenants = dict(self._tenants(pools))
         center = Center(
             spec=self.words,
             racks=racks,
             pools=pools,
             blocks=_blocks(racks),
-            loops=loops,
-            tenants=dict(self._tenants(pools)),
+            loops=dict(self._loops(racks)),
+            tenants=tenants,
+            services=dict(self._services(pools, tenants)),
+            public_files=dict(self._public_files()),
         )
-        self._check_services(center)
         return center, self.problems
 
     # What a name stands for
@@ -82,6 +85,22 @@ class _Expansion:
         hint = did_you_mean(name, names) or (f"defined: {', '.join(sorted(names)[:8])}" if names else None)
         self.problems.append(Problem("reference.unknown", message, path, hint))
         return False
+
+    def _public_files(self) -> Iterator[tuple[str, str]]:
+        """The files that hosts get as they are, such as public keys."""
+        ssh, mirror = self.words.access.ssh, self.words.network.mirror
+        references: list[tuple[str | None, Path]] = [
+            (ssh.authority, ("access", "ssh", "authority")),
+            (ssh.keys, ("access", "ssh", "keys")),
+            (mirror.key if mirror else None, ("network", "mirror", "key")),
+        ]
+        for reference, path in references:
+            if reference is None:
+                continue
+            try:
+                yield reference, self.source.public_file(reference.removeprefix("path:"))
+            except ValueError as error:
+                self.problems.append(Problem("reference.file", str(error), path))
 
     # Pools
 
@@ -156,7 +175,8 @@ class _Expansion:
     def _holds(self, hall: Hall, kind: str, path: Path, pools: dict[str, Pool]) -> tuple[tuple[Pool, int], ...]:
         held: list[tuple[Pool, int]] = []
         for pool, count in hall.rack_kinds[kind].holds.items():
-            if self._known("pool", pool, self.words.pools, (*path, "rack-kinds", kind, "holds", pool)) and pool in pools:
+            known = self._known("pool", pool, self.words.pools, (*path, "rack-kinds", kind, "holds", pool))
+            if known and pool in pools:
                 held.append((pools[pool], count))
         return tuple(held)
 
@@ -207,8 +227,7 @@ class _Expansion:
         device = self._find(CoolingDevice, unit.device, (*path, "device"))
         names = list(NameRange.parse(span).names())
         if device:
-            feeds = tuple(unit.feeds)
-            yield from self._devices(names, device, unit.at, loop, unit.credentials, feeds, path)
+            yield from self._devices(names, device, unit.at, loop, unit, unit.feeds, path)
 
     def _tanks(self, racks: Racks) -> Iterator[Device]:
         """The device of each rack, such as its tank; addresses count from the first rack of the range as written."""
@@ -219,8 +238,8 @@ class _Expansion:
         device = self._find(CoolingDevice, kind.device, (*path, "device"))
         names = [racks.name(number) for number in range(racks.first, racks.last + 1)]
         if device:
-            feeds = tuple(self.words.halls[racks.hall].feeds)
-            yield from self._devices(names, device, kind.at, racks.loop, kind.credentials, feeds, path)
+            feeds = self.words.halls[racks.hall].feeds
+            yield from self._devices(names, device, kind.at, racks.loop, kind, feeds, path)
 
     def _devices(
         self,
@@ -228,8 +247,8 @@ class _Expansion:
         device: CoolingDevice,
         at: str,
         loop: str,
-        credentials: str | None,
-        feeds: tuple[str, ...],
+        words: Unit | RackKind,
+        feeds: list[str],
         path: Path,
     ) -> Iterator[Device]:
         match = _ENDPOINT.fullmatch(at)
@@ -245,8 +264,9 @@ class _Expansion:
             return
         for name, host in zip(names, hosts, strict=False):
             yield Device(
-                name, loop, device, scheme, host, int(port or _PORTS[scheme]), rest or "", credentials, feeds, path
-            )
+                name, loop, device, scheme, host, int(port or _PORTS[scheme]), rest or "", words.credentials,
+                tuple(feeds), path, words.ratings if isinstance(words, Unit) else UnitRatings(),
+            )  # fmt: skip
 
     # Tenants and services
 
@@ -269,20 +289,28 @@ class _Expansion:
             if self._known("pool", pool, self.words.pools, (*path, pool)) and pool in pools:
                 yield Share(pools[pool], int(amount), unit.rstrip("s") + "s", (*path, pool))
 
-    def _check_services(self, center: Center) -> None:
-        tenants = [name for words in self.words.organizations.values() for name in words.tenants]
-        for name, service in self.words.services.items():
+    def _services(self, pools: dict[str, Pool], tenants: dict[str, Tenant]) -> Iterator[tuple[str, ServiceUse]]:
+        kinds = services.kinds()
+        for name, words in self.words.services.items():
             path: Path = ("services", name)
-            self._known("pool", service.pool, self.words.pools, (*path, "pool"))
-            if self._known("tenant", service.tenant, tenants, (*path, "tenant")) and service.tenant in center.tenants:
-                environments = center.tenants[service.tenant].environments
-                self._known("environment", service.environment, environments, (*path, "environment"))
+            known = self._known("kind of service", words.kind, kinds, (*path, "kind"))
+            known &= self._known("pool", words.pool, self.words.pools, (*path, "pool"))
+            names = [tenant for found in self.words.organizations.values() for tenant in found.tenants]
+            known &= self._known("tenant", words.tenant, names, (*path, "tenant"))
+            tenant, pool = tenants.get(words.tenant), pools.get(words.pool)
+            if tenant:
+                known &= self._known("environment", words.environment, tenant.environments, (*path, "environment"))
+            if words.kind in kinds:
+                inputs, problems = services.read_inputs(kinds[words.kind], words.inputs, (*path, "inputs"))
+                self.problems += problems
+                if known and tenant and pool and not problems:
+                    yield name, ServiceUse(name, kinds[words.kind], tenant, words.environment, pool, inputs)
 
 
 def _cut(racks: Racks, by_place: list[tuple[Pool, NameRange, int]]) -> Iterator[Racks]:
     """Split a range where a pool that names its racks begins or ends, so that contents are the same within each."""
     here = [entry for entry in by_place if entry[1].prefix == racks.row]
-    inside = [(pool, span, count) for pool, span, count in here if span.first <= racks.last and racks.first <= span.last]
+    inside = [entry for entry in here if entry[1].first <= racks.last and racks.first <= entry[1].last]
     edges = {racks.first, racks.last + 1}
     for _, span, _ in inside:
         edges |= {max(span.first, racks.first), min(span.last, racks.last) + 1}

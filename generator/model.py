@@ -1,4 +1,4 @@
-"""The centre as facts: frozen, ranges instead of node objects; names, addresses and sums are arithmetic of the place."""
+"""The centre as facts: frozen, ranges instead of node objects; names, addresses, sums are arithmetic of the place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from generator import spec
 from generator.catalog.models import (
@@ -20,7 +21,9 @@ from generator.catalog.models import (
     Vendor,
 )
 from generator.problems import Path
+from generator.services import ServiceKind
 from generator.spec.halls import Loop as LoopSpec
+from generator.spec.halls import UnitRatings
 from generator.spec.pools import Cluster, Role
 
 
@@ -67,6 +70,29 @@ class Pool:
             return power.magnitude
         each = self.accelerator.power.value
         return None if each is None else power.magnitude + self.server.accelerators * each.magnitude
+
+
+    @property
+    def cpu_milli(self) -> int:
+        """Thousandths of a core that a node offers to work; 5 % stay with the system."""
+        return self.server.cores * 950
+
+    @property
+    def memory_mib(self) -> int:
+        """MiB that a node offers to work; 10 % stay with the system."""
+        return int(self.server.memory.magnitude * 1e9 * 0.9) >> 20
+
+    def resources(self, accelerators: int | None = None) -> dict[str, str]:
+        """Kubernetes resources of whole nodes' shares: an accelerator brings its part of cores and memory with it."""
+        per_node = self.accelerators_per_node
+        if per_node == 0 or self.plugin is None:
+            return {"cpu": f"{self.cpu_milli}m", "memory": f"{self.memory_mib}Mi"}
+        count = per_node if accelerators is None else accelerators
+        return {
+            "cpu": f"{self.cpu_milli // per_node * count}m",
+            "memory": f"{self.memory_mib // per_node * count}Mi",
+            self.plugin.resource: str(count),
+        }
 
 
 @dataclass(frozen=True)
@@ -188,6 +214,25 @@ class Device:
     credentials: str | None
     feeds: tuple[str, ...]
     path: Path
+    ratings: UnitRatings
+
+    @property
+    def capacity(self) -> float | None:
+        """Watts that the device carries, from its data sheet or the catalogue."""
+        value = self.ratings.capacity or self.device.ratings.capacity.value
+        return value.magnitude if value else None
+
+    @property
+    def approach(self) -> float | None:
+        """Kelvin between facility water and coolant supply."""
+        value = self.ratings.approach or self.device.ratings.approach.value
+        return value.magnitude if value else None
+
+    @property
+    def flow(self) -> float | None:
+        """Litres a minute that the device pumps."""
+        value = self.ratings.flow or self.device.ratings.flow.value
+        return value.magnitude if value else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +259,12 @@ class Share:
     unit: str
     path: Path
 
-    @property
-    def accelerators(self) -> int:
+    def resources(self) -> dict[str, str]:
+        """Kubernetes resources of the share."""
         per_node = self.pool.accelerators_per_node
-        return self.amount if self.unit == "accelerators" else self.amount * per_node
+        if per_node:
+            return self.pool.resources(self.amount if self.unit == "accelerators" else self.amount * per_node)
+        return {"cpu": f"{self.pool.cpu_milli * self.amount}m", "memory": f"{self.pool.memory_mib * self.amount}Mi"}
 
     @property
     def nodes(self) -> float:
@@ -247,6 +294,26 @@ class Tenant:
         return [f"{self.name}--{environment}" for environment in self.environments]
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceUse:
+    """A service that a tenant runs on a pool, with its inputs read and its defaults filled in."""
+
+    name: str
+    kind: ServiceKind
+    tenant: Tenant
+    environment: str
+    pool: Pool
+    inputs: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return ("services", self.name)
+
+    @property
+    def namespace(self) -> str:
+        return f"{self.tenant.name}--{self.environment}"
+
+
 @dataclass(frozen=True)
 class Center:
     """Everything that rules judge and outputs say."""
@@ -257,6 +324,9 @@ class Center:
     blocks: dict[str, Block] = field(default_factory=dict)
     loops: dict[str, Loop] = field(default_factory=dict)
     tenants: dict[str, Tenant] = field(default_factory=dict)
+    services: dict[str, ServiceUse] = field(default_factory=dict)
+    public_files: dict[str, str] = field(default_factory=dict)
+    """Contents of the files that ``path:`` references name."""
 
     @property
     def name(self) -> str:

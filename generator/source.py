@@ -1,8 +1,8 @@
 """The only place that knows YAML text: bytes in, plain data and positions out; hostile input stops here.
 
 Numbers are read as JSON reads them and ``true``, ``false`` and ``null`` are the only words with a meaning; everything
-else a plain scalar could be mistaken for (``no``, ``010``, ``1e3``, ``22:30``, dates, MAC addresses) is the text that it
-looks like. Anchors, tags and several documents are refused: a spec says everything in ranges and includes.
+else a plain scalar could be mistaken for (``no``, ``010``, ``1e3``, ``22:30``, dates, MAC addresses) is the text that
+it looks like. Anchors, tags and several documents are refused: a spec says everything in ranges and includes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ MAX_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 40
 MAX_FILES = 200
 MAX_SCALAR = 20_000
+MAX_PUBLIC = 256 * 1024
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
@@ -62,8 +63,21 @@ class Source:
         lines = self._lines.get(position.file, [])
         return lines[position.line - 1] if 0 < position.line <= len(lines) else ""
 
-    def files(self) -> list[str]:
-        return list(self._lines)
+    def public_file(self, name: str) -> str:
+        """The text of a small file beside the spec; raises ValueError with the sentence for the user."""
+        if not _stays_inside(self.root, name):
+            raise ValueError(f'"{name}" is not a plain file below the folder of the spec')
+        try:
+            with (self.root / name).open("rb") as stream:
+                raw = stream.read(MAX_PUBLIC + 1)
+            text = raw.decode("ascii")
+        except OSError as error:
+            raise ValueError(f'"{name}" cannot be read: {error.strerror or error}') from None
+        except UnicodeDecodeError:
+            raise ValueError(f'"{name}" is not a text file of public keys') from None
+        if len(raw) > MAX_PUBLIC or "PRIVATE KEY" in text or not text.strip():
+            raise ValueError(f'"{name}" is not a file of public keys')
+        return text.strip() + "\n"
 
 
 def load(file: FilePath) -> Source:
@@ -291,7 +305,8 @@ class _Builder:
     def _position(self, event: Any) -> Position:
         start, end = event.start_mark, event.end_mark
         same_line = start.line == end.line and type(event).__name__ == "ScalarEvent"
-        return Position(self.name, start.line + 1, start.column + 1, max(1, end.column - start.column) if same_line else 1)
+        length = max(1, end.column - start.column) if same_line else 1
+        return Position(self.name, start.line + 1, start.column + 1, length)
 
     def _report(self, rule: str, message: str, event: Any, hint: str | None = None, path: Path = ()) -> None:
         self.problems.append(Problem(rule, message, path, hint, position=self._position(event)))

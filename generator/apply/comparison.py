@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from generator.apply.differences import Field, changed_fields, owned_fields
+from generator.apply.differences import Field, changed_fields, is_applied, owned_fields
 from generator.apply.kube import ApiError, Json, Kube, Resource, spread
 from generator.apply.membership import INTENDED, LABEL, NAMESPACE, Key, Record, digest
 from generator.apply.text import visible
@@ -212,7 +212,9 @@ def _read_members(kube: Kube, found: Comparison) -> None:
 
 
 def _foresee(kube: Kube, wanted: Wanted, living: dict[Key, Json]) -> Step | Problem | None:
-    """Ask the server what an apply of the object would do; None if nothing."""
+    """Find out what an apply of the object would do, from the server unless it is plain; None if nothing."""
+    if (known := living.get(wanted.key)) and is_applied(wanted.body, known):
+        return None
     try:
         created, then = kube.apply(wanted.resource, wanted.body, dry_run=True)
         if created:

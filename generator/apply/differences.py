@@ -43,6 +43,58 @@ def owned_fields(body: Json) -> list[Json]:
     ]
 
 
+def is_applied(wanted: Json, living: Json) -> bool:
+    """Say, without asking the server, that applying `wanted` again would change nothing.
+
+    True only if the fields that the server remembers as applied by us are exactly those of `wanted`, with its values.
+    False also where only the server can tell (defaults inside of lists, other spellings of a quantity).
+    """
+    owned = owned_fields(living)
+    if len(owned) != 1 or owned[0]["version"] != wanted["apiVersion"] or living["metadata"].get("deletionTimestamp"):
+        return False
+    named = {name: value for name, value in wanted["metadata"].items() if name not in ("name", "namespace")}
+    rest = {name: value for name, value in wanted.items() if name not in ("apiVersion", "kind")}
+    return _holds(owned[0]["fields"], {**rest, "metadata": named}, living)
+
+
+def _holds(fields: Json, wanted: object, living: object) -> bool:
+    """Compare along the server's notation of owned fields: f: a key of a map, k: and v: an element of a list."""
+    parts = {name: inner for name, inner in fields.items() if name != "."}
+    if not parts:
+        return json.dumps(wanted, sort_keys=True) == json.dumps(living, sort_keys=True)
+    if isinstance(wanted, dict) and isinstance(living, dict):
+        return parts.keys() == {f"f:{name}" for name in wanted} and all(
+            name in living and _holds(parts[f"f:{name}"], value, living[name]) for name, value in wanted.items()
+        )
+    if not (isinstance(wanted, list) and isinstance(living, list) and len(parts) == len(wanted)):
+        return False
+    places = []
+    for name, inner in parts.items():
+        there, here = _position(name, wanted, lenient=True), _position(name, living, lenient=False)
+        if there is None or here is None or (name[0] == "k" and not _holds(inner, wanted[there], living[here])):
+            return False
+        places.append((there, here))
+    # In the same order, too: a list that names its elements is still read from the front.
+    return [here for _, here in sorted(places)] == sorted(here for _, here in places)
+
+
+def _position(name: str, elements: list[object], *, lenient: bool) -> int | None:
+    """Where the element that the server calls `name` is; a key that the user left to its default may be missing."""
+    value = json.loads(name[2:])
+    if name.startswith("v:"):
+        found = [index for index, element in enumerate(elements) if element == value]
+    elif name.startswith("k:"):
+        found = [
+            index
+            for index, element in enumerate(elements)
+            if isinstance(element, dict)
+            and all(element.get(key, part if lenient else None) == part for key, part in value.items())
+        ]
+    else:
+        return None
+    return found[0] if len(found) == 1 else None
+
+
 def _own(body: Json) -> Json:
     """The object without status, server's fields and what its path already says."""
     kept = {name: value for name, value in body.items() if name not in ("apiVersion", "kind", "status")}
@@ -51,11 +103,10 @@ def _own(body: Json) -> Json:
 
 
 def _walk(old: object, new: object, path: str) -> Iterator[tuple[str, object, object]]:
-    if old == new and type(old) is type(new):
-        return
     before, after = _children(old), _children(new)
     if before is None or after is None or isinstance(old, dict) != isinstance(new, dict):
-        yield path, old, new
+        if old != new or type(old) is not type(new):  # in Python, 1 is True
+            yield path, old, new
         return
     for name in [*before, *(name for name in after if name not in before)]:
         yield from _walk(before.get(name, _ABSENT), after.get(name, _ABSENT), path + name)

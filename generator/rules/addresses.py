@@ -62,7 +62,8 @@ def racks_fit_into_the_stride(center: Center) -> Iterator[Finding]:
     for nodes in center.ranges():
         last = nodes.pool.slot + nodes.per_rack - 1
         if last >= nodes.racks.stride:
-            message = f'pool "{nodes.pool.name}" takes slot {last} in {nodes.racks.title}, the stride is {nodes.racks.stride}'
+            where = f"{nodes.racks.title}, where the stride is {nodes.racks.stride}"
+            message = f'pool "{nodes.pool.name}" takes slot {last} in {where}'
             yield Finding(("halls", nodes.racks.hall, "rows", nodes.racks.row), message, "give the row a larger stride")
 
 

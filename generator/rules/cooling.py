@@ -21,8 +21,7 @@ def _heat(center: Center, loop: Loop) -> float:
 
 
 def _capacity(units: list[Device]) -> float:
-    known = [unit.device.ratings.capacity.value for unit in units]
-    return sum(value.magnitude for value in known if value)
+    return sum(unit.capacity or 0.0 for unit in units)
 
 
 @rule("cooling.loop-capacity")
@@ -30,7 +29,7 @@ def loops_carry_their_heat(center: Center) -> Iterator[Finding]:
     """The units of a loop carry its heat, also with one unit lost (N+1) and with one feed lost (2N)."""
     for loop in center.loops.values():
         heat, units = _heat(center, loop), list(loop.units)
-        if not units or any(unit.device.ratings.capacity.value is None for unit in units):
+        if not units or any(unit.capacity is None for unit in units):
             continue
         situations = [("", units)]
         if loop.spec.redundancy == "N+1":
@@ -74,8 +73,7 @@ def facility_water_is_cold_enough(center: Center) -> Iterator[Finding]:
         if water is None or loop.spec.supply is None:
             continue
         for unit in loop.units:
-            approach = unit.device.ratings.approach.value
-            reach = water.supply.magnitude + (approach.magnitude if approach else 0.0)
+            reach = water.supply.magnitude + (unit.approach or 0.0)
             if loop.spec.supply.magnitude < reach - 1e-9:
                 message = (
                     f'loop "{loop.name}" asks for {loop.spec.supply}, unit "{unit.name}" reaches {reach:.1f} °C '
@@ -121,7 +119,7 @@ def facility_water_warms(center: Center) -> Iterator[Finding]:
     """Water that takes heat comes back warmer than it went."""
     for name, water in center.spec.cooling.facility.items():
         if water.return_.magnitude <= water.supply.magnitude:
-            message = f'facility water "{name}" returns at {water.return_}, not warmer than its supply of {water.supply}'
+            message = f'facility water "{name}" returns at {water.return_}, not warmer than the {water.supply} supplied'
             yield Finding(("cooling", "facility", name, "return"), message)
 
 
@@ -130,12 +128,12 @@ def units_pump_enough(center: Center) -> Iterator[Finding]:
     """The flow that carries the heat at the loop's rise (Q = rho cp V dT) stays within what the units pump."""
     for loop in center.loops.values():
         density, heat_capacity = loop.coolant.density.value, loop.coolant.heat_capacity.value
-        rated = [unit.device.ratings.flow.value for unit in loop.units]
+        rated = [unit.flow for unit in loop.units]
         if loop.spec.rise is None or density is None or heat_capacity is None or not rated or None in rated:
             continue
         per_kelvin = density * heat_capacity / 60_000  # kW for each L/min and K
         needed = _heat(center, loop) / 1000 / (per_kelvin * loop.spec.rise.magnitude)
-        given = sum(flow.magnitude for flow in rated if flow)
+        given = sum(flow for flow in rated if flow)
         if needed > given * (1 + 1e-9):
             message = (
                 f'loop "{loop.name}" needs {needed:.1f} L/min of {loop.coolant.name} for a rise of {loop.spec.rise}, '
@@ -174,14 +172,14 @@ def coolant_stays_above_the_dew_point(center: Center) -> Iterator[Finding]:
 def capacities_are_known(center: Center) -> Iterator[Finding]:
     """A loop is only proven against capacities that somebody has published or measured."""
     for loop in center.loops.values():
-        unknown = sorted({unit.device.name for unit in loop.units if unit.device.ratings.capacity.value is None})
+        unknown = sorted({unit.device.name for unit in loop.units if unit.capacity is None})
         if unknown:
             message = f'loop "{loop.name}" cannot be checked: the capacity of "{unknown[0]}" is unknown'
-            hint = f'copy the file of "{unknown[0]}" into catalog/ beside the spec and give its capacity with a source'
+            hint = 'say what its data sheet says, for example "ratings: {capacity: 80 kW}"'
             yield Finding((*loop.path, "units"), message, hint)
 
 
 def dew_point(temperature: float, humidity: float) -> float:
-    """Dew point in °C of air at a temperature in °C and a relative humidity (1 is 100 %); Magnus, a=17.625, b=243.04."""
+    """Dew point in °C of air at a temperature in °C and a humidity ratio (1 is 100 %); Magnus, a=17.625, b=243.04."""
     gamma = math.log(max(humidity, 1e-6)) + 17.625 * temperature / (243.04 + temperature)
     return 243.04 * gamma / (17.625 - gamma)

@@ -46,6 +46,6 @@ def device_names_are_unique(center: Center) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for device in center.devices():
         if device.name in seen:
-            message = f'device "{device.name}" of loop "{device.loop}" has the name of one of loop "{seen[device.name]}"'
+            message = f'loops "{seen[device.name]}" and "{device.loop}" both have a device "{device.name}"'
             yield Finding(device.path, message, "choose another name")
         seen.setdefault(device.name, device.loop)

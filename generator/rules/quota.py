@@ -64,5 +64,5 @@ def spares_leave_something(center: Center) -> Iterator[Finding]:
     """A pool has more nodes than spares."""
     for pool in center.pools.values():
         if pool.spares and pool.spares >= center.counts[pool.name]:
-            message = f'pool "{pool.name}" has {center.counts[pool.name]} nodes and keeps {pool.spares} of them as spares'
+            message = f'pool "{pool.name}" keeps {pool.spares} of its {center.counts[pool.name]} nodes as spares'
             yield Finding((*pool.path, "spares"), message)

@@ -73,8 +73,8 @@ def pools_are_counted_once(center: Center) -> Iterator[Finding]:
         if pool.racks and name in held:
             yield Finding(("pools", name, "racks"), f'pool "{name}" names racks and is held by a rack kind as well')
         if (pool.racks is None) != (pool.per_rack is None):
-            missing = "per-rack" if pool.racks else "racks"
-            yield Finding(("pools", name), f'pool "{name}" says {"racks" if pool.racks else "per-rack"} without {missing}')
+            said, missing = ("racks", "per-rack") if pool.racks else ("per-rack", "racks")
+            yield Finding(("pools", name), f'pool "{name}" says {said} without {missing}')
 
 
 @rule("pool.absent-unknown")

@@ -110,7 +110,8 @@ def _path(data: object, location: tuple[Any, ...], *, missing: bool) -> Path:
     path: list[str | int] = []
     for index, part in enumerate(location):
         last = index == len(location) - 1
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+        in_list = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if in_list or (isinstance(data, dict) and part in data):
             path.append(part)
             data = data[part]
         elif last and missing:

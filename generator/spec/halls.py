@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.quantity import Mass, Percentage, Power, Temperature, TemperatureRise
+from generator.quantity import Flow, Mass, Percentage, Power, Temperature, TemperatureRise
 from generator.spec.common import Address, Name, RangeText, SecretReference, Strict, refuse
 
 _ENDPOINT = re.compile(
@@ -37,6 +37,14 @@ class FacilityWater(Strict):
     return_: Temperature = Field(alias="return", description="Water back from the cooling units.")
 
 
+class UnitRatings(Strict):
+    """What the data sheet of a unit says, where the catalogue does not know or knows less."""
+
+    capacity: Power | None = Field(None, description="Heat that one unit carries.")
+    approach: TemperatureRise | None = Field(None, description="Coolant supply above facility water.")
+    flow: Flow | None = Field(None, description="Coolant that one unit pumps.")
+
+
 class Unit(Strict):
     """A coolant distribution unit, or several alike as a range of names."""
 
@@ -44,6 +52,7 @@ class Unit(Strict):
     at: Endpoint = Field(description="Where monitoring reads it; a range of addresses for a range of units.")
     feeds: list[Name] = Field(min_length=1, description="Feeds that power its pumps.")
     credentials: SecretReference | None = Field(None, description="Reference to its monitoring login.")
+    ratings: UnitRatings = Field(default_factory=UnitRatings, description="From the data sheet of the unit.")
 
 
 class Loop(Strict):

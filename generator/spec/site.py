@@ -78,7 +78,7 @@ class Mirror(Strict):
     url: Url = Field(description="Base URL of the repository.")
     suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9./-]*$")] = Field("bookworm", description="Suite.")
     components: list[Name] = Field(default_factory=lambda: ["main"], description="Components.")
-    key: PublicFile = Field(description="Public key that signs the repository, a file beside the spec.")
+    key: PublicFile | None = Field(None, description="Public key that signs it, if the system does not know it.")
 
 
 class NetworkSubject(Strict):
@@ -88,7 +88,7 @@ class NetworkSubject(Strict):
     plans: Plans = Field(description="Address plan.")
     dns: list[Host] = Field(default_factory=list, description="Name servers of the hosts.", max_length=3)
     ntp: list[Host] = Field(min_length=1, description="Time servers of the hosts.")
-    mirror: Mirror = Field(description="Package repository of the hosts.")
+    mirror: Mirror | None = Field(None, description="Package repository of the hosts; default: what they came with.")
 
 
 class Chain(Strict):

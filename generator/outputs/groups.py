@@ -1,0 +1,90 @@
+"""Groups of hosts, and what the members of one get; a vendor or an operating system is a group, never a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from generator.artifact import Artifact, Body, Json
+from generator.model import Center, Pool
+
+
+def group(kind: str, name: str) -> str:
+    """A group's name as Ansible wants it: ``pool_train_h``."""
+    return f"{kind}_{name}".replace("-", "_")
+
+
+def groups_of(pool: Pool) -> list[str]:
+    """The groups that the nodes of a pool are in, besides those of their pool and racks."""
+    names = [group("role", pool.role), system_group(pool)]
+    names += [group("cluster", cluster) for cluster in pool.clusters]
+    names += [member_group(cluster, pool) for cluster in pool.clusters]
+    if pool.vendor:
+        names.append(group("vendor", pool.vendor.name))
+    return names
+
+
+def system_group(pool: Pool) -> str:
+    return group("system", pool.system.name)
+
+
+def member_group(cluster: str, pool: Pool) -> str:
+    """Nodes with the same task in the same cluster and the same operating system get the same files."""
+    return group("member", f"{cluster}-{pool.role}-{pool.system.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class HostFile:
+    """A file that the members of a group get."""
+
+    path: str
+    body: Body
+    units: tuple[str, ...] = ()
+    mode: str = "0644"
+    owner: str = "root"
+    holes: tuple[str, ...] = ()
+    before_packages: bool = False
+    because: tuple[str, ...] = ()
+
+    def entry(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "mode": self.mode,
+            "owner": self.owner,
+            "group": self.owner,
+            "units": list(self.units),
+            "holes": list(self.holes),
+            "before_packages": self.before_packages,
+        }
+
+
+def group_files(
+    name: str,
+    files: Iterable[HostFile],
+    because: tuple[str, ...],
+    packages: Iterable[str] = (),
+    units: Iterable[str] = (),
+    directories: Iterable[dict[str, Any]] = (),
+) -> Iterator[Artifact]:
+    """The manifest of a group and each of its files."""
+    files = sorted(files, key=lambda file: file.path)
+    manifest = {
+        "packages": sorted(set(packages)),
+        "files": [file.entry() for file in files],
+        "units": [{"name": unit, "class": "restart"} for unit in sorted(set(units))],
+        "directories": sorted(directories, key=lambda directory: str(directory["path"])),
+    }
+    causes = tuple(dict.fromkeys([*because, *(cause for file in files for cause in file.because)]))
+    yield Artifact(f"hosts/groups/{name}/manifest.json", Json(manifest, expand=2), causes)
+    for file in files:
+        yield Artifact(f"hosts/groups/{name}/files{file.path}", file.body, file.because or because)
+
+
+def pools_by_system(center: Center, pools: Iterable[Pool]) -> dict[str, list[Pool]]:
+    """Pools grouped by operating system, in order of name."""
+    found: dict[str, list[Pool]] = {}
+    for pool in sorted(pools, key=lambda pool: pool.name):
+        if center.counts[pool.name]:
+            found.setdefault(pool.system.name, []).append(pool)
+    return dict(sorted(found.items()))

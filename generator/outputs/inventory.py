@@ -1,0 +1,74 @@
+"""Ansible inventories: one a block, ranges instead of hosts, groups instead of variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from generator.artifact import Artifact, Json, TextTemplate
+from generator.model import Block, Center, NodeRange, Pool
+from generator.outputs.groups import group, groups_of
+from generator.problems import dotted
+
+# What decides which nodes a block has and where they are.
+_CAUSES = ("halls", "pools", "network.plans.nodes")
+
+
+def artifacts(center: Center) -> Iterator[Artifact]:
+    for block in center.blocks.values():
+        folder = f"hosts/{block.name}"
+        causes = (*_CAUSES, "clusters")
+        yield Artifact(f"{folder}/inventory.json", Json(_inventory(block), expand=4), causes)
+        nodes = [node for node, _ in block.nodes()]
+        yield Artifact(f"{folder}/nodes.json", Json({n.name: {"address": n.address} for n in nodes}), _CAUSES)
+        ssh = center.spec.access.ssh
+        context = {"user": ssh.user, "nodes": nodes}
+        yield Artifact(
+            f"{folder}/ssh_config",
+            TextTemplate("hosts/ssh_config", context, "ssh_config"),
+            (*_CAUSES, "access.ssh.user"),
+        )
+        known = TextTemplate("hosts/known_hosts", {"authority": center.public_files[ssh.authority].strip()}, "plain")
+        yield Artifact(f"{folder}/known_hosts", known, ("access.ssh.authority", dotted(block.path)))
+
+
+def _inventory(block: Block) -> dict[str, Any]:
+    """Nodes stand in their pool's group; racks repeat them, everything else is made of pools."""
+    groups: dict[str, dict[str, Any]] = {}
+    pools: dict[str, Pool] = {}
+    for nodes in block.ranges:
+        pool_group = groups.setdefault(group("pool", nodes.pool.name), {"hosts": {}})
+        pool_group["hosts"] |= dict.fromkeys(_patterns(nodes), {})
+        pools[nodes.pool.name] = nodes.pool
+        for number in range(nodes.racks.first, nodes.racks.last + 1):
+            rack = groups.setdefault(group("rack", nodes.racks.name(number)), {"hosts": {}})
+            rack["hosts"] |= dict.fromkeys(_rack_patterns(nodes, number), {})
+    for pool in pools.values():
+        for name in groups_of(pool):
+            children = groups.setdefault(name, {"children": {}})
+            children["children"][group("pool", pool.name)] = {}
+    return {"all": {"children": groups}}
+
+
+def _patterns(nodes: NodeRange) -> Iterator[str]:
+    """The fewest patterns for a range: one if nobody is absent, else one a rack."""
+    racks = nodes.racks
+    if nodes.absent or racks.count == 1:
+        for number in range(racks.first, racks.last + 1):
+            yield from _rack_patterns(nodes, number)
+    else:
+        numbers = f"[{racks.first:0{racks.width}d}:{racks.last:0{racks.width}d}]"
+        yield f"{nodes.pool.name}-{racks.row}{numbers}-{_span(1, nodes.per_rack)}"
+
+
+def _rack_patterns(nodes: NodeRange, rack: int) -> Iterator[str]:
+    prefix = f"{nodes.pool.name}-{nodes.racks.name(rack)}-"
+    numbers = [n for n in range(1, nodes.per_rack + 1) if f"{prefix}{n}" not in nodes.absent]
+    if len(numbers) == nodes.per_rack:
+        yield f"{prefix}{_span(1, nodes.per_rack)}"
+    else:
+        yield from (f"{prefix}{number}" for number in numbers)
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"[{first}:{last}]"

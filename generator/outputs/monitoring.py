@@ -1,0 +1,93 @@
+"""Prometheus: what it scrapes, and the alerts of the loops; the exporter's configuration, one a centre."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from generator.artifact import Artifact, Json, Yaml, YamlTemplate
+from generator.model import Center, Device
+from generator.outputs.groups import group
+from generator.problems import dotted
+
+EXPORTER_PORT = 9841
+NODE_EXPORTER_PORT = 9100
+INTERVAL = 5
+"""Seconds between two readings of a device: loss of flow heats the coolant of a rack by about 1 K a second."""
+
+
+def artifacts(center: Center) -> Iterator[Artifact]:
+    devices = list(center.devices())
+    monitors = list(center.nodes_of([pool for pool in center.pools.values() if pool.role == "monitor"]))
+    causes = ("pools", "halls", "network.plans.nodes")
+    yield Artifact("monitoring/prometheus.yml", Yaml((_prometheus(center),)), ("metadata.name", "cooling.loops"))
+    for block in center.blocks.values():
+        targets = [
+            _target(node.address, NODE_EXPORTER_PORT, node=node.name, pool=nodes.pool.name)
+            for node, nodes in block.nodes()
+        ]
+        yield Artifact(f"monitoring/targets/nodes-{block.name}.json", Json(targets), causes)
+    if not devices:
+        return
+    # Without monitor nodes the exporter runs beside Prometheus, wherever that is.
+    places = [node.address for node in monitors] or ["localhost"]
+    targets = [_target(place, EXPORTER_PORT) for place in places]
+    yield Artifact("monitoring/targets/cooling.json", Json(targets), causes)
+    loops = ("cooling", "halls")
+    exporter = {
+        "listen": f"0.0.0.0:{EXPORTER_PORT}",
+        "interval": INTERVAL,
+        "timeout": 3,
+        "devices": [_device(device) for device in devices],
+    }
+    yield Artifact("exporter/cooling.json", Json(exporter, expand=3), loops)
+    for loop in center.loops.values():
+        if loop.units or loop.tanks:
+            context = {"loop": loop.name, "kind": loop.spec.kind, "supply": _supply(center, loop.name)}
+            path = f"monitoring/rules/{group('loop', loop.name)}.yaml"
+            causes = (dotted(loop.path), "halls", "cooling.facility")
+            yield Artifact(path, YamlTemplate("monitoring/loop.yaml", context), causes)
+
+
+def _prometheus(center: Center) -> dict[str, Any]:
+    jobs = [_job("nodes", "nodes-*.json", "15s")]
+    if center.loops:
+        jobs.append(_job("cooling", "cooling.json", f"{INTERVAL}s"))
+    return {
+        "global": {"scrape_interval": "15s", "evaluation_interval": "5s", "external_labels": {"center": center.name}},
+        "rule_files": ["rules/*.yaml"],
+        "scrape_configs": jobs,
+    }
+
+
+def _job(name: str, files: str, interval: str) -> dict[str, Any]:
+    return {
+        "job_name": name,
+        "scrape_interval": interval,
+        "scrape_timeout": interval,
+        "file_sd_configs": [{"files": [f"targets/{files}"], "refresh_interval": "30s"}],
+    }
+
+
+def _target(host: str, port: int, **labels: str) -> dict[str, Any]:
+    return {"targets": [f"{host}:{port}"], "labels": labels}
+
+
+def _device(device: Device) -> dict[str, Any]:
+    """A device as the exporter reads it; the credentials stay a reference."""
+    common = {"name": device.name, "loop": device.loop, "profile": device.device.name, "points": device.device.points}
+    if device.device.protocol == "modbus-tcp":
+        unit = {"unit": int(device.rest)} if device.rest else {}
+        return {**common, "protocol": "modbus-tcp", "address": device.host, "port": device.port, **unit}
+    scheme = "http" if device.port == 80 else "https"
+    url = f"{scheme}://{device.host}:{device.port}/{device.rest or device.device.example['path']}"
+    login = {"kind": "session", "reference": device.credentials} if device.credentials else {"kind": "none"}
+    return {**common, "protocol": "redfish", "url": url, "credentials": login}
+
+
+def _supply(center: Center, loop: str) -> dict[str, float] | None:
+    """Supply temperatures in °C: the set point, and what is too warm (own defaults, to be reviewed)."""
+    supply = center.spec.cooling.loops[loop].supply
+    if supply is None:
+        return None
+    return {"set_point": supply.magnitude, "warning": supply.magnitude + 2, "critical": supply.magnitude + 4}

@@ -1,0 +1,45 @@
+"""Services of tenants: the templates of each service's folder, filled with what the centre knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from generator.artifact import Artifact, YamlTemplate
+from generator.model import Center, ServiceUse
+from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, labels
+from generator.problems import dotted
+from generator.services import all_templates
+
+
+def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
+    for service in center.services.values():
+        if cluster not in service.pool.clusters:
+            continue
+        templates = list(all_templates(service.kind))
+        owners = (dotted(service.path), dotted(service.pool.path), dotted(service.tenant.path))
+        causes = (*owners, "metadata.name", "network.domain")
+        for index, template in enumerate(templates):
+            suffix = "" if index == 0 else f"-{index + 1}"
+            path = f"clusters/{cluster}/services/{service.name}{suffix}.yaml"
+            yield Artifact(path, YamlTemplate(template, context(center, service)), causes)
+
+
+def context(center: Center, service: ServiceUse) -> dict[str, Any]:
+    """What the templates of a service may use; the names are part of the contract with service folders."""
+    per_replica = service.inputs.get("accelerators") or service.pool.accelerators_per_node
+    return {
+        "name": service.name,
+        "namespace": service.namespace,
+        "labels": {**labels(center, service.tenant, service.environment), "center.internal/service": service.name},
+        "pool": service.pool.name,
+        "queue": service.pool.name,
+        "priority_class": service.tenant.class_.name,
+        "domain": center.spec.network.domain,
+        "inputs": service.inputs,
+        "whole_node": service.pool.resources(),
+        "part_of_node": service.pool.resources(per_replica),
+        "pod_security": POD_SECURITY,
+        "container_security": CONTAINER_SECURITY,
+        "merge": lambda first, second: {**first, **second},
+    }

@@ -1,0 +1,64 @@
+"""The page that a reviewer of a pull request reads: what the centre is, in a few tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from generator.artifact import Artifact, TextTemplate
+from generator.model import Center, Loop, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLine:
+    """A pool as the summary shows it; power is the peak in kW, or None when the catalogue does not know."""
+
+    pool: Pool
+    nodes: int
+    accelerators: int
+    power: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLine:
+    """A loop with its heat and its capacity in kW."""
+
+    loop: Loop
+    heat: float
+    capacity: float | None
+
+
+def artifacts(center: Center) -> Iterator[Artifact]:
+    power = sum(racks.power * racks.count for racks in center.racks) / 1000
+    context = {
+        "center": center,
+        "spec": center.spec,
+        "pools": [_pool(center, pool) for pool in center.pools.values()],
+        "loops": [_loop(center, loop) for loop in center.loops.values()],
+        "racks": sum(racks.count for racks in center.racks),
+        "nodes": sum(center.counts.values()),
+        "power": round(power, 1),
+        "least_pue": _least_pue(center),
+    }
+    yield Artifact("summary.md", TextTemplate("summary.md", context, "markdown"), ("",))
+
+
+def _pool(center: Center, pool: Pool) -> PoolLine:
+    nodes = center.counts[pool.name]
+    power = None if pool.node_power is None else round(pool.node_power * nodes / 1000, 1)
+    return PoolLine(pool, nodes, nodes * pool.accelerators_per_node, power)
+
+
+def _loop(center: Center, loop: Loop) -> LoopLine:
+    heat = sum(racks.liquid_heat * racks.count for racks in center.racks if racks.loop == loop.name) / 1000
+    known = [unit.capacity for unit in loop.units]
+    capacity = None if not known or None in known else round(sum(value for value in known if value) / 1000, 1)
+    return LoopLine(loop, round(heat, 1), capacity)
+
+
+def _least_pue(center: Center) -> float | None:
+    """What the power chain alone makes of the PUE: 1 over the product of its efficiencies."""
+    chain = center.spec.power.chain
+    if chain is None:
+        return None
+    return round(1 / (chain.transformer.magnitude * chain.ups.magnitude * chain.distribution.magnitude), 4)

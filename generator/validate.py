@@ -1,0 +1,48 @@
+"""From a folder with a spec to a judged centre: every finding at once, each at its line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from generator import catalog, expand, rules, source, spec
+from generator.model import Center
+from generator.problems import Problem, Refused, in_reading_order
+from generator.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a spec says and what is wrong with it; the centre is there when the words could be read."""
+
+    file: Path
+    source: Source
+    center: Center | None
+    problems: list[Problem]
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.is_error]
+
+
+def validate(file: Path) -> Validation:
+    """Read, expand and judge a spec; never raises for what a user wrote."""
+    read = Source()
+    try:
+        read = source.load(file)
+        words = spec.read(read)
+    except Refused as refused:
+        return Validation(file, read, None, _placed(refused.problems, read))
+    center, problems = expand.expand(words, read, catalog.of(file.parent))
+    # Judgement of a centre with holes in it would report the holes again, as missing power or missing quota.
+    if not problems:
+        problems = rules.judge(center)
+    return Validation(file, read, center, _placed(problems, read))
+
+
+def _placed(problems: list[Problem], read: Source) -> list[Problem]:
+    """Every finding with a position, in reading order."""
+    placed = [
+        problem if problem.position else replace(problem, position=read.locate(problem.path)) for problem in problems
+    ]
+    return in_reading_order(placed)
