@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -183,10 +184,11 @@ class _Expansion:
     def _row(self, hall: str, name: str, row: Row, kinds: dict[str, _Kind]) -> Iterator[Racks]:
         """The ranges of one row, each with its kind and what that holds."""
         rows = sum(len(other.rows) for other in self.words.halls.values())
-        base = number_of(row.base) if row.base else int(self.words.network.plans.nodes.parsed.network_address)
+        plan = ipaddress.IPv4Network(self.words.network.plans.nodes)
+        base = number_of(row.base) if row.base else int(plan.network_address)
         if row.base is None and rows > 1:
             message = f'row "{name}" has no base address, and the centre has {rows} rows'
-            hint = f'for example "base: {self.words.network.plans.nodes.parsed.network_address}"'
+            hint = f'for example "base: {plan.network_address}"'
             self.problems.append(Problem("address.no-base", message, ("halls", hall, "rows", name), hint))
         for text, kind in row.racks.items():
             span = NameRange.parse(text)

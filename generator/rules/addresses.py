@@ -13,15 +13,16 @@ from generator.rules import Finding, rule
 
 def _networks(center: Center) -> Iterator[tuple[str, Path, ipaddress.IPv4Network]]:
     plans = center.spec.network.plans
-    yield "plan nodes", ("network", "plans", "nodes"), plans.nodes.parsed
+    yield "plan nodes", ("network", "plans", "nodes"), ipaddress.IPv4Network(plans.nodes)
     if plans.bmc:
-        yield "plan bmc", ("network", "plans", "bmc"), plans.bmc.parsed
+        yield "plan bmc", ("network", "plans", "bmc"), ipaddress.IPv4Network(plans.bmc)
     if plans.facility:
-        yield "plan facility", ("network", "plans", "facility"), plans.facility.parsed
+        yield "plan facility", ("network", "plans", "facility"), ipaddress.IPv4Network(plans.facility)
     for name, cluster in center.clusters.items():
         if cluster.kind == "kubernetes":
-            yield f'pods of cluster "{name}"', ("clusters", name, "pods"), cluster.pods.parsed
-            yield f'services of cluster "{name}"', ("clusters", name, "services"), cluster.services.parsed
+            path: Path = ("clusters", name)
+            yield f'pods of cluster "{name}"', (*path, "pods"), ipaddress.IPv4Network(cluster.pods)
+            yield f'services of cluster "{name}"', (*path, "services"), ipaddress.IPv4Network(cluster.services)
 
 
 @rule("address.plans-overlap")
@@ -46,7 +47,7 @@ def _extent(nodes: NodeRange) -> tuple[int, int]:
 @rule("address.outside-plan")
 def nodes_are_inside_the_plan(center: Center) -> Iterator[Finding]:
     """Every node's address (row base + rack number x stride + slot) is a usable one of the plan."""
-    plan = center.spec.network.plans.nodes.parsed
+    plan = ipaddress.IPv4Network(center.spec.network.plans.nodes)
     for nodes in center.ranges():
         first, last = _extent(nodes)
         low, high = int(plan.network_address) + 1, int(plan.broadcast_address) - 1
@@ -99,7 +100,7 @@ def devices_have_addresses_of_their_own(center: Center) -> Iterator[Finding]:
     seen: dict[tuple[str, int, str], str] = {}
     for device in center.devices():
         place = (device.host, device.port, device.rest)
-        if plan and ipaddress.IPv4Address(device.host) not in plan.parsed:
+        if plan and ipaddress.IPv4Address(device.host) not in ipaddress.IPv4Network(plan):
             message = f'device "{device.name}" is at {device.host}, outside plan facility ({plan})'
             yield Finding((*device.path, "at"), message)
         if place in seen:

@@ -105,7 +105,7 @@ def _quoting_hint(kind: str, written: str | None) -> str | None:
     return f'write it in quotes: "{written[:60]}"' if kind == "string_type" and written else None
 
 
-def _path(data: object, location: tuple[Any, ...], *, missing: bool) -> Path:
+def _path(data: Any, location: tuple[Any, ...], *, missing: bool) -> Path:
     """The model's location as a path in the data: union tags and key markers are not part of it."""
     path: list[str | int] = []
     for index, part in enumerate(location):

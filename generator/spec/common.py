@@ -6,12 +6,11 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.functional_validators import AfterValidator, BeforeValidator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError
 
 
 def kebab(name: str) -> str:
@@ -27,6 +26,11 @@ class Strict(BaseModel):
     )
 
 
+def got(value: object) -> str:
+    """What stood there, as a finding shows it."""
+    return f'got "{value[:60]}"' if isinstance(value, str) else f"got {str(value)[:60]}"
+
+
 def refuse(sentence: str) -> PydanticCustomError:
     """A finding of ours from inside a model; the sentence is shown to the user as it is."""
     return PydanticCustomError("spec", "{sentence}", {"sentence": sentence})
@@ -37,10 +41,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 def _check_name(name: object) -> object:
     if not isinstance(name, str) or not _LABEL.fullmatch(name) or "--" in name:
-        shown = f'"{name[:60]}"' if isinstance(name, str) else "something else"
-        raise refuse(
-            f"needs a name of lower-case letters, digits and single dashes, at most 40 characters, got {shown}"
-        )
+        raise refuse(f"needs a name of lower-case letters, digits, single dashes, at most 40 characters, {got(name)}")
     return name
 
 
@@ -66,39 +67,27 @@ def _check_host(host: object) -> object:
             return str(ipaddress.ip_address(host))
         except ValueError:
             pass
-    raise refuse(f"needs a host name or an IP address, got {host!r:.80}")
+    raise refuse(f"needs a host name or an IP address, {got(host)}")
 
 
 Host = Annotated[str, BeforeValidator(_check_host)]
 Domain = Annotated[str, BeforeValidator(_check_host), Field(examples=["mingyue.example"])]
 
 
-class Network(str):
-    """An IPv4 network in CIDR form, kept as text; host bits must be zero."""
+def _check_network(network: object) -> object:
+    try:
+        if isinstance(network, str) and "/" in network:
+            return str(ipaddress.IPv4Network(network))
+    except ValueError:
+        pass
+    raise refuse(f'needs an IPv4 network such as "10.16.0.0/14" without host bits, {got(network)}')
 
-    __slots__ = ()
 
-    @property
-    def parsed(self) -> ipaddress.IPv4Network:
-        return ipaddress.IPv4Network(str(self))
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        def validate(value: object) -> Network:
-            try:
-                if isinstance(value, str) and "/" in value:
-                    return cls(ipaddress.IPv4Network(value))
-            except ValueError:
-                pass
-            raise refuse(f'needs an IPv4 network such as "10.16.0.0/14" without host bits, got {value!r:.60}')
-
-        return core_schema.no_info_plain_validator_function(validate)
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+){3}/[0-9]+$", "examples": ["10.16.0.0/14"]}
+Network = Annotated[
+    str,
+    BeforeValidator(_check_network),
+    Field(pattern=r"^[0-9]+(\.[0-9]+){3}/[0-9]+$", examples=["10.16.0.0/14"]),
+]
 
 
 def _check_address(address: object) -> object:
@@ -107,7 +96,7 @@ def _check_address(address: object) -> object:
             return str(ipaddress.IPv4Address(address))
     except ValueError:
         pass
-    raise refuse(f'needs an IPv4 address such as "10.16.0.0", got {address!r:.60}')
+    raise refuse(f'needs an IPv4 address such as "10.16.0.0", {got(address)}')
 
 
 Address = Annotated[str, BeforeValidator(_check_address), Field(examples=["10.16.0.0"])]
@@ -121,7 +110,7 @@ _SECRET = re.compile(
 def _check_public(reference: object) -> object:
     if isinstance(reference, str) and _PUBLIC.fullmatch(reference) and ".." not in reference.split("/"):
         return reference
-    raise refuse(f'needs a public file beside the spec such as "path:ssh_ca.pub", got {reference!r:.60}')
+    raise refuse(f'needs a public file beside the spec such as "path:ssh_ca.pub", {got(reference)}')
 
 
 def _check_secret(reference: object) -> object:
@@ -180,7 +169,7 @@ class NameRange:
 
 def _check_range(text: object) -> object:
     if not isinstance(text, str):
-        raise refuse(f'needs a name or a range such as "a01..24", got {text!r:.60}')
+        raise refuse(f'needs a name or a range such as "a01..24", {got(text)}')
     try:
         NameRange.parse(text)
     except ValueError as error:

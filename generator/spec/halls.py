@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from generator.quantity import Flow, Mass, Percentage, Power, Temperature, TemperatureRise
-from generator.spec.common import Address, Name, RangeText, SecretReference, Strict, refuse
+from generator.spec.common import Address, Name, RangeText, SecretReference, Strict, got, refuse
 
 _ENDPOINT = re.compile(
     r"(?P<scheme>modbus|redfish)://(?P<head>(?:[0-9]{1,3}\.){3})(?P<first>[0-9]{1,3})(?:\.\.(?P<last>[0-9]{1,3}))?"
@@ -23,7 +23,7 @@ def _check_endpoint(text: object) -> object:
         if max(numbers) < 256 and int(match["port"] or 1) < 65536:
             return text
     raise refuse(
-        f'needs the place of a device such as "modbus://10.24.0.11:502/1" or "redfish://10.24.1.1..8", got {text!r:.80}'
+        f'needs the place of a device such as "modbus://10.24.0.11:502/1" or "redfish://10.24.1.1..8", {got(text)}'
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.spec.common import Name, Strict, Text, refuse
+from generator.spec.common import Name, Strict, Text, got, refuse
 
 _SHARE = re.compile(r"[1-9][0-9]{0,6} (accelerators?|nodes?)")
 
@@ -16,7 +16,7 @@ _SHARE = re.compile(r"[1-9][0-9]{0,6} (accelerators?|nodes?)")
 def _check_share(text: object) -> object:
     if isinstance(text, str) and _SHARE.fullmatch(text):
         return text
-    raise refuse(f'needs a share of a pool such as "64 accelerators" or "4 nodes", got {text!r:.60}')
+    raise refuse(f'needs a share of a pool such as "64 accelerators" or "4 nodes", {got(text)}')
 
 
 Share = Annotated[
@@ -31,7 +31,7 @@ _SUBJECT = re.compile(r"oidc:[A-Za-z0-9][A-Za-z0-9._@/-]{0,120}")
 def _check_subject(text: object) -> object:
     if isinstance(text, str) and _SUBJECT.fullmatch(text):
         return text
-    raise refuse(f'needs a group of the identity provider such as "oidc:vision", got {text!r:.80}')
+    raise refuse(f'needs a group of the identity provider such as "oidc:vision", {got(text)}')
 
 
 GroupReference = Annotated[str, BeforeValidator(_check_subject), Field(examples=["oidc:vision"])]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.spec.common import Name, Network, PublicFile, RangeText, Strict, refuse
+from generator.spec.common import Name, Network, PublicFile, RangeText, Strict, got, refuse
 from generator.spec.site import Url
 
 Role = Literal["worker", "control", "login", "storage", "monitor"]
@@ -19,7 +19,7 @@ _NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,61}-[0-9]{1,3}(\.\.[0-9]{1,3})?")
 def _check_node(name: object) -> object:
     if isinstance(name, str) and _NODE.fullmatch(name):
         return name
-    raise refuse(f'needs a node or a range of nodes such as "train-h-a05-2", got {name!r:.80}')
+    raise refuse(f'needs a node or a range of nodes such as "train-h-a05-2", {got(name)}')
 
 
 NodeText = Annotated[str, BeforeValidator(_check_node), Field(examples=["train-h-a05-2"])]

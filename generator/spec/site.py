@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from generator.quantity import CarbonIntensity, EnergyPrice, Percentage, Power, RackFeed, Temperature
-from generator.spec.common import Domain, Host, Name, Network, PublicFile, Strict, Text, refuse
+from generator.spec.common import Domain, Host, Name, Network, PublicFile, Strict, Text, got, refuse
 
 
 class Metadata(Strict):
@@ -38,7 +38,7 @@ def _check_timezone(name: object) -> object:
 
     if isinstance(name, str) and name in zoneinfo.available_timezones():
         return name
-    raise refuse(f'needs a time zone such as "Asia/Shanghai", got {name!r:.60}')
+    raise refuse(f'needs a time zone such as "Asia/Shanghai", {got(name)}')
 
 
 TimeZone = Annotated[str, BeforeValidator(_check_timezone), Field(examples=["Asia/Shanghai"])]
@@ -66,7 +66,7 @@ def _check_url(url: object) -> object:
 
     if isinstance(url, str) and re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?", url):
         return url
-    raise refuse(f'needs a URL such as "http://mirror.mingyue.example/debian", got {url!r:.80}')
+    raise refuse(f'needs a URL such as "http://mirror.mingyue.example/debian", {got(url)}')
 
 
 Url = Annotated[str, BeforeValidator(_check_url), Field(examples=["http://mirror.mingyue.example/debian"])]
