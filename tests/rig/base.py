@@ -111,9 +111,7 @@ def debian_sources() -> str:
     targets = [line.split(" ", 2) for line in answer.splitlines()]
     lines = {line for origin, codename, line in targets if origin == "Debian" and codename.startswith(SUITE)}
     if not lines:
-        raise RuntimeError(
-            f"this machine's apt knows no Debian {SUITE}; run `apt-get update` on a {SUITE} machine"
-        )
+        raise RuntimeError(f"this machine's apt knows no Debian {SUITE}; run `apt-get update` on a {SUITE} machine")
     return "".join(f"{line}\n" for line in sorted(lines))
 
 
@@ -152,9 +150,7 @@ def _build(root: Path) -> None:
 def main() -> None:
     """Prepare this machine for test hosts: the programs (with --install), then the base root."""
     parser = argparse.ArgumentParser(prog="python -m tests.rig.base", description=main.__doc__)
-    parser.add_argument(
-        "--install", action="store_true", help="install missing Debian packages on this machine"
-    )
+    parser.add_argument("--install", action="store_true", help="install missing Debian packages first")
     if parser.parse_args().install:
         install()
     report(f"base root is {base_root()}")

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from types import TracebackType
@@ -27,15 +28,21 @@ SHUTDOWN_SECONDS = 30
 COMMAND_SECONDS = 300
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
 # The mounts belong to the host's processes and vanish with the last of them, whatever ends it. nspawn wants
-# /run/systemd as systemd would have left it, and its control group namespace begins where it stands.
+# /run/systemd as systemd would have left it, its control group namespace begins where it stands, and it ends with
+# status 133 when the host wants to be booted again.
 LAUNCH = """
 set -e
-folder=$1; lower=$2; entrances=$3; shift 3
+reboot=133; folder=$1; lower=$2; entrances=$3; shift 3
 for entrance in $entrances; do echo $$ > "$entrance"; done
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$folder/upper,workdir=$folder/work" "$folder/root"
 mkdir -p /run/systemd
 mount -t tmpfs tmpfs /run/systemd
-exec systemd-nspawn --directory="$folder/root" "$@"
+status=$reboot
+while [ "$status" = "$reboot" ]; do
+  status=0
+  systemd-nspawn --directory="$folder/root" "$@" || status=$?
+done
+exit "$status"
 """
 
 
@@ -74,8 +81,8 @@ def make_ssh_key(path: Path, comment: str = "test key") -> Path:
 class TestHosts:
     """Hosts that run while the block runs; they differ in name and address only and know nothing of one another.
 
-    Every host has the user `center` (key login, sudo without a password), an SSH host key that the authority vouches for
-    under the host's name and address, and no package source.
+    Every host has the user `center` (key login, sudo without a password), an SSH host key that the authority
+    vouches for under the host's name and address, and no package source.
     """
 
     __test__ = False  # not a test, whatever pytest makes of the name
@@ -123,15 +130,14 @@ class TestHosts:
         for name in names:
             self._running[name] = self._launch(name)
         for name in names:
-            self._running[name].wait_ready(lambda name=name: self._answers(name), BOOT_SECONDS, "reachable over SSH")
+            self._running[name].wait_ready(partial(self._answers, name), BOOT_SECONDS, "reachable over SSH")
 
     def stop(self, *names: str) -> None:
         """Shut hosts down in an orderly way, side by side."""
         for name in names:
             self.run(name, ["systemctl", "--no-block", "poweroff"])
         for name in names:
-            host = self._running[name]
-            wait_until(lambda host=host: not host.running(), SHUTDOWN_SECONDS, f"shutdown of {name}")
+            wait_until(partial(self._is_off, name), SHUTDOWN_SECONDS, f"shutdown of {name}")
             self._end(name)
 
     def kill(self, *names: str) -> None:
@@ -171,9 +177,12 @@ class TestHosts:
         return units
 
     def init_process(self, name: str) -> int:
-        """Return the id that this machine gives to the host's first process."""
-        supervisor = self._running[name].pid
-        return int(Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()[0])
+        """Return the id that this machine gives to the host's first process; ProcessLookupError if it is down."""
+        try:
+            supervisor = _child(self._running[name].pid)
+            return _child(supervisor)
+        except (KeyError, IndexError, FileNotFoundError):
+            raise ProcessLookupError(f"{name} is down") from None
 
     def log(self, name: str) -> Path:
         """Return the console log of a host."""
@@ -243,20 +252,24 @@ class TestHosts:
         probe = ["timeout", "0.5", "bash", "-c", greeting]
         return subprocess.run(self._network.command(probe), stderr=subprocess.DEVNULL).returncode == 0
 
+    def _is_off(self, name: str) -> bool:
+        return not self._running[name].running()
+
     def _end(self, name: str) -> None:
         if host := self._running.pop(name, None):
             host.kill()
         cgroups.kill_members(self._group(name))
         # The next boot needs its interface's name.
-        wait_until(lambda: not self._links(name), 10, f"end of the link of {name}")
-
-    def _links(self, name: str) -> set[str]:
-        return {link for link in self._network.links() if link == f"vb-{name}"}
+        wait_until(lambda: f"vb-{name}" not in self._network.links(), 10, f"end of the link of {name}")
 
     def _remove(self, name: str) -> None:
         self._end(name)
         cgroups.remove(self._group(name))
         shutil.rmtree(self._folder(name))
+
+
+def _child(process: int) -> int:
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
 
 
 def _quiet(argv: Sequence[str | Path]) -> None:

@@ -72,10 +72,10 @@ class Network:
         _ip("-netns", self.name, *words)
 
     def links(self) -> set[str]:
-        """Name the network interfaces at the bridge, one for each running host."""
+        """Name the network interfaces at the bridge, one for each running host; long names are alternative ones."""
         query = ["ip", "-netns", self.name, "-json", "link", "show", "master", BRIDGE]
         answer = subprocess.run(query, capture_output=True, text=True, check=True).stdout
-        return {link["ifname"] for link in json.loads(answer or "[]")}
+        return {name for link in json.loads(answer or "[]") for name in (link["ifname"], *link.get("altnames", ()))}
 
 
 def sweep() -> list[str]:
