@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from generator.catalog.models import KINDS, Entry
-from generator.problems import Problem, Refused
+from generator.problems import Position, Problem, Refused
 from generator.source import loads
 from generator.spec import read_as
 
@@ -63,12 +63,14 @@ def _yaml_files(folder: Path) -> list[Path]:
 
 
 def _read(kind: type[Kind], file: Path) -> Kind:
+    shown = f"catalog/{kind.folder}/{file.name}"
     try:
         with file.open("rb") as stream:
             text = stream.read(1_000_000).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused([Problem("catalog.unreadable", f'"{file.name}" cannot be read: {error}')]) from None
-    source = loads(text, f"catalog/{kind.folder}/{file.name}")
+        message = f'"{file.name}" cannot be read: {error}'
+        raise Refused([Problem("catalog.unreadable", message, position=Position(shown, 1, 1))]) from None
+    source = loads(text, shown)
     entry = read_as(kind, source, "catalog")
     if entry.name != file.stem:
         position = source.locate(("name",))
