@@ -54,7 +54,9 @@ def of(center_folder: Path | None) -> Catalog:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    """Plain files only: a link could lead out of the folder of the spec."""
+    """Plain files of a plain folder only: a link could lead out of the folder of the spec."""
+    if folder.is_symlink():
+        return []
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
