@@ -1,0 +1,119 @@
+"""SSH to nodes, with the rendered host keys or authority and nothing of the caller's own SSH configuration."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from generator.apply.blocks import Node
+from generator.apply.text import visible
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+WORKERS = 32
+SECONDS = 60
+ANSWER_BYTES = 64 * 2**10
+# The kernel ends a socket's path at 108 bytes; ssh adds a name of 40 characters and a suffix of its own.
+CONTROL_PATH_BYTES = 45
+
+
+@dataclass(frozen=True, slots=True)
+class SshAccess:
+    """Who logs in to the nodes, and with which key; without a key, those of the SSH agent."""
+
+    user: str = "root"
+    key: Path | None = None
+    connect_seconds: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command on a node came to; `status` is 255 when there was no connection."""
+
+    status: int
+    output: str
+    complaint: str
+
+
+class Connections:
+    """Connections to nodes, shared between all that is done to them; closed at the end of the block."""
+
+    def __init__(self, access: SshAccess) -> None:
+        self.access = access
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="center-")
+        if len(self._folder.name) > CONTROL_PATH_BYTES:
+            self._folder.cleanup()
+            self._folder = tempfile.TemporaryDirectory(prefix="center-", dir="/tmp")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.for_each(self._close, list(Path(self._folder.name).iterdir()))
+        self._folder.cleanup()
+
+    def arguments(self, block: Path) -> list[str]:
+        """Options of ssh for the nodes of a block; given first, so that no configuration file weakens them."""
+        access = self.access
+        options = [
+            "BatchMode=yes",
+            "StrictHostKeyChecking=yes",
+            f'UserKnownHostsFile="{block.resolve() / "known_hosts"}"',
+            "GlobalKnownHostsFile=/dev/null",
+            "UpdateHostKeys=no",
+            "ForwardAgent=no",
+            "ClearAllForwardings=yes",
+            f"User={access.user}",
+            f"ConnectTimeout={access.connect_seconds}",
+            "ServerAliveInterval=15",
+            "ServerAliveCountMax=4",
+            "ControlMaster=auto",
+            "ControlPersist=60",
+            f"ControlPath={self._folder.name}/%C",
+        ]
+        if access.key is not None:
+            options += [f'IdentityFile="{access.key.resolve()}"', "IdentitiesOnly=yes"]
+        return ["-F", str(block.resolve() / "ssh_config"), *(word for option in options for word in ("-o", option))]
+
+    def run(self, node: Node, command: Sequence[str], given: str = "") -> Answer:
+        """Run a command on a node as root, with `given` as its input; bounded in time and in what is kept."""
+        sudo = [] if self.access.user == "root" else ["sudo", "-n"]
+        remote = shlex.join([*sudo, *command])
+        try:
+            done = subprocess.run(
+                ["ssh", *self.arguments(node.folder), node.name, remote],
+                input=given.encode(), capture_output=True, timeout=SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return Answer(255, "", f"no answer within {SECONDS} s")
+        output, complaint = (text[:ANSWER_BYTES].decode("utf-8", "replace") for text in (done.stdout, done.stderr))
+        return Answer(done.returncode, output, complaint)
+
+    def probe(self, nodes: Iterable[Node]) -> dict[Node, str | None]:
+        """For each node None when it answers, or why it does not."""
+        wanted = list(nodes)
+        return dict(zip(wanted, self.for_each(self._reason, wanted), strict=True))
+
+    def for_each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        with ThreadPoolExecutor(WORKERS) as crew:
+            return list(crew.map(work, items))
+
+    def _reason(self, node: Node) -> str | None:
+        answer = self.run(node, ["true"])
+        lines = answer.complaint.strip().splitlines() or ["no answer"]
+        return None if answer.status == 0 else visible(lines[-1])
+
+    def _close(self, socket: Path) -> None:
+        # The name of the host is not used when a socket is named, but ssh asks for one.
+        close = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "any"]
+        subprocess.run(close, capture_output=True, timeout=SECONDS, check=False)

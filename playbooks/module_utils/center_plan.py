@@ -1,0 +1,188 @@
+# Copyright the center authors. SPDX-License-Identifier: Apache-2.0
+# Loaded by the module center_tree, which runs inside Ansible on the node (Python 3.8 or newer).
+"""The plan for one node: found without touching anything, shown in check mode, carried out otherwise."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import grp
+import hashlib
+import json
+import os
+import pwd
+from typing import Any, NamedTuple
+
+from ansible.module_utils.center_disk import Disk, Found, RefusedError, Wanted, naming
+from ansible.module_utils.center_units import UNIT_FOLDER, Units, digests, drop_in
+
+RECORD = "/var/lib/center/placed.json"
+DIFF_LIMIT = 32 * 2**10
+UNKNOWN = -1  # a user that a missing package will make
+
+
+class Change(NamedTuple):
+    path: str
+    action: str  # "create", "update" or "remove"
+    diff: str
+
+
+class Plan:
+    """Differences between a node and what the tree wants there.
+
+    `early`: only the files that package installation needs; nothing is removed and no unit judged.
+    `lenient`: users that do not exist yet are no fault, because packages that are still missing may make them.
+    """
+
+    def __init__(self, disk: Disk, params: dict[str, Any], early: bool, lenient: bool) -> None:
+        self.disk = disk
+        self.early = early
+        self.files = [file for file in params["files"] if file.get("before_packages") or not early]
+        directories = [] if early else params["directories"]
+        units = {} if early else {unit["name"]: unit["class"] for unit in params["units"]}
+        wanted = [resolve(entry, lenient) for entry in directories + self.files]
+        contents = {entry.path: entry.content for entry in wanted if entry.content is not None}
+        noted = digests(units, self.files, contents)
+        notes = [drop_in(name, digest) for name, digest in sorted(noted.items())]
+        self.wanted = {entry.path: entry for entry in wanted + notes}
+        self.record = read_record(disk)
+        self.changes = self._compare(wanted)
+        self.notes = self._compare(notes)
+        self.removals, self.kept = ([], []) if early else self._find_orphans()
+        changing = paths_of(self.changes)
+        self.touched = {unit for file in self.files if file["path"] in changing for unit in file.get("units", [])}
+        self.units = Units(disk, units, contents)
+        self.stale, self.waiting = self.units.find_stale(noted, self.touched)
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.changes or self.notes or self.removals)
+
+    def carry_out(self) -> None:
+        """Killed anywhere, the next run finds the rest still to do."""
+        paths = paths_of(self.changes + self.notes + self.removals)
+        placed = {path: [sha256(entry.content)] for path, entry in self.wanted.items() if entry.content is not None}
+        kept = {path: self.record[path] for path in (self.record if self.early else self.kept)}
+        if paths:
+            # Ahead of the first write, with old and new hashes: a killed run still knows which files are its own.
+            names = {*self.record, *placed}
+            self._write_record({n: sorted({*self.record.get(n, []), *placed.get(n, [])}) for n in names})
+        self.units.retire(change.path for change in self.removals)
+        self.units.forget(self.touched)
+        for change in self.changes + self.notes:
+            with naming(change.path):
+                self.disk.put(self.wanted[change.path])
+        for change in self.removals:
+            with naming(change.path):
+                self.disk.remove(change.path)
+        self._write_record({**kept, **placed})
+        unit_files_changed = any(path.startswith(UNIT_FOLDER) for path in paths)
+        if unit_files_changed or self.stale or self.waiting or self.units.need_reload():
+            self.units.reload()
+
+    def _compare(self, entries: list[Wanted]) -> list[Change]:
+        changes = []
+        for wanted in entries:
+            with naming(wanted.path):
+                found = self.disk.look(wanted.path)
+            if found is None:
+                changes.append(Change(wanted.path, "create", describe(wanted.path, None, wanted)))
+            elif not wanted.equals(found):
+                if "directory" in (found.kind, wanted.kind) and found.kind != wanted.kind:
+                    raise RefusedError(f"{wanted.path}: a {found.kind} is there, a {wanted.kind} is wanted")
+                changes.append(Change(wanted.path, "update", describe(wanted.path, found, wanted)))
+        return changes
+
+    def _find_orphans(self) -> tuple[list[Change], list[str]]:
+        """Files placed earlier that nothing wants now; one that somebody edited since is theirs, and kept."""
+        orphans, kept = [], []
+        for path in sorted(set(self.record) - set(self.wanted)):
+            with naming(path):
+                found = self.disk.look(path)
+            if found is not None and found.content is not None and sha256(found.content) in self.record[path]:
+                orphans.append(Change(path, "remove", describe(path, found, None)))
+            elif found is not None:
+                kept.append(path)
+        if orphans and not self.files:
+            raise RefusedError(f"refused to remove all {len(orphans)} files placed here: the tree gives this node none")
+        return orphans, kept
+
+    def _write_record(self, files: dict[str, list[str]]) -> None:
+        if files != self.record:
+            text = json.dumps({"version": 1, "files": files}, indent=0, sort_keys=True)
+            with naming(RECORD):
+                self.disk.put(Wanted(RECORD, 0o644, os.geteuid(), os.getegid(), text.encode()))
+            self.record = files
+
+
+def paths_of(changes: list[Change]) -> set[str]:
+    return {change.path for change in changes}
+
+
+def resolve(entry: dict[str, Any], lenient: bool) -> Wanted:
+    """A manifest entry, with its owner and group as numbers and its content as bytes."""
+    path = entry["path"]
+    if not path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")[1:]) or "\0" in path:
+        raise RefusedError(f"{path}: not a plain absolute path")
+    try:
+        uid, gid = pwd.getpwnam(entry["owner"]).pw_uid, grp.getgrnam(entry["group"]).gr_gid
+    except KeyError:
+        if not lenient:
+            raise RefusedError(f'{path}: no user "{entry["owner"]}" or no group "{entry["group"]}" here') from None
+        uid = gid = UNKNOWN
+    content = base64.b64decode(entry["content"]) if "content" in entry else None
+    return Wanted(path, int(entry["mode"], 8), uid, gid, content)
+
+
+def read_record(disk: Disk) -> dict[str, list[str]]:
+    """Path -> hashes that this program placed there."""
+    found = disk.look(RECORD)
+    if found is None:
+        return {}
+    try:
+        files = json.loads(found.content or b"")["files"]
+        return {str(path): [str(one) for one in hashes] for path, hashes in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise RefusedError(f"{RECORD}: not a record of placed files; move it away to begin a new one") from None
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def describe(path: str, found: Found | None, wanted: Wanted | None) -> str:
+    """Owner and mode, then a unified diff; what not everybody may read on the node is not shown."""
+    lines = []
+    before, after = shape(found), shape(wanted)
+    if before != after:
+        lines.append(f"{path}: {before} -> {after}\n")
+    old, new = (entry and entry.content for entry in (found, wanted))
+    if old != new:
+        hidden = any(entry is not None and not entry.mode & 0o004 for entry in (found, wanted))
+        lines.extend([f"{path}: contents not shown\n"] if hidden else unified(path, old, new))
+    text = "".join(lines)
+    return text if len(text) <= DIFF_LIMIT else f"{text[:DIFF_LIMIT]}\n[{len(text) - DIFF_LIMIT} more characters]\n"
+
+
+def shape(entry: Found | Wanted | None) -> str:
+    if entry is None:
+        return "absent"
+    return f"{entry.kind} {entry.mode:04o} {name_of(pwd.getpwuid, entry.uid)}:{name_of(grp.getgrgid, entry.gid)}"
+
+
+def name_of(database: Any, number: int) -> str:
+    if number == UNKNOWN:
+        return "(from a package)"
+    try:
+        return str(database(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def unified(path: str, old: bytes | None, new: bytes | None) -> list[str]:
+    try:
+        before, after = ((content or b"").decode("utf-8").splitlines(keepends=True) for content in (old, new))
+    except UnicodeDecodeError:
+        return [f"{path}: binary contents differ\n"]
+    lines = difflib.unified_diff(before, after, f"{path} (on the node)", f"{path} (wanted)")
+    return [line if line.endswith("\n") else f"{line}\n\\ no newline at the end\n" for line in lines]
