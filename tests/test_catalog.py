@@ -1,0 +1,250 @@
+"""The catalogue: every file of it is read, is named as its file, and says where its numbers come from.
+
+What is expected of a file is read here with another YAML reader than the product's.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from generator import catalog
+from generator.catalog import KINDS, Catalog
+from generator.catalog.models import Accelerator, Entry, OperatingSystem, RackType, Server, Vendor
+from generator.problems import Position, Refused
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "generator" / "catalog"
+FILES = sorted(FOLDER.glob("*/*.yaml"))
+
+every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+Mapping = dict[str, Any]
+
+
+@cache
+def plain(file: Path) -> Mapping:
+    found = yaml.safe_load(file.read_text("utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def everything_in(folder: str) -> dict[str, Mapping]:
+    return {file.stem: plain(file) for file in FILES if file.parent.name == folder}
+
+
+def claims(value: object) -> Iterator[Mapping]:
+    """Every mapping below that says how sure it is."""
+    if isinstance(value, dict):
+        if "status" in value:
+            yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from claims(part)
+
+
+def fills(claim: Mapping) -> bool:
+    """Whether a claim gives anything that a centre is computed from."""
+    return any(claim.get(key) is not None for key in ("value", "resource", "autodetect", "file"))
+
+
+def test_every_kind_has_a_folder_with_files_and_every_folder_is_a_kind() -> None:
+    assert {file.parent.name for file in FILES} == set(KINDS)
+
+
+@every_file
+def test_a_file_is_read_and_named_as_the_thing_in_it(file: Path) -> None:
+    kind = KINDS[file.parent.name]
+    found = Catalog().get(kind, file.stem)
+    assert isinstance(found, kind)
+    assert (plain(file)["name"], len(file.stem) <= 40) == (file.stem, True)
+
+
+@every_file
+def test_a_file_lists_exactly_the_sources_that_it_cites(file: Path) -> None:
+    told = plain(file)
+    cited = [source for claim in claims(told) for source in claim.get("sources", [])]
+    listed = set(told.get("sources", {}))
+    assert set(cited) <= listed
+    # The points of a cooling device come from the sources of its file together, not one by one.
+    assert "points" in told or set(cited) == listed
+
+
+@every_file
+def test_a_value_has_a_source_that_is_good_enough(file: Path) -> None:
+    told = plain(file)
+    for claim in claims({key: value for key, value in told.items() if key != "sources"}):
+        grades = {told["sources"][source]["grade"] for source in claim.get("sources", [])}
+        if fills(claim):
+            assert grades and grades != {"D"}, claim
+            assert claim["status"] not in {"U", "N"} and "candidate" not in claim, claim
+            assert ("own" in grades) <= (grades == {"own"} and claim["status"] == "X"), claim
+        elif claim["status"] == "U":
+            assert "candidate" in claim, claim
+
+
+def test_what_is_assumed_is_called_generic_or_simulated() -> None:
+    for file in FILES:
+        own = [claim for claim in claims(plain(file)) if "own" in claim.get("sources", [])]
+        assumed = file.stem.startswith(("generic-", "simulated")) or file.parent.name == "racks"
+        assert not own or assumed, file
+
+
+def test_accelerators_name_a_vendor_and_one_of_its_plugins() -> None:
+    vendors = everything_in("vendors")
+    accelerators = everything_in("accelerators")
+    for name, told in accelerators.items():
+        plugins = vendors[told["vendor"]]["plugins"]
+        assert name.startswith(f"{told['vendor']}-")
+        assert told.get("plugin", next(iter(plugins))) in plugins
+    assert {told["vendor"] for told in accelerators.values()} == set(vendors)
+
+
+def test_no_two_vendors_offer_the_same_resource() -> None:
+    vendors = everything_in("vendors").values()
+    offers = [plugin["resource"] for told in vendors for plugin in told["plugins"].values()]
+    assert len(offers) == len(set(offers))
+
+
+def test_hosts_without_any_device_can_rehearse() -> None:
+    shelf = Catalog()
+    accelerator, vendor = shelf.get(Accelerator, "simulated-8"), shelf.get(Vendor, "simulated")
+    host, rack, system = (
+        shelf.get(Server, "simulated-host"), shelf.get(RackType, "rack-48u"), shelf.get(OperatingSystem, "debian-12"),
+    )  # fmt: skip
+    assert accelerator and vendor and host and rack and system
+    assert accelerator.power.value and accelerator.power.value.magnitude == 100
+    assert (vendor.slurm.file, vendor.slurm.autodetect, host.accelerators) == (None, None, 8)
+    assert host.height <= rack.units
+    assert system.proven
+
+
+def test_every_purpose_that_a_described_system_serves_is_one_that_a_proven_system_serves() -> None:
+    systems = everything_in("systems").values()
+    for part in ("packages", "units", "paths"):
+        proven = {purpose for told in systems if told["proven"] for purpose in told[part]}
+        assert {purpose for told in systems for purpose in told[part]} <= proven
+
+
+def test_no_vendor_is_named_outside_the_catalogue() -> None:
+    vendors = everything_in("vendors")
+    domains = [plugin["resource"] for told in vendors.values() for plugin in told["plugins"].values()]
+    words = {*vendors, *(domain.partition("/")[0].split(".")[-2] for domain in domains)} - {"center"}
+    named = re.compile(rf"(?<![a-z0-9])({'|'.join(map(re.escape, sorted(words)))})(?![a-z0-9])", re.IGNORECASE)
+    assert named.search("AMD Instinct") and not named.search("amd64"), "the search itself"
+
+    places = [*(ROOT / "generator").rglob("*.py"), *(ROOT / "playbooks").rglob("*"), *(ROOT / "templates").rglob("*")]
+    texts = [place for place in places if place.is_file() and place.suffix != ".pyc"]
+    assert len(texts) > 20
+    found = [
+        f"{place.relative_to(ROOT)}:{number}: {line.strip()}"
+        for place in texts
+        for number, line in enumerate(place.read_text("utf-8").splitlines(), 1)
+        if named.search(line)
+    ]
+    assert not found
+
+
+# A site's own catalogue
+
+OWN = """\
+kind: accelerator
+name: own-a1
+title: Our prototype
+vendor: own
+memory: {value: 24 GB, status: X, sources: [bench]}
+power: {value: 150 W, status: X, sources: [bench]}
+form: {value: null, status: N}
+cooling: {value: null, status: N}
+performance:
+  bf16: {value: 0.2 PFLOPS, status: X, sources: [bench]}
+sources:
+  bench: {grade: own, locator: measured on our bench}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """The accelerators of a centre's own catalogue."""
+    folder = tmp_path / "catalog" / "accelerators"
+    folder.mkdir(parents=True)
+    (folder / "own-a1.yaml").write_text(OWN)
+    return folder
+
+
+def refusal(center: Path, kind: type[Entry], name: str) -> list[tuple[str, str, Position | None]]:
+    with pytest.raises(Refused) as refused:
+        catalog.of(center).get(kind, name)
+    return [(problem.rule, problem.message, problem.position) for problem in refused.value.problems]
+
+
+def test_a_file_beside_the_spec_is_all_that_a_new_accelerator_needs(own: Path, tmp_path: Path) -> None:
+    shelf = catalog.of(tmp_path)
+    found = shelf.get(Accelerator, "own-a1")
+    assert found and found.power.value and found.power.value.magnitude == 150
+    assert found.performance["bf16"].value and found.performance["bf16"].value.magnitude == 200
+    assert "own-a1" in shelf.names(Accelerator) and "simulated-8" in shelf.names(Accelerator)
+    assert catalog.of(None).get(Accelerator, "own-a1") is None
+
+
+def test_a_sites_own_file_takes_the_place_of_ours(own: Path, tmp_path: Path) -> None:
+    text = (FOLDER / "accelerators" / "simulated-8.yaml").read_text().replace("100 W", "90 W")
+    (own / "simulated-8.yaml").write_text(text)
+    found = catalog.of(tmp_path).get(Accelerator, "simulated-8")
+    assert found and found.power.value and found.power.value.magnitude == 90
+
+
+def test_links_are_not_followed(own: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.yaml"
+    (own / "own-a1.yaml").rename(elsewhere)
+    (own / "own-a1.yaml").symlink_to(elsewhere)
+    assert catalog.of(tmp_path).get(Accelerator, "own-a1") is None
+
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "catalog").symlink_to(tmp_path / "catalog")
+    (own / "own-a1.yaml").unlink()
+    elsewhere.rename(own / "own-a1.yaml")
+    assert catalog.of(tmp_path).get(Accelerator, "own-a1")
+    assert catalog.of(linked).get(Accelerator, "own-a1") is None
+
+
+def test_a_linked_folder_of_a_kind_is_not_followed(own: Path, tmp_path: Path) -> None:
+    shutil.move(own, tmp_path / "elsewhere")
+    own.symlink_to(tmp_path / "elsewhere")
+    assert catalog.of(tmp_path).get(Accelerator, "own-a1") is None
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "rule", "line", "column"),
+    [
+        ("150 W", "150 L/min", "catalog.value", 6, 16),
+        ("150 W", "150", "catalog.value", 6, 16),
+        ("power:", "powers:", "catalog.unknown-key", 6, 1),
+        ("status: N}", "status: Q}", "catalog.value", 7, 29),
+        ("vendor: own\n", "", "catalog.missing-key", 1, 1),
+        ("name: own-a1", "name: own-b1", "catalog.name", 2, 7),
+        ("name: own-a1", "kind: accelerator", "source.duplicate", 2, 1),
+        ("title: Our", "title: [Our", "source.syntax", 4, 7),
+    ],
+)
+def test_a_faulty_file_is_a_finding_at_its_line_and_column(
+    own: Path, tmp_path: Path, right: str, wrong: str, rule: str, line: int, column: int
+) -> None:
+    (own / "own-a1.yaml").write_text(OWN.replace(right, wrong, 1))
+    findings = refusal(tmp_path, Accelerator, "own-a1")
+    places = {(rule, p.file, p.line, p.column) for rule, _, p in findings if p}
+    assert (rule, "catalog/accelerators/own-a1.yaml", line, column) in places
+
+
+def test_a_file_that_is_no_text_is_a_finding_that_names_it(own: Path, tmp_path: Path) -> None:
+    (own / "own-a1.yaml").write_bytes(b"kind: \xff")
+    [(rule, _, position)] = refusal(tmp_path, Accelerator, "own-a1")
+    assert (rule, position) == ("catalog.unreadable", Position("catalog/accelerators/own-a1.yaml", 1, 1))
