@@ -36,7 +36,8 @@ def _text(problem: Problem, source: Source, style: Style) -> str:
         column, shown = _window(shown.expandtabs(1), position.column)
         number = f"{position.line:>5} | "
         mark = "^" * max(1, min(position.length, len(shown) - column + 1))
-        lines += [number + visible(shown), " " * 5 + " | " + _blank(shown[: column - 1]) + style(problem.severity, mark)]
+        below = f"      | {_blank(shown[: column - 1])}{style(problem.severity, mark)}"
+        lines += [number + visible(shown), below]
     if problem.hint:
         lines.append(style("hint", f"  hint: {visible(problem.hint)}"))
     return "\n".join(lines)

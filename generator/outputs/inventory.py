@@ -38,11 +38,11 @@ def _inventory(block: Block) -> dict[str, Any]:
     pools: dict[str, Pool] = {}
     for nodes in block.ranges:
         pool_group = groups.setdefault(group("pool", nodes.pool.name), {"hosts": {}})
-        pool_group["hosts"] |= dict.fromkeys(_patterns(nodes), {})
+        pool_group["hosts"] |= {key: {} for key in _patterns(nodes)}
         pools[nodes.pool.name] = nodes.pool
         for number in range(nodes.racks.first, nodes.racks.last + 1):
             rack = groups.setdefault(group("rack", nodes.racks.name(number)), {"hosts": {}})
-            rack["hosts"] |= dict.fromkeys(_rack_patterns(nodes, number), {})
+            rack["hosts"] |= {key: {} for key in _rack_patterns(nodes, number)}
     for pool in pools.values():
         for name in groups_of(pool):
             children = groups.setdefault(name, {"children": {}})

@@ -39,8 +39,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
 
 def _objects(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(center, "center-system")}
-    for role in _tenant_roles(center):
-        yield role
+    yield from _tenant_roles(center)
     members = center.tenants_of(cluster)
     for pool in center.pools_of(cluster, "worker"):
         yield _flavor(center, pool)

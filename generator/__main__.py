@@ -1,0 +1,5 @@
+"""``python -m generator`` is ``center``."""
+
+from generator.cli import main
+
+main()

@@ -1,0 +1,141 @@
+"""Hosts and clusters together: one request, one outcome; each part reports for itself and stops nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from generator.apply import clusters, hosts
+from generator.apply.blocks import UnknownName
+from generator.apply.comparison import Step
+from generator.apply.kubeconfig import Access
+from generator.apply.lock import LockHeld
+from generator.apply.manifests import clusters_of, manifests_of
+from generator.apply.ssh import SshAccess
+from generator.problems import Problem, Refused, did_you_mean
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an operator asks for: which tree, and where it shall go."""
+
+    tree: Path
+    centre: str
+    user: str
+    limit: frozenset[str]
+    clusters: tuple[str, ...]
+    only_hosts: bool
+    kubeconfig: Path | None
+    key: Path | None
+    confirm: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What to print, what went wrong, and the exit code."""
+
+    lines: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    code: int
+
+
+def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
+    """Diff, apply or show the status of everything that was asked for."""
+    outcomes = []
+    # Naming a cluster means that cluster and no host; naming hosts or --hosts means no cluster.
+    if not request.clusters or request.limit or request.only_hosts:
+        outcomes.append(_hosts(verb, request, progress))
+    if request.clusters or not (request.limit or request.only_hosts):
+        outcomes += [_cluster(verb, request, name, progress) for name in _chosen(request)]
+    codes = {outcome.code for outcome in outcomes}
+    return Outcome(
+        tuple(line for outcome in outcomes for line in outcome.lines),
+        tuple(problem for outcome in outcomes for problem in outcome.problems),
+        1 if 1 in codes else max(codes, default=0),
+    )
+
+
+def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
+    """Hosts through Ansible; status is a check that says what it means."""
+    ssh = SshAccess(request.user, request.key)
+    try:
+        report = hosts.apply_hosts(
+            request.tree, None, request.limit or None, ssh, check=verb != "apply", progress=progress
+        )
+    except UnknownName as unknown:
+        raise Refused([_usage(problem) for problem in unknown.problems]) from None
+    except LockHeld as held:
+        return Outcome((), tuple(held.problems), 1)
+    lines = []
+    for host in report.hosts.values():
+        for change in host.files:
+            lines.append(f"{host.node}: {change.action} {change.path}")
+            if verb == "diff" and change.diff:
+                lines += [f"    {line}" for line in change.diff.splitlines()]
+        lines += [f"{host.node}: install {package}" for package in host.packages]
+        lines += [f"{host.node}: restart {unit}" for unit in host.units]
+    return Outcome((*lines, *report.lines()), (), report.exit_code)
+
+
+def _chosen(request: Request) -> list[str]:
+    known = clusters_of(request.tree)
+    for name in request.clusters:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"clusters: {', '.join(known)}"
+            raise Refused([Problem("usage.unknown-cluster", f'the tree has no Kubernetes cluster "{name}"', hint=hint)])
+    return list(request.clusters) or known
+
+
+def _cluster(verb: str, request: Request, name: str, progress: Progress) -> Outcome:
+    if request.kubeconfig is None:
+        message = f'nothing says how to reach cluster "{name}"'
+        hint = "give --kubeconfig FILE, or --hosts for the hosts alone"
+        return Outcome((), (Problem("cluster.kubeconfig", message, hint=hint),), 1)
+    target = clusters.Target(request.centre, name, Access(request.kubeconfig))
+    manifests = manifests_of(request.tree, name)
+    progress(f"cluster {name}: {len(manifests)} objects")
+    if verb == "apply":
+        done = clusters.apply_cluster(
+            target, manifests, confirm=request.confirm, progress=lambda step: progress(_sentence(name, step))
+        )
+        lines = [_sentence(name, step) for step in done.done]
+        waiting = _waiting(name, done.withheld)
+        total = f"{name}: {len(done.done)} objects changed, {done.unchanged} unchanged"
+        return Outcome((*lines, *waiting, total), done.problems, 1 if done.problems else 0)
+    if verb == "diff":
+        found = clusters.diff_cluster(target, manifests, confirm=request.confirm)
+        return _difference(name, found)
+    state = clusters.status_cluster(target, manifests)
+    remarks = [f"{name}: {key} {why}" for key, why in state.ailing]
+    if state.writer:
+        remarks.append(f"{name}: {state.writer} is writing")
+    if state.tree != "applied":
+        remarks.append(f"{name}: the tree is {'not applied yet' if state.tree == 'never applied' else 'another one'}")
+    outcome = _difference(name, state.diff)
+    return Outcome((*remarks, *outcome.lines), outcome.problems, outcome.code or (2 if remarks else 0))
+
+
+def _difference(cluster: str, found: clusters.ClusterDiff) -> Outcome:
+    """What differs, field by field, and the exit code that says so."""
+    lines = []
+    for step in found.steps:
+        lines.append(_sentence(cluster, step))
+        lines += [f"    {field.path}: {field.old or 'nothing'} -> {field.new or 'nothing'}" for field in step.fields]
+    total = f"{cluster}: {len(found.steps)} objects differ, {found.unchanged} as rendered"
+    code = 1 if found.problems else 2 if found.steps or found.withheld else 0
+    return Outcome((*lines, *_waiting(cluster, found.withheld), total), found.problems, code)
+
+
+def _waiting(cluster: str, withheld: tuple[Step, ...]) -> list[str]:
+    return [f"{_sentence(cluster, s)} waits for --confirm {' --confirm '.join(sorted(s.needs))}" for s in withheld]
+
+
+def _sentence(cluster: str, step: Step) -> str:
+    return f"{cluster}: {step.verb} {step.key}"
+
+
+def _usage(problem: Problem) -> Problem:
+    return replace(problem, rule=f"usage.{problem.rule}")

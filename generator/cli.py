@@ -1,0 +1,308 @@
+"""The command: arguments, colours and exit codes; each verb is a list of sentences."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from generator import explain as explanations
+from generator import folders, outputs, render, report, validate
+from generator.diff import compare_tree
+from generator.model import Center
+from generator.problems import Problem, Refused
+from generator.source import Source
+from generator.write import File, write_tree
+
+FINE, FAILED, DIFFERENT, USAGE, DEFECT = 0, 1, 2, 64, 70
+_COLOURS = {"error": "red", "warning": "yellow", "position": "bright_black", "hint": "cyan"}
+
+
+def _coloured(kind: str, text: str) -> str:
+    return click.style(text, fg=_COLOURS.get(kind), bold=kind == "error")
+
+
+def _say(text: str) -> None:
+    """For people beside a result, so never on the stream that programs read."""
+    if not _settings().get("quiet"):
+        click.echo(text, err=True)
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty() or _settings().get("verbose"):
+        _say(click.style(text, fg="bright_black"))
+
+
+def _settings() -> dict[str, Any]:
+    context = click.get_current_context(silent=True)
+    return context.find_root().params if context else {}
+
+
+class _Done(Exception):
+    """Ends a verb with an exit code."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+# What verbs have in common
+
+center_argument = click.argument("center", required=False)
+out_option = click.option("--out", type=click.Path(path_type=Path), help="Render into this folder instead.")
+limit_option = click.option("--limit", multiple=True, metavar="NODE", help="Only these nodes; may be repeated.")
+cluster_option = click.option("--cluster", multiple=True, metavar="NAME", help="Only these clusters.")
+hosts_option = click.option("--hosts", "only_hosts", is_flag=True, help="Only hosts, no clusters.")
+_file = click.Path(path_type=Path, dir_okay=False)
+kubeconfig_option = click.option("--kubeconfig", type=_file, envvar="KUBECONFIG", help="How to reach the cluster.")
+key_option = click.option("--ssh-key", type=_file, help="Key to log in with.")
+
+
+def target_options(verb: Callable[..., None]) -> Callable[..., None]:
+    for option in (key_option, kubeconfig_option, cluster_option, hosts_option, limit_option, out_option):
+        verb = option(verb)
+    return center_argument(verb)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is being done, also without a terminal.")
+@click.version_option(package_name="center-generator")
+def cli(quiet: bool, verbose: bool) -> None:
+    """Describe a compute centre once; validate, render and apply its hosts, clusters and cooling monitors.
+
+    CENTER is a folder with a center.yaml, that file, or a name below inventories/; without one, the current folder.
+
+    \b
+    Begin here:   center init my-centre
+                  center validate my-centre
+                  center render my-centre
+
+    \b
+    Exit codes:   0 nothing wrong or nothing to do    1 findings, or the run failed
+                  2 differences found                 64 wrong usage    70 a defect of this program
+    """
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--in", "parent", type=click.Path(path_type=Path), help="Parent folder; default inventories/ if there.")
+def init(name: str, parent: Path | None) -> None:
+    """Begin a centre: a spec that fits on one screen, and an SSH authority of its own."""
+    parent = parent or (Path("inventories") if Path("inventories").is_dir() else Path())
+    made = folders.begin(_name(name), parent)
+    for path in made:
+        click.echo(f"wrote {path}")
+    _say(f"\nNext: edit {made[0].parent / folders.SPEC}, then run: center validate {made[0].parent}")
+
+
+def _name(name: str) -> str:
+    import re
+
+    if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){0,39}", name):
+        raise click.BadParameter("a name has lower-case letters, digits and single dashes", param_hint="NAME")
+    return name
+
+
+@cli.command("validate")
+@center_argument
+@click.option("--format", "form", type=click.Choice(sorted(report.FORMATS)), default="text", show_default=True)
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+def validate_(center: str | None, form: str, strict: bool) -> None:
+    """Check a spec offline: every finding at once, each at its line."""
+    found = validate.validate(folders.spec_file(center))
+    _show(found.problems, found.source, form)
+    raise _Done(FAILED if found.errors or (strict and found.problems) else FINE)
+
+
+@cli.command("render")
+@center_argument
+@click.option("--check", is_flag=True, help="Write nothing; exit with 2 if the folder differs.")
+@out_option
+def render_(center: str | None, check: bool, out: Path | None) -> None:
+    """Write every file that a host or a cluster will get."""
+    file, judged = _judged(center)
+    tree = out or file.parent / folders.GENERATED
+    if check:
+        _compare(tree, judged)
+        return
+    result = write_tree(tree, _files(judged))
+    for path in (*result.created, *result.changed) if result.written <= 20 else ():
+        _progress(f"wrote {path}")
+    for path in result.kept:
+        _say(f"kept {path}: it is rendered no more, but somebody has edited it")
+    counts = f"{len(result.created)} new, {len(result.changed)} changed, {len(result.removed)} removed"
+    _say(f"{tree}: {counts}, {result.unchanged} unchanged")
+
+
+def _compare(tree: Path, judged: Center) -> None:
+    difference = compare_tree(tree, _files(judged))
+    if not difference:
+        _say(f"{tree}: as rendered")
+        raise _Done(FINE)
+    click.echo(difference.text, nl=False)
+    for word, paths in (("missing", difference.missing), ("changed", difference.changed), ("extra", difference.extra)):
+        for path in paths:
+            click.echo(f"{word}: {path}")
+    raise _Done(DIFFERENT)
+
+
+@cli.command("diff")
+@target_options
+def diff_(**where: Any) -> None:
+    """Show what apply would do: the tree against the living hosts and clusters. Changes nothing."""
+    raise _Done(_everywhere("diff", **where))
+
+
+@cli.command("apply")
+@target_options
+@click.option("--confirm", multiple=True, metavar="NAME", help="Allow the deletion of this namespace or volume.")
+@click.option("--yes", is_flag=True, help="Do not ask, also on a terminal.")
+def apply_(confirm: tuple[str, ...], yes: bool, **where: Any) -> None:
+    """Bring hosts and clusters to the rendered tree. May be killed anywhere and run again."""
+    if sys.stdin.isatty() and not yes and not click.confirm("Apply to the living hosts and clusters?", err=True):
+        raise _Done(FAILED)
+    raise _Done(_everywhere("apply", confirm=frozenset(confirm), **where))
+
+
+@cli.command()
+@target_options
+def status(**where: Any) -> None:
+    """Show how the living hosts and clusters differ from the tree, and what is not healthy. Reads only."""
+    raise _Done(_everywhere("status", **where))
+
+
+@cli.command()
+@click.argument("rule", required=False)
+def explain(rule: str | None) -> None:
+    """Tell why a rule exists, with a bad and a good example; without a name, list all rules."""
+    known = explanations.lessons()
+    if rule is None:
+        for name in known:
+            click.echo(name)
+        return
+    if rule not in known:
+        from generator.problems import did_you_mean
+
+        raise click.UsageError(f'there is no rule "{rule}"; {did_you_mean(rule, known) or "center explain lists all"}')
+    click.echo(explanations.page(rule))
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of center.yaml for editors."""
+    import json
+
+    from generator.schema import schema as make
+
+    click.echo(json.dumps(make(), ensure_ascii=False, indent=2))
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print shell completion, for example: source <(center completion bash)"""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(cli, {}, "center", "_CENTER_COMPLETE").source())
+
+
+# Steps of verbs
+
+
+def _judged(where: str | None) -> tuple[Path, Center]:
+    """A centre without errors; its findings are shown, errors end the verb."""
+    file = folders.spec_file(where)
+    found = validate.validate(file)
+    _show(found.problems, found.source, "text", err=True)
+    if found.errors or found.center is None:
+        raise _Done(FAILED)
+    return file, found.center
+
+
+def _files(center: Center) -> Iterator[File]:
+    for artifact in outputs.artifacts(center):
+        yield artifact.path, render.render(artifact), artifact.because
+
+
+def _everywhere(
+    verb: str,
+    center: str | None,
+    out: Path | None,
+    limit: tuple[str, ...],
+    cluster: tuple[str, ...],
+    only_hosts: bool,
+    kubeconfig: Path | None,
+    ssh_key: Path | None,
+    confirm: frozenset[str] = frozenset(),
+) -> int:
+    """Hosts, then clusters; the tree must be exactly what the spec renders to."""
+    from generator.apply import world
+
+    file, judged = _judged(center)
+    tree = out or file.parent / folders.GENERATED
+    if compare_tree(tree, _files(judged)):
+        message = f'"{tree}" is not what the spec renders to'
+        raise Refused([Problem("tree.stale", message, hint='run "center render" and look at what has changed')])
+    asked = world.Request(
+        tree=tree,
+        centre=judged.name,
+        user=judged.spec.access.ssh.user,
+        limit=frozenset(limit),
+        clusters=cluster,
+        only_hosts=only_hosts,
+        kubeconfig=kubeconfig,
+        key=ssh_key,
+        confirm=confirm,
+    )
+    outcome = world.deliver(verb, asked, _progress)
+    for line in outcome.lines:
+        click.echo(line)
+    if outcome.problems:
+        _show(list(outcome.problems), Source(), "text", err=True)
+    return outcome.code
+
+
+def _show(problems: list[Problem], source: Source, form: str, err: bool = False) -> None:
+    if form == "text":
+        stream = sys.stderr if err else sys.stdout
+        if problems:
+            click.echo(report.as_text(problems, source, _coloured if stream.isatty() else report.plain), err=err)
+        errors = sum(problem.is_error for problem in problems)
+        if not err or errors:
+            _say(f"{errors} errors, {len(problems) - errors} warnings")
+    else:
+        text = report.FORMATS[form](problems, source)
+        if text:
+            click.echo(text, err=err)
+
+
+def main() -> NoReturn:
+    """Run a verb; whatever happens, the exit code tells who has to act."""
+    code = FINE
+    try:
+        cli.main(standalone_mode=False)
+    except _Done as done:
+        code = done.code
+    except Refused as refused:
+        usage = any(problem.rule.startswith("usage.") for problem in refused.problems)
+        _show(refused.problems, Source(), "text", err=True)
+        code = USAGE if usage else FAILED
+    except click.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = USAGE
+    except BrokenPipeError:
+        sys.stderr.close()
+    except Exception as error:  # a defect of ours is said in one line; --verbose shows where
+        if "--verbose" in sys.argv or "-v" in sys.argv:
+            raise
+        what = f"{type(error).__name__}: {error}"
+        click.echo(f"center: a defect of this program: {what} (run with -v to see where)", err=True)
+        code = DEFECT
+    sys.exit(code)
