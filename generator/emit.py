@@ -65,14 +65,14 @@ def _collect(write: Callable[[_Put], None]) -> bytes:
 
 def _put_json(value: object, expand: int, indent: str, put: _Put) -> None:
     before = deeper = indent + "  "
-    if expand and value and isinstance(value, dict):
+    if expand and isinstance(value, dict) and value:
         put("{")
         for key in sorted(value):
             put(f"{before}{_quote(key)}: ")
             _put_json(value[key], expand - 1, deeper, put)
             before = "," + deeper
         put(indent + "}")
-    elif expand and value and isinstance(value, _SEQUENCE):
+    elif expand and isinstance(value, _SEQUENCE) and value:
         put("[")
         for item in value:
             put(before)
@@ -87,14 +87,14 @@ def _put_yaml(value: object, first: str, indent: str, put: _Put) -> None:
     """`first` stands before the first entry, which may share the line of a dash; `indent` before all others."""
     if type(value) is str:
         put(" " + _quote(value))
-    elif value and isinstance(value, dict):
+    elif isinstance(value, dict) and value:
         deeper = indent + "  "
         for key in sorted(value):
             name = _quote(key)
             put(f"{first}{name}:" if len(name) < _LONG_KEY else f"{first}? {name}{indent}:")
             _put_yaml(value[key], deeper, deeper, put)
             first = indent
-    elif value and isinstance(value, _SEQUENCE):
+    elif isinstance(value, _SEQUENCE) and value:
         deeper = indent + "  "
         for item in value:
             put(f"{first}-")

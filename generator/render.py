@@ -168,7 +168,7 @@ def _leave_hole(context: Context, value: object) -> object:
     if isinstance(value, _Written):
         return value
     if isinstance(value, Undefined):
-        return str(value)  # raises, with the name that is missing
+        return int(value)  # raises, with the name that is missing; str() would let an `if` without `else` pass
     values: list[object] = context[_VALUES]
     values.append(value)
     return f"{OPEN}{len(values) - 1}{CLOSE}"

@@ -87,7 +87,7 @@ def parse(skeleton: str) -> tuple[tuple[object, ...], int]:
     """The documents of a skeleton, and how many holes for later its own text has; kept for files of the same shape."""
     try:
         documents = tuple(document for document in yaml.load_all(skeleton, _SkeletonLoader) if document is not None)
-    except yaml.YAMLError as error:
+    except Exception as error:  # a tag on a hole fails in its own way, such as `!!int`
         raise Unfillable(f"it writes no proper YAML: {' '.join(HOLE.sub('{{ }}', str(error)).split())}") from error
     return documents, _count_later(documents)
 
