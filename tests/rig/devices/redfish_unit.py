@@ -21,6 +21,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from tests.rig.devices import control
 from tests.rig.devices.physics import Json, Plant, PumpedLoop, Tank
@@ -150,7 +151,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if not self.server.admits(self.headers):
             self._refuse(401, "NoValidSession")
-        elif (document := tree(self.server.kind, self.server.plant).get(self.path)) is None:
+        elif (document := tree(self.server.kind, self.server.plant).get(unquote(self.path))) is None:
             self._refuse(404, "ResourceMissing")
         else:
             self._reply(200, document)
