@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -26,10 +25,9 @@ from generator.model import Block, Center, Device, Loop, NodeRange, Pool, Racks,
 from generator.problems import Path, Problem, Refused, did_you_mean
 from generator.source import Source
 from generator.spec.common import NameRange
-from generator.spec.halls import Hall, RackKind, Row, Unit, UnitRatings
+from generator.spec.halls import Hall, Place, RackKind, Row, Unit, UnitRatings
 
 Kind = TypeVar("Kind", bound=Entry)
-_ENDPOINT = re.compile(r"(\w+)://([0-9.]+\.)([0-9]+)(?:\.\.([0-9]+))?(?::([0-9]+))?(?:/(.*))?")
 _Kind = tuple[RackType | None, tuple[tuple[Pool, int], ...]]
 _PORTS = {"modbus": 502, "redfish": 443}
 
@@ -116,7 +114,7 @@ class _Expansion:
             if accelerator:
                 vendor = self._find(Vendor, accelerator.vendor, (*path, "accelerator"))
             if vendor:
-                chosen = words.plugin or next(iter(vendor.plugins))
+                chosen = words.plugin or (accelerator and accelerator.plugin) or next(iter(vendor.plugins))
                 if self._known(f"plugin of vendor {vendor.name}", chosen, vendor.plugins, (*path, "plugin")):
                     plugin = vendor.plugins[chosen]
             elif words.plugin:
@@ -253,20 +251,17 @@ class _Expansion:
         feeds: list[str],
         path: Path,
     ) -> Iterator[Device]:
-        match = _ENDPOINT.fullmatch(at)
-        assert match is not None  # the spec has checked its form
-        scheme, head, first, last, port, rest = match.groups()
-        hosts = [f"{head}{number}" for number in range(int(first), int(last or first) + 1)]
-        if len(hosts) != len(names):
-            message = f'"{at}" gives {len(hosts)} addresses for {len(names)} devices'
+        place = Place.parse(at)
+        if len(place.hosts) != len(names):
+            message = f'"{at}" gives {len(place.hosts)} addresses for {len(names)} devices'
             self.problems.append(Problem("cooling.addresses", message, (*path, "at")))
-        if not device.protocol.startswith(scheme):
-            message = f'device "{device.name}" speaks {device.protocol}, "{at}" says {scheme}'
+        if not device.protocol.startswith(place.scheme):
+            message = f'device "{device.name}" speaks {device.protocol}, "{at}" says {place.scheme}'
             self.problems.append(Problem("cooling.protocol", message, (*path, "at")))
             return
-        for name, host in zip(names, hosts, strict=False):
+        for name, host in zip(names, place.hosts, strict=False):
             yield Device(
-                name, loop, device, scheme, host, int(port or _PORTS[scheme]), rest or "", words.credentials,
+                name, loop, device, host, place.port or _PORTS[place.scheme], place.rest, words.credentials,
                 tuple(feeds), path, words.ratings if isinstance(words, Unit) else UnitRatings(),
             )  # fmt: skip
 

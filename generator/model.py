@@ -207,7 +207,6 @@ class Device:
     name: str
     loop: str
     device: CoolingDevice
-    scheme: str
     host: str
     port: int
     rest: str

@@ -150,6 +150,7 @@ class CoolingDevice(Entry):
     form: Literal["cdu", "rpu", "single-phase-tank", "two-phase-tank", "rear-door", "meter"]
     protocol: Literal["modbus-tcp", "redfish"]
     ratings: Ratings
+    resource: str | None = Field(None, description="Where a Redfish service keeps the unit, unless the spec says it.")
     points: list[dict[str, Any]] = Field(min_length=1)
     example: dict[str, Any]
 

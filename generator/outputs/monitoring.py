@@ -80,7 +80,7 @@ def _device(device: Device) -> dict[str, Any]:
         unit = {"unit": int(device.rest)} if device.rest else {}
         return {**common, "protocol": "modbus-tcp", "address": device.host, "port": device.port, **unit}
     scheme = "http" if device.port == 80 else "https"
-    url = f"{scheme}://{device.host}:{device.port}/{device.rest or device.device.example['path']}"
+    url = f"{scheme}://{device.host}:{device.port}/{device.rest or device.device.resource}"
     login = {"kind": "session", "reference": device.credentials} if device.credentials else {"kind": "none"}
     return {**common, "protocol": "redfish", "url": url, "credentials": login}
 

@@ -39,6 +39,16 @@ def control_planes_survive_a_loss(center: Center) -> Iterator[Finding]:
             yield Finding(("clusters", name), f'cluster "{name}" of {workers} workers hangs on one control node')
 
 
+@rule("cluster.slurm-controllers")
+def slurm_has_one_controller(center: Center) -> Iterator[Finding]:
+    """A second slurmctld takes over only from a state folder that both can write; without one it loses the jobs."""
+    for name, cluster in center.clusters.items():
+        count = sum(center.counts[pool.name] for pool in center.pools_of(name, "control"))
+        if cluster.kind == "slurm" and count > 1:
+            message = f'cluster "{name}" has {count} controllers and no state folder that they share'
+            yield Finding(("clusters", name), message, "give the cluster one control node of its own")
+
+
 @rule("cluster.no-worker")
 def clusters_have_workers(center: Center) -> Iterator[Finding]:
     """A cluster without workers serves nobody."""

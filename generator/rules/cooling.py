@@ -168,6 +168,16 @@ def coolant_stays_above_the_dew_point(center: Center) -> Iterator[Finding]:
             yield Finding((*loop.path, "supply"), message)
 
 
+@rule("cooling.credentials")
+def the_exporter_can_read_its_logins(center: Center) -> Iterator[Finding]:
+    """The exporter runs unattended: it reads a login from its environment or from a file, never from a vault."""
+    for device in center.devices():
+        kind, _, rest = (device.credentials or "env:X").partition(":")
+        if kind not in ("env", "file") or (kind == "file" and not rest.startswith("/")):
+            message = f'the exporter cannot read "{device.credentials}", the login of device "{device.name}"'
+            yield Finding((*device.path, "credentials"), message, 'use "env:NAME" or "file:/absolute/path"')
+
+
 @rule("cooling.unknown-capacity", severity="warning")
 def capacities_are_known(center: Center) -> Iterator[Finding]:
     """A loop is only proven against capacities that somebody has published or measured."""

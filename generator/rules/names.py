@@ -49,3 +49,10 @@ def device_names_are_unique(center: Center) -> Iterator[Finding]:
             message = f'loops "{seen[device.name]}" and "{device.loop}" both have a device "{device.name}"'
             yield Finding(device.path, message, "choose another name")
         seen.setdefault(device.name, device.loop)
+
+
+@rule("name.block-reserved")
+def blocks_leave_the_groups_alone(center: Center) -> Iterator[Finding]:
+    """In the tree the folders of blocks stand beside the folder of groups."""
+    if "groups" in center.blocks:
+        yield Finding(center.blocks["groups"].path, 'a block cannot be called "groups"', "choose another name")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
@@ -17,14 +18,35 @@ _ENDPOINT = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where devices answer: a protocol, an address for each device, and the rest of the path."""
+
+    scheme: str
+    hosts: tuple[str, ...]
+    port: int | None
+    rest: str
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Read ``modbus://10.24.0.11..12:502/1``; raises ValueError with the sentence for the user."""
+        match = _ENDPOINT.fullmatch(text) if isinstance(text, str) else None
+        if match:
+            first, last = int(match["first"]), int(match["last"] or match["first"])
+            fixed = [int(part) for part in match["head"].split(".")[:3]]
+            if max(*fixed, last) < 256 and first <= last and int(match["port"] or 1) < 65536:
+                hosts = tuple(f"{match['head']}{number}" for number in range(first, last + 1))
+                return cls(match["scheme"], hosts, int(match["port"]) if match["port"] else None, match["rest"] or "")
+        examples = '"modbus://10.24.0.11:502/1" or "redfish://10.24.1.1..8"'
+        raise ValueError(f"needs the place of a device such as {examples}, {got(text)}")
+
+
 def _check_endpoint(text: object) -> object:
-    if isinstance(text, str) and (match := _ENDPOINT.fullmatch(text)):
-        numbers = [int(part) for part in (*match["head"].split(".")[:3], match["first"], match["last"] or "0")]
-        if max(numbers) < 256 and int(match["port"] or 1) < 65536:
-            return text
-    raise refuse(
-        f'needs the place of a device such as "modbus://10.24.0.11:502/1" or "redfish://10.24.1.1..8", {got(text)}'
-    )
+    try:
+        Place.parse(text)
+    except ValueError as error:
+        raise refuse(str(error)) from None
+    return text
 
 
 Endpoint = Annotated[str, BeforeValidator(_check_endpoint), Field(examples=["modbus://10.24.0.11:502/1"])]
