@@ -44,6 +44,16 @@ class HostTree:
         self._list(to, kind)[:] = entries
         self._write_manifest(to)
 
+    def trusts(self, authority: str) -> None:
+        """Say where the nodes are, and whose word counts for their host keys."""
+        stanzas = (
+            f"Host {name}\n  HostName {address}\n  HostKeyAlias {name}\n" for name, address in self.nodes.items()
+        )
+        common = "Host *\n  StrictHostKeyChecking yes\n  UserKnownHostsFile known_hosts\n"
+        block = self.folder / "hosts" / self.block
+        (block / "ssh_config").write_text("".join(stanzas) + common)
+        (block / "known_hosts").write_text(f"@cert-authority * {authority}")
+
     def _list(self, group: str, kind: str) -> list[Any]:
         manifest = self.manifests.setdefault(group, {"packages": [], "files": [], "units": [], "directories": []})
         entries: list[Any] = manifest[kind]

@@ -67,14 +67,27 @@ def nodes_of(folder: Path) -> list[Node]:
     return [Node(name, folder) for name in json.loads((folder / "nodes.json").read_text("utf-8"))]
 
 
-def members(groups: dict[str, Any], wanted: str, inside: bool = False) -> Iterator[str]:
-    """Hosts of a group of an inventory, wherever it stands, with those of its children."""
-    for name, group in groups.items():
-        here = inside or name == wanted
-        if here:
-            for host in group.get("hosts", {}):
-                yield from expand(host)
-        yield from members(group.get("children", {}), wanted, here)
+def members(inventory: dict[str, Any], wanted: str) -> set[str]:
+    """Hosts of a group and of its children; a child may be described elsewhere than below its parent."""
+    groups: dict[str, tuple[set[str], set[str]]] = {}
+
+    def collect(described: dict[str, Any]) -> None:
+        for name, group in described.items():
+            hosts, children = groups.setdefault(name, (set(), set()))
+            hosts.update(host for pattern in (group or {}).get("hosts", {}) for host in expand(pattern))
+            children.update(below := (group or {}).get("children", {}))
+            collect(below)
+
+    collect(inventory)
+    found, seen, ahead = set[str](), set[str](), [wanted]
+    while ahead:
+        name = ahead.pop()
+        if name in groups and name not in seen:
+            seen.add(name)
+            hosts, children = groups[name]
+            found |= hosts
+            ahead.extend(children)
+    return found
 
 
 def expand(pattern: str) -> Iterator[str]:

@@ -1,0 +1,386 @@
+"""Hosts are brought to a hand-written tree over SSH; the hosts themselves say what became of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.apply.blocks import UnknownName, choose, control_nodes
+from tests.rig.base import obstacle
+from tests.rig.hosts import LOGIN_USER, TestHosts, UnitState, make_ssh_key
+from tests.rig.network import Network
+from tests.rig.packages import PackageRepository
+from tests.rig.processes import wait_until
+from tests.trees import HostTree
+
+REPOSITORY = Path(__file__).parents[1]
+CONTROLLER = "10.16.255.254"
+NODES = {"control-1": "10.16.0.1", "train-1": "10.16.1.1", "train-2": "10.16.1.2"}
+# The program under test as a process of its own, which can stand in another network and be killed.
+DRIVER = """
+import json, sys
+from pathlib import Path
+from generator.apply.hosts import apply_hosts
+from generator.apply.lock import unlock
+from generator.apply.ssh import SshAccess
+from generator.problems import Refused
+
+tree, user, key, verb, *names = sys.argv[1:]
+access = SshAccess(user, Path(key), connect_seconds=3)
+try:
+    if verb == "unlock":
+        answer = {"unlocked": unlock(Path(tree), access, *names).name}
+    else:
+        limit = frozenset(names) or None
+        report = apply_hosts(Path(tree), None, limit, access, check=verb == "check")
+        answer = {**report.to_dict(), "lines": list(report.lines())}
+except Refused as refused:
+    answer = {"refused": [[problem.rule, problem.message, problem.hint] for problem in refused.problems]}
+print(json.dumps(answer))
+"""
+UNIT = """[Service]
+ExecStart=/bin/sleep infinity
+[Install]
+WantedBy=multi-user.target
+"""
+# Stands in for the host's Python: lets the file be placed, then holds up the next step.
+GATE = """#!/bin/sh
+if grep -q second /etc/demo.conf; then echo $$ >/run/reached; exec /bin/sleep 600; fi
+exec /usr/bin/python3.11 "$@"
+"""
+
+
+@dataclass
+class Rig:
+    """Booted hosts, the tree that is applied to them, and the controller in their network."""
+
+    network: Network
+    hosts: TestHosts
+    key: Path
+    tree: HostTree
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(
+        self, verb: str, *names: str, environment: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", DRIVER, str(self.tree.folder), LOGIN_USER, str(self.key), verb, *names]
+        process = subprocess.Popen(
+            self.network.command(words),
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder or REPOSITORY,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {})},
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, verb: str, *names: str, **options: Any) -> dict[str, Any]:
+        process = self.start(verb, *names, **options)
+        output, _ = process.communicate(timeout=300)
+        answer: dict[str, Any] = json.loads(output)
+        return answer
+
+    def states(self, answer: dict[str, Any]) -> dict[str, str]:
+        return {name: host["state"] for name, host in answer["hosts"].items()}
+
+    def unit(self, host: str, name: str) -> UnitState:
+        return self.hosts.units(host)[name]
+
+    def read(self, host: str, path: str) -> str:
+        return self.hosts.run(host, ["cat", path])
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Network, TestHosts, Path, Path]]:
+    if reason := obstacle():
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("keys")
+    authority, key = make_ssh_key(folder / "authority"), make_ssh_key(folder / "login")
+    addresses = {name: f"{address}/16" for name, address in NODES.items()}
+    with (
+        Network(f"{CONTROLLER}/16") as network,
+        TestHosts(network, addresses, ssh_authority=authority, login_key=key) as hosts,
+    ):
+        yield network, hosts, key, authority
+
+
+@pytest.fixture
+def rig(booted: tuple[Network, TestHosts, Path, Path], tmp_path: Path) -> Iterator[Rig]:
+    network, hosts, key, authority = booted
+    groups = {"role_control": ["control-1"], "pool_train": ["train-1", "train-2"]}
+    tree = HostTree(tmp_path / "generated", NODES, groups)
+    tree.trusts(authority.with_name("authority.pub").read_text())
+    tree.gives(
+        "/etc/demo.conf", "first @{node.name} @{node.address}\n", units=["demo.service"], holes=["name", "address"]
+    )
+    tree.gives("/etc/other.conf", "other\n", units=["other.service"])
+    for name in ("demo", "other"):
+        tree.gives(f"/etc/systemd/system/{name}.service", UNIT, units=[f"{name}.service"])
+    tree.wants("units", *({"name": f"{name}.service", "class": "restart"} for name in ("demo", "other")))
+    made = Rig(network, hosts, key, tree)
+    yield made
+    for process in made.processes:
+        end_with_descendants(process.pid)
+        process.wait()
+
+
+def end_with_descendants(pid: int) -> None:
+    """Kill a process and all that it started, however many sessions these made."""
+    for one in [pid, *descendants(pid)]:
+        try:
+            os.kill(one, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def descendants(pid: int) -> list[int]:
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return children + [one for child in children for one in descendants(child)]
+
+
+@pytest.mark.hosts
+def test_applying_does_what_the_preview_named_and_again_does_nothing(rig: Rig) -> None:
+    foretold = rig.run("check")
+    assert foretold["exit_code"] == 2
+    assert "demo.service" not in rig.hosts.units("train-1")
+
+    done = rig.run("apply")
+    assert done["exit_code"] == 0
+    assert set(rig.states(done).values()) == {"changed"}
+    for name, host in done["hosts"].items():
+        assert paths(host) == paths(foretold["hosts"][name])
+        assert sorted(host["units"]) == sorted(foretold["hosts"][name]["units"]) == ["demo.service", "other.service"]
+        assert rig.read(name, "/etc/demo.conf") == f"first {name} {NODES[name]}\n"
+        demo = rig.unit(name, "demo.service")
+        assert (demo.active, demo.enabled) == ("active", "enabled")
+
+    before = {name: snapshot(rig, name) for name in NODES}
+    assert rig.run("check")["exit_code"] == 0
+    again = rig.run("apply")
+    assert again["exit_code"] == 0
+    assert set(rig.states(again).values()) == {"unchanged"}
+    assert {name: snapshot(rig, name) for name in NODES} == before
+    assert "center-new" not in rig.hosts.run("train-1", ["find", "/etc", "-name", ".*"])
+
+
+@pytest.mark.hosts
+def test_one_edit_changes_one_file_and_restarts_one_unit(rig: Rig) -> None:
+    rig.run("apply")
+    other = rig.unit("train-1", "other.service")
+    demo = rig.unit("train-1", "demo.service")
+    rig.tree.gives("/etc/train.conf", "trap: {{ lookup('pipe', 'touch /tmp/x') }}\n", to="pool_train")
+    rig.tree.gives("/etc/demo.conf", "second\n", units=["demo.service"])
+
+    foretold, done = rig.run("check"), rig.run("apply")
+
+    for answer in (foretold, done):
+        host = answer["hosts"]["control-1"]
+        assert (paths(host), host["units"]) == ({"/etc/demo.conf": "update"}, ["demo.service"])
+        assert "-first control-1 10.16.0.1\n+second" in host["files"][0]["diff"]
+        assert set(paths(answer["hosts"]["train-1"])) == {"/etc/demo.conf", "/etc/train.conf"}
+    assert rig.read("train-1", "/etc/train.conf") == "trap: {{ lookup('pipe', 'touch /tmp/x') }}\n"
+    assert rig.unit("train-1", "other.service") == other
+    assert rig.unit("train-1", "demo.service").invocation != demo.invocation
+
+
+@pytest.mark.hosts
+def test_a_dead_host_stops_nobody_and_the_next_run_completes_it(rig: Rig) -> None:
+    rig.run("apply")
+    rig.tree.gives("/etc/demo.conf", "while one is dead\n", units=["demo.service"])
+    rig.hosts.kill("train-1")
+    try:
+        done = rig.run("apply")
+    finally:
+        rig.hosts.start("train-1")
+
+    assert done["exit_code"] == 1
+    assert rig.states(done) == {"control-1": "changed", "train-1": "pending", "train-2": "changed"}
+    assert any("did not answer: train-1" in line for line in done["lines"])
+    assert rig.read("train-2", "/etc/demo.conf") == "while one is dead\n"
+    # The host booted with its old files and noted what its units were started with.
+    completed = rig.run("apply")
+    assert completed["exit_code"] == 0
+    assert rig.states(completed) == {"control-1": "unchanged", "train-1": "changed", "train-2": "unchanged"}
+    assert completed["hosts"]["train-1"]["units"] == ["demo.service"]
+
+
+@pytest.mark.hosts
+def test_killed_between_file_and_restart_the_next_run_restarts(rig: Rig) -> None:
+    rig.run("apply")
+    before = rig.unit("train-1", "demo.service")
+    rig.tree.gives("/etc/demo.conf", "second\n", units=["demo.service"])
+    rig.hosts.run("train-1", ["sh", "-c", f"printf '%s' '{GATE}' >/tmp/gate; chmod 755 /tmp/gate"])
+    rig.hosts.run("train-1", ["mv", "/tmp/gate", "/usr/bin/python3"])
+    try:
+        running = rig.start("apply", "train-1")
+        wait_until(lambda: "reached" in rig.hosts.run("train-1", ["ls", "/run"]), 120, "the step after the file")
+        end_with_descendants(running.pid)
+        assert running.wait() == -signal.SIGKILL
+        rig.hosts.run("train-1", ["sh", "-c", "kill -9 $(cat /run/reached); rm /run/reached"])
+    finally:
+        rig.hosts.run("train-1", ["ln", "-sf", "python3.11", "/usr/bin/python3"])
+    assert rig.read("train-1", "/etc/demo.conf") == "second\n"
+    assert rig.unit("train-1", "demo.service") == before, "not restarted yet"
+
+    (rule, message, hint), *_ = rig.run("apply", "train-1")["refused"]
+    assert rule == "hosts.locked" and "control-1" in message and hint.startswith("wait; ")
+    assert rig.run("unlock", "00000000")["refused"]
+    assert rig.run("unlock", hint.split()[-1]) == {"unlocked": "control-1"}
+
+    rerun = rig.run("apply", "train-1")
+    assert (rerun["exit_code"], rerun["hosts"]["train-1"]["units"]) == (0, ["demo.service"])
+    assert paths(rerun["hosts"]["train-1"]) == {}
+    after = rig.unit("train-1", "demo.service")
+    assert after.active == "active" and after.invocation != before.invocation
+    assert rig.run("apply", "train-1")["hosts"]["train-1"]["state"] == "unchanged"
+
+
+@pytest.mark.hosts
+def test_a_failure_on_the_first_host_stops_before_the_others(rig: Rig) -> None:
+    rig.run("apply")
+    rig.hosts.run("control-1", ["mkdir", "/etc/blocked"])
+    rig.tree.gives("/etc/blocked", "a file\n")
+    done = rig.run("apply")
+    assert done["exit_code"] == 1
+    assert rig.states(done) == {"control-1": "failed", "train-1": "skipped", "train-2": "skipped"}
+    assert "/etc/blocked: a directory is there" in done["hosts"]["control-1"]["reason"]
+    assert rig.run("check")["hosts"]["train-1"]["state"] == "changed", "a preview looks at everybody"
+    rig.hosts.run("control-1", ["rmdir", "/etc/blocked"])
+    assert rig.run("apply")["exit_code"] == 0
+
+
+@pytest.mark.hosts
+def test_what_leaves_the_tree_leaves_the_host_and_its_unit_stops(rig: Rig) -> None:
+    rig.run("apply")
+    for path in ("/etc/other.conf", "/etc/systemd/system/other.service"):
+        rig.tree.takes_back(path)
+    rig.tree.wants("units", {"name": "demo.service", "class": "restart"})
+    demo = rig.unit("train-1", "demo.service")
+    foretold, done = rig.run("check"), rig.run("apply")
+    gone = (
+        "/etc/other.conf",
+        "/etc/systemd/system/other.service",
+        "/etc/systemd/system/other.service.d/50-center.conf",
+    )
+    for answer in (foretold, done):
+        assert paths(answer["hosts"]["train-1"]) == dict.fromkeys(gone, "remove")
+    assert not rig.hosts.files("train-1", gone)
+    assert "other.service" not in rig.hosts.units("train-1")
+    assert rig.unit("train-1", "demo.service") == demo
+    assert rig.run("apply")["hosts"]["train-1"]["state"] == "unchanged"
+
+
+@pytest.mark.hosts
+def test_drift_is_shown_with_what_could_move_the_cursor_made_visible_and_repaired(rig: Rig) -> None:
+    rig.run("apply")
+    rig.hosts.run("train-2", ["sh", "-c", "printf 'edited \\033[2J\\n' >/etc/other.conf; systemctl stop demo.service"])
+    foretold, done = rig.run("check", "train-2"), rig.run("apply", "train-2")
+    for answer in (foretold, done):
+        host = answer["hosts"]["train-2"]
+        assert paths(host) == {"/etc/other.conf": "update"}
+        assert sorted(host["units"]) == ["demo.service", "other.service"]
+        assert "-edited \\x1b[2J" in host["files"][0]["diff"]
+    assert rig.unit("train-2", "demo.service").active == "active"
+
+
+@pytest.mark.hosts
+def test_nothing_that_the_caller_set_for_ansible_or_ssh_has_an_effect(rig: Rig, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    (tmp_path / "ansible.cfg").write_text(f"[defaults]\nlog_path = {trap}\nhost_key_checking = False\n")
+    (tmp_path / "bad.cfg").write_text(f"[defaults]\nlog_path = {trap}\nlibrary = /nowhere\n")
+    environment = {
+        "ANSIBLE_CONFIG": str(tmp_path / "bad.cfg"),
+        "ANSIBLE_LOG_PATH": str(trap),
+        "ANSIBLE_STDOUT_CALLBACK": "minimal",
+        "ANSIBLE_INVENTORY_ENABLED": "script",
+        "ANSIBLE_SSH_EXECUTABLE": "/bin/false",
+        "AWX_LIB_DIRECTORY": "/nowhere",
+        "RUNNER_OMIT_EVENTS": "true",
+    }
+    answer = rig.run("apply", "control-1", environment=environment, folder=tmp_path)
+    assert answer["exit_code"] == 0
+    assert not trap.exists()
+
+
+@pytest.mark.hosts
+def test_a_host_with_a_key_that_nobody_vouches_for_is_not_touched(rig: Rig, tmp_path: Path) -> None:
+    rig.tree.trusts(make_ssh_key(tmp_path / "other").with_name("other.pub").read_text())
+    answer = rig.run("apply", "train-1")
+    assert answer["exit_code"] == 1
+    assert answer["hosts"]["train-1"]["state"] == "pending"
+    assert "Host key verification failed" in answer["hosts"]["train-1"]["reason"]
+
+
+@pytest.mark.hosts
+def test_packages_are_installed_once_and_a_converged_host_asks_no_repository(rig: Rig) -> None:
+    with PackageRepository(rig.network) as repository:
+        source = (
+            f"deb [signed-by=/etc/apt/keyrings/test.asc] {repository.url} {repository.suite} {repository.component}\n"
+        )
+        rig.tree.gives("/etc/apt/sources.list.d/test.list", source, before_packages=True)
+        rig.tree.gives("/etc/apt/keyrings/test.asc", repository.signing_key.read_bytes(), before_packages=True)
+        conf = "server 10.16.0.1\nuser _chrony\n"
+        rig.tree.gives("/etc/chrony/chrony.conf", conf, units=["chrony.service"], owner="root", group="_chrony")
+        rig.tree.wants("packages", "chrony")
+        rig.tree.wants("units", {"name": "chrony.service", "class": "restart"})
+
+        foretold, done = rig.run("check", "train-1"), rig.run("apply", "train-1")
+        for answer in (foretold, done):
+            host = answer["hosts"]["train-1"]
+            assert host["packages"] == ["chrony"]
+            assert "/etc/chrony/chrony.conf" in paths(host)
+            assert "chrony.service" in host["units"]
+        assert set(paths(foretold["hosts"]["train-1"])) == set(paths(done["hosts"]["train-1"]))
+        assert rig.unit("train-1", "chrony.service").active == "active"
+        state = rig.hosts.files("train-1", ["/etc/chrony/chrony.conf"])["/etc/chrony/chrony.conf"]
+        assert (state.owner, state.group) == ("root", "_chrony")
+
+    lists = rig.hosts.files("train-1", ["/var/lib/apt/lists", "/var/cache/apt"])
+    again = rig.run("apply", "train-1")
+    assert (again["exit_code"], rig.states(again)) == (0, {"train-1": "unchanged"})
+    assert rig.hosts.files("train-1", ["/var/lib/apt/lists", "/var/cache/apt"]) == lists
+
+
+def test_names_that_the_tree_lacks_are_wrong_usage(tmp_path: Path) -> None:
+    tree = HostTree(tmp_path, NODES).folder
+    with pytest.raises(UnknownName, match='"hall-9"'):
+        choose(tree, ["hall-9"], None)
+    with pytest.raises(UnknownName, match='"train-9"') as unknown:
+        choose(tree, None, frozenset({"train-1", "train-9"}))
+    assert unknown.value.problems[0].hint
+    assert [node.name for node in choose(tree, None, frozenset({"train-2"}))] == ["train-2"]
+
+
+def test_control_nodes_are_found_through_ranges_and_child_groups(tmp_path: Path) -> None:
+    tree = HostTree(tmp_path, NODES)
+    children: dict[str, Any] = {
+        "pool_c": {"hosts": {"c-a[01:02]-[1:2]": {}}},
+        "role_control": {"children": {"pool_c": {}}},
+    }
+    (tmp_path / "hosts/hall-1/inventory.json").write_text(json.dumps({"all": {"children": children}}))
+    found = [node.name for node in control_nodes(tree.folder)]
+    assert found == ["c-a01-1", "c-a01-2", "c-a02-1", "c-a02-2"]
+
+
+def paths(host: dict[str, Any]) -> dict[str, str]:
+    return {change["path"]: change["action"] for change in host["files"]}
+
+
+def snapshot(rig: Rig, host: str) -> object:
+    places = ["/etc", "/var/lib/center/placed.json"]
+    units = {name: state for name, state in rig.hosts.units(host).items() if name in ("demo.service", "other.service")}
+    return rig.hosts.files(host, places), units, rig.hosts.run(host, ["ls", "-lR", "--full-time", "/run/center"])
