@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from generator import explain as explanations
-from generator import folders, outputs, render, report, validate
+from generator import folders, report, validate
 from generator.diff import compare_tree
 from generator.model import Center
 from generator.problems import Problem, Refused
@@ -225,6 +225,9 @@ def _judged(where: str | None) -> tuple[Path, Center]:
 
 
 def _files(center: Center) -> Iterator[File]:
+    # Here and not above: validating, the most frequent verb, needs no templates.
+    from generator import outputs, render
+
     for artifact in outputs.artifacts(center):
         yield artifact.path, render.render(artifact), artifact.because
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import zoneinfo
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -34,10 +37,11 @@ class Grid(Strict):
 
 
 def _check_timezone(name: object) -> object:
-    import zoneinfo
-
-    if isinstance(name, str) and name in zoneinfo.available_timezones():
-        return name
+    # Opening the one zone is a hundred times faster than listing all of them.
+    if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}", name):
+        with contextlib.suppress(OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+            zoneinfo.ZoneInfo(name)
+            return name
     raise refuse(f'needs a time zone such as "Asia/Shanghai", {got(name)}')
 
 
@@ -62,8 +66,6 @@ class Plans(Strict):
 
 
 def _check_url(url: object) -> object:
-    import re
-
     if isinstance(url, str) and re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?", url):
         return url
     raise refuse(f'needs a URL such as "http://mirror.mingyue.example/debian", {got(url)}')
