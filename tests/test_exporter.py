@@ -260,6 +260,9 @@ def test_types_word_orders_sentinels_and_ranges(rpu: Simulator, tmp_path: Path) 
         {**speed, "part": "believed", "register": 36875, "sentinels": [65535, 9999], "range": [0, 1200]},
         {**speed, "part": "beyond", "register": 36876, "range": [0, 7999]},
         {**speed, "part": "nowhere", "register": 50000},
+        # A bit of the same word as a coil and as a discrete input; which bit is not told, so the test sets all of them.
+        {"metric": "cooling_alarm_active", "part": "coil", "register": 37378, "function": 1, "type": "bit"},
+        {"metric": "cooling_alarm_active", "part": "input", "register": 37378, "function": 2, "type": "bit"},
         {
             "metric": "cooling_pump_state",
             "part": "named",
@@ -286,8 +289,11 @@ def test_types_word_orders_sentinels_and_ranges(rpu: Simulator, tmp_path: Path) 
         assert speeds == {"sentinel": None, "believed": 1200, "beyond": None}
         assert scrape.value("cooling_point_valid", point="pump_speed_rpm/nowhere") == 0
         assert scrape.state("cooling_pump_state", pump="named") == "ok"
-    rpu.set(overrides=dict.fromkeys(("41003", "41004", "36874", "36875", "36876")))
-    assert rpu.state()["asked"].keys() == {"function 3", "function 4"}
+        assert set(scrape.matching("cooling_alarm_active").values()) == {0}
+        rpu.set(overrides={"37378": 0xFFFF})
+        running.wait(lambda s: list(s.matching("cooling_alarm_active").values()) == [1, 1], "coil and input")
+    rpu.set(overrides=dict.fromkeys(("37378", "41003", "41004", "36874", "36875", "36876")))
+    assert rpu.state()["asked"].keys() == {f"function {code}" for code in (1, 2, 3, 4)}
 
 
 def test_promtool_finds_no_fault_in_the_metrics(exporter: Exporter) -> None:
@@ -296,5 +302,5 @@ def test_promtool_finds_no_fault_in_the_metrics(exporter: Exporter) -> None:
 
 def test_only_reading_is_ever_asked_for(rpu: Simulator, cdu: Simulator, tank: Simulator, exporter: Exporter) -> None:
     exporter.wait_up("rpu", "cdu", "tank")
-    assert rpu.state()["asked"].keys() <= {"function 3", "function 4"}
+    assert rpu.state()["asked"].keys() <= {f"function {code}" for code in (1, 2, 3, 4)}
     assert {request.split()[0] for device in (cdu, tank) for request in device.state()["asked"]} == {"GET"}

@@ -7,6 +7,7 @@ import ipaddress
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from cooling_exporter.configuration import Configuration
+from cooling_exporter.polling import Reading, stations
 from tests.rig.devices.configuration import UNITS, configuration, modbus_device, redfish_device
 from tests.rig.devices.exporter import Exporter, Scrape
 from tests.rig.devices.simulator import Simulator
@@ -311,3 +314,21 @@ def test_no_trouble_left_a_traceback(exporter: Exporter) -> None:
     log = exporter.process.log.read_text()
     assert "Traceback" not in log and "defect" not in log
     assert all(errors(exporter.scrape(), device, "internal") == 0 for device in ("rpu", "cdu", "steady"))
+
+
+def test_a_silent_device_is_asked_less_and_less_often(steady: Simulator) -> None:
+    (station,) = stations(Configuration.model_validate(configuration(modbus_device(steady, interval=10))))
+    pauses = []
+    for failures in range(7):
+        station.failures = failures
+        pauses.append(station.pause)
+    assert pauses == [10, 10, 20, 40, 80, 80, 80]
+
+
+def test_a_reading_that_grew_old_is_not_shown(steady: Simulator) -> None:
+    """Whatever stopped the reading task: age alone withdraws the values."""
+    (station,) = stations(Configuration.model_validate(configuration(modbus_device(steady))))
+    station.reading = Reading((), good_until=time.monotonic() + 60)
+    assert station.fresh_samples() == ()
+    station.reading = Reading((), good_until=time.monotonic() - 0.001)
+    assert station.fresh_samples() is None

@@ -44,6 +44,21 @@ class QueryRefused(RuntimeError):
     """Prometheus did not accept an expression."""
 
 
+def fetch(url: str, netns: str | None = None) -> bytes:
+    """GET from this or another network namespace, also the body of an error; OSError while nobody answers."""
+    if netns is None:
+        try:
+            with _DIRECT.open(url, timeout=30) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.read()
+    words = ["nsenter", f"--net=/run/netns/{netns}", "--", sys.executable, "-c", _FETCH, url]
+    done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+    if done.returncode:
+        raise OSError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+    return done.stdout
+
+
 def program(name: Literal["prometheus", "promtool"]) -> Path:
     """Find the program, unpacking Debian's package into the cache folder if need be."""
     if installed := shutil.which(name):
@@ -164,15 +179,7 @@ class Prometheus:
         self._data.cleanup()
 
     def _get(self, path: str) -> bytes:
-        url = f"http://127.0.0.1:{self.port}{path}"
-        if self._netns is None:
-            try:
-                with _DIRECT.open(url, timeout=30) as answer:
-                    return bytes(answer.read())
-            except urllib.error.HTTPError as error:
-                return error.read()
-        words = ["nsenter", f"--net=/run/netns/{self._netns}", "--", sys.executable, "-c", _FETCH, url]
-        return subprocess.run(words, capture_output=True, timeout=60, check=False).stdout
+        return fetch(f"http://127.0.0.1:{self.port}{path}", self._netns)
 
     def __enter__(self) -> Self:
         return self

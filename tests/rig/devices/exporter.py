@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.rig.devices.physics import Json
 from tests.rig.processes import Process, free_port, wait_until
+from tests.rig.prometheus import fetch
 
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PATIENCE = 30.0
 
 
@@ -65,6 +64,7 @@ class Exporter:
     ) -> None:
         """Write the configuration (its `listen` is replaced by a free port), start and wait for the first scrape."""
         self.port = free_port()
+        self._netns = netns
         file = folder / "exporter.json"
         file.write_text(json.dumps({**configuration, "listen": f"127.0.0.1:{self.port}"}))
         self.process = Process(
@@ -82,8 +82,7 @@ class Exporter:
             raise
 
     def scrape(self) -> Scrape:
-        with _DIRECT.open(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
-            return Scrape(answer.read().decode())
+        return Scrape(fetch(f"http://127.0.0.1:{self.port}/metrics", self._netns).decode())
 
     def wait(self, condition: Callable[[Scrape], object], what: str) -> Scrape:
         """Scrape until the condition is true (an AssertionError counts as not yet) and return that scrape."""
