@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,6 @@ Write = tuple[str, str, str, str]  # verb, plural, namespace, name
 
 REPOSITORY = Path(__file__).parents[1]
 PLURALS = {"NetworkPolicy": "networkpolicies", "PriorityClass": "priorityclasses"}
-VERBS = {"create": "create", "change": "change", "delete": "delete"}
 
 
 def body(kind: str, name: str, namespace: str = "", version: str = "v1", **rest: Any) -> Body:
@@ -130,6 +130,18 @@ class Cluster:
     def writes(self) -> list[Write]:
         """The same without the lock and the record."""
         return [write for write in self.all_writes() if "center-system" not in (write[2], write[3])]
+
+    def after_writes(self, count: int, process: subprocess.Popen[str], seconds: float = 60) -> None:
+        """Return as soon as the process has sent so many writes; it must not have ended by then."""
+        end = time.monotonic() + seconds
+        while len(self.all_writes()) < count:
+            assert process.poll() is None, "the apply ended too early"
+            assert time.monotonic() < end, "the apply is too slow"
+
+    def holder(self) -> str:
+        """Who holds the lock, by kubectl; empty if nobody does."""
+        found = self.plane.read("lease", "-n", "center-system")["items"]
+        return str(found[0]["spec"].get("holderIdentity", "")) if found else ""
 
     def member_names(self, kind: str = "configmap") -> set[str]:
         found = self.plane.read(kind, "-n", self.namespace, "-l", "center.internal/member-of")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,22 +17,7 @@ from tests.rig.processes import free_port, wait_until
 from tests.rig.tools import build_tools
 
 pytestmark = pytest.mark.cluster
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with ControlPlane(build_tools(), tmp_path_factory.mktemp("plane"), kueue=False, kwok=False) as running:
-        yield running
-
-
-@pytest.fixture
-def cluster(plane: ControlPlane) -> Iterator[Cluster]:
-    found = Cluster(plane, f"tenant{next(_numbers)}--main")
-    found.forget()
-    yield found
-    for kind in ("configmap", "lease"):
-        plane.kubectl("delete", kind, "center", "-n", "center-system", "--ignore-not-found")
+pytest_plugins = ("tests.cluster_fixtures",)
 
 
 @pytest.fixture
@@ -270,7 +253,7 @@ def _hold_lease(cluster: Cluster, holder: str, age: float) -> None:
 
 def test_a_held_lock_is_refused_and_an_expired_one_taken(cluster: Cluster, small: list[Body]) -> None:
     cluster.settle(small)
-    _hold_lease(cluster, "ops@night/7/beef", age=20)
+    _hold_lease(cluster, "ops@night/7/beef", age=25)
     cluster.forget()
 
     (problem,) = cluster.apply(small[:2]).problems
@@ -386,3 +369,36 @@ def test_refused_credentials_are_one_finding(cluster: Cluster, small: list[Body]
     assert problem.rule == "cluster.credentials" and "stranger" in problem.message
     with pytest.raises(KubectlError):
         cluster.plane.read("namespace", cluster.namespace)
+
+
+def test_queues_and_deployments_that_work_are_not_ailing(tmp_path: Path) -> None:
+    version = "kueue.x-k8s.io/v1beta2"
+    quota = [{"name": "cpu", "nominalQuota": "8"}]
+
+    def queue(name: str, flavor: str) -> Body:
+        flavors = [{"name": flavor, "resources": quota}]
+        groups = [{"coveredResources": ["cpu"], "flavors": flavors}]
+        return body("ClusterQueue", name, "", version, spec={"namespaceSelector": {}, "resourceGroups": groups})
+
+    with ControlPlane(build_tools(), tmp_path / "plane") as plane:
+        amount = {"cpu": "16", "memory": "64Gi", "pods": "100"}
+        plane.add_nodes([body("Node", "n1", status={"capacity": amount, "allocatable": amount})])
+        cluster = Cluster(plane, "acme--main")
+        tree = [
+            body("Namespace", "acme--main"),
+            body("ResourceFlavor", "h100", "", version, spec={}),
+            queue("good", "h100"),
+            queue("bad", "h999"),
+            body("LocalQueue", "good", "acme--main", version, spec={"clusterQueue": "good"}),
+            body("LocalQueue", "bad", "acme--main", version, spec={"clusterQueue": "bad"}),
+            deployment("web", "acme--main", replicas=2),
+        ]
+        assert not cluster.apply(tree).problems
+
+        def ailing() -> dict[str, str]:
+            return {str(key): why for key, why in status_cluster(cluster.target, manifests(tree)).ailing}
+
+        bad = {"ClusterQueue bad", "LocalQueue acme--main/bad"}
+        wait_until(lambda: ailing().keys() == bad, 60, "only the bad queues to be ailing")
+        assert "h999" in ailing()["ClusterQueue bad"]
+        assert cluster.apply(tree).done == ()

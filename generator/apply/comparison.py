@@ -110,9 +110,14 @@ def compare(kube: Kube, record: Record, manifests: Sequence[Manifest], confirm: 
 
 
 def expected_record(found: Comparison, uids: dict[Key, str]) -> Record:
-    """The record once everything is done: what is rendered, and what is still there for want of a confirmation."""
-    held = {step.key for step in found.withheld}
-    members = {key: uid for key, uid in found.record.members.items() if key in held}
+    """The record once everything is done: what is rendered, and what is still there for want of a confirmation.
+
+    What a run meant to create when it was cut off stays known, too: its last request may still be on its way.
+    """
+    held, gone = ({step.key for step in steps if step.verb == "delete"} for steps in (found.withheld, found.steps))
+    members = {
+        key: uid for key, uid in found.record.members.items() if key in held or (uid == INTENDED and key not in gone)
+    }
     for key in found.wanted:
         living = found.living.get(key)
         members[key] = uids.get(key) or (living["metadata"]["uid"] if living else INTENDED)
@@ -135,7 +140,7 @@ def rejection(wanted: Wanted, error: ApiError) -> Problem:
         )
         hint = "let go of the field there, or leave it out of the tree"
         return fault("cluster.conflict", f"managed by somebody else: {said}", wanted, hint)
-    if error.status == 404 and wanted.key.namespace:
+    if error.status == 404 and error.subject == "namespaces":
         message = f'namespace "{wanted.key.namespace}" is neither in the tree nor in the cluster'
         return fault("cluster.no-namespace", message, wanted)
     return fault("cluster.rejected", error.message, wanted)

@@ -75,9 +75,13 @@ class ApiError(Exception):
 
     def __init__(self, status: int, answer: object) -> None:
         body: Json = answer if isinstance(answer, dict) else {"message": answer}
-        details = body.get("details")
-        causes = details.get("causes") if isinstance(details, dict) else None
+        said = body.get("details")
+        details: Json = said if isinstance(said, dict) else {}
+        causes = details.get("causes")
         self.status = status
+        self.subject = details.get("kind")
+        # A patch that does not fit the schema is answered so: 500, but no internal error, and never better.
+        self._is_hopeless = status == 500 and body.get("kind") == "Status" and not body.get("reason")
         self.message = visible(body.get("message") or f"status {status}", 600)
         self.causes: list[Json] = [cause for cause in causes or [] if isinstance(cause, dict)]
         super().__init__(self.message)
@@ -94,7 +98,7 @@ class ApiError(Exception):
     @property
     def passes(self) -> bool:
         """Say whether the same request may succeed a moment later."""
-        return self.status in PASSING_STATUS and not self.conflicts
+        return self.status in PASSING_STATUS and not self.conflicts and not self._is_hopeless
 
 
 class Kube:

@@ -1,0 +1,128 @@
+"""Applies to a real API server that are killed, paused or doubled: processes of their own, ended by SIGKILL."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from generator.apply.clusters import unlock_cluster
+from tests.clusters import Body, Cluster, body, config
+from tests.rig.processes import wait_until
+
+pytestmark = pytest.mark.cluster
+pytest_plugins = ("tests.cluster_fixtures",)
+
+OBJECTS = 150
+# What an apply of a new tree writes first: its own namespace, the lock, the record of what it intends, the namespace.
+NAMESPACE, LOCK, RECORD, FIRST = 1, 2, 3, 4
+
+
+def _tree(namespace: str, prefix: str = "a", count: int = OBJECTS) -> list[Body]:
+    configs = [config(f"{prefix}-{number}", namespace, key=str(number)) for number in range(count)]
+    return [*configs, body("Namespace", namespace)]
+
+
+def _names(prefix: str, count: int = OBJECTS) -> set[str]:
+    return {f"{prefix}-{number}" for number in range(count)}
+
+
+def _kill(cluster: Cluster, tree: list[Body], writes: int) -> None:
+    """Kill an apply of the tree after so many writes, and take its lock away as an operator would."""
+    cluster.forget()
+    process = cluster.start(tree)
+    cluster.after_writes(writes, process)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    if holder := cluster.holder():
+        assert unlock_cluster(cluster.target, holder) == ()
+
+
+def _assert_exactly(cluster: Cluster, names: set[str]) -> None:
+    """Living objects and record hold exactly these members; of others the record knows at most the intent."""
+    found = cluster.plane.read("configmap", "-n", cluster.namespace, "-l", "center.internal/member-of")["items"]
+    living = {f"{cluster.namespace}/{item['metadata']['name']}": item["metadata"]["uid"] for item in found}
+    assert {place.rpartition("/")[2] for place in living} == names
+    assert all(item["data"] == {"key": item["metadata"]["name"].rpartition("-")[2]} for item in found)
+    recorded = {place: uid for place, uid in cluster.recorded().items() if uid != "-"}
+    assert recorded.pop(f"/{cluster.namespace}")
+    assert recorded == living
+
+
+@pytest.mark.parametrize("writes", [NAMESPACE, LOCK, RECORD, FIRST, FIRST + 5, FIRST + 70, FIRST + 130])
+def test_killed_while_creating_and_run_again_is_applied_once(cluster: Cluster, writes: int) -> None:
+    tree = _tree(cluster.namespace)
+    _kill(cluster, tree, writes)
+
+    assert not cluster.apply(tree).problems
+
+    _assert_exactly(cluster, _names("a"))
+    cluster.forget()
+    assert cluster.apply(tree).done == () and cluster.all_writes() == []
+
+
+@pytest.mark.parametrize("writes", [FIRST + 1, FIRST + 100])
+def test_killed_while_creating_leaves_nothing_that_a_smaller_tree_would_forget(cluster: Cluster, writes: int) -> None:
+    _kill(cluster, _tree(cluster.namespace), writes)
+
+    assert not cluster.apply(_tree(cluster.namespace, count=2)).problems
+
+    _assert_exactly(cluster, _names("a", 2))
+
+
+@pytest.mark.parametrize("writes", [OBJECTS + 2, OBJECTS + 20, 2 * OBJECTS - 20])
+def test_killed_while_deleting_and_run_again_is_applied_once(cluster: Cluster, writes: int) -> None:
+    cluster.settle(_tree(cluster.namespace, "a"))
+    tree = _tree(cluster.namespace, "b")
+    _kill(cluster, tree, writes)
+
+    assert not cluster.apply(tree).problems
+
+    _assert_exactly(cluster, _names("b"))
+
+
+def test_of_two_writers_the_second_is_refused(cluster: Cluster) -> None:
+    tree = _tree(cluster.namespace)
+    first = cluster.start(tree)
+    try:
+        cluster.after_writes(FIRST + 20, first)
+        first.send_signal(signal.SIGSTOP)
+
+        (problem,) = cluster.apply(tree[:3]).problems
+
+        assert problem.rule == "cluster.locked"
+        assert f"/{first.pid}/" in problem.message and cluster.holder() in problem.message
+    finally:
+        first.send_signal(signal.SIGCONT)
+    output, _ = first.communicate(timeout=60)
+    assert f'{{"done": {len(tree)}, "rules": []}}' == output
+    _assert_exactly(cluster, _names("a"))
+
+
+def test_a_paused_writer_that_lost_its_lock_stops(cluster: Cluster) -> None:
+    first = cluster.start(_tree(cluster.namespace), lease_seconds=2)
+    try:
+        cluster.after_writes(FIRST + 20, first)
+        first.send_signal(signal.SIGSTOP)
+        smaller = _tree(cluster.namespace, count=2)
+        wait_until(lambda: not cluster.apply(smaller).problems, 30, "the lock to run out")
+        cluster.forget()
+    finally:
+        first.send_signal(signal.SIGCONT)
+    output, _ = first.communicate(timeout=60)
+    assert '"rules": ["cluster.lock-lost"]' in output
+    # A request may have been past its check when the process was paused; no worker sends a second one.
+    assert len(cluster.writes()) <= 16
+    assert not cluster.apply(smaller).problems
+    _assert_exactly(cluster, _names("a", 2))
+
+
+def test_a_writer_keeps_its_lock_while_it_works(cluster: Cluster) -> None:
+    first = cluster.start(_tree(cluster.namespace, count=1200), lease_seconds=1)
+    cluster.after_writes(FIRST + 10, first)
+    began = time.monotonic()
+    output, _ = first.communicate(timeout=120)
+    assert '"rules": []' in output
+    assert time.monotonic() > began
+    assert ("change", "leases", "center-system", "center") in cluster.all_writes()
