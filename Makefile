@@ -1,4 +1,4 @@
-# Every verb of this repository. `make` alone lists them.
+# Every verb of this repository; `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -18,4 +18,40 @@ $(VENV)/.stamp: requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help venv
+# Test hosts, a small package repository and Prometheus come from Debian; other systems do without.
+packages: venv
+	@$(BIN)/python -m tests.rig.base --install
+
+tools: venv
+	@$(BIN)/python -m tests.rig.tools
+
+demo: packages  ## five minutes: a centre, three booted hosts, a cooling alarm; nothing is compiled
+	@$(BIN)/python -m tests.rehearsal demo
+
+rehearse: packages tools  ## the same with a real Kubernetes control plane and queued jobs
+	@$(BIN)/python -m tests.rehearsal rehearse
+
+test: packages tools  ## every test; compiles the control plane once
+	@$(BIN)/python -m pytest
+
+lint: venv  ## ruff, mypy, yamllint, ansible-lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/yamllint --strict .
+	@$(BIN)/ansible-lint --offline --profile production --strict playbooks
+
+check: venv  ## are generated files what the code makes of them?
+	@$(BIN)/python -m tests.golden --check
+
+golden: venv  ## rewrite the generated files
+	@$(BIN)/python -m tests.golden
+
+bench: venv  ## measure the budgets
+	@$(BIN)/python -m bench
+
+lock: venv  ## resolve the dependencies anew (needs uv)
+	@uv pip compile --quiet pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url \
+	  --no-header --output-file requirements.lock
+
+.PHONY: help venv packages tools demo rehearse test lint check golden bench lock
