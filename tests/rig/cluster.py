@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import ssl
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,13 +75,19 @@ class ControlPlane:
         try:
             self._start()
         except BaseException:
-            self._ending.close()
+            self._end()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        # All are asked at once, since some take a second over it; then each is waited for.
+        for process in self.processes.values():
+            process.signal(signal.SIGTERM)
         self._ending.close()
 
     def _start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -22,11 +23,21 @@ SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with ControlPlane(build_tools(), tmp_path_factory.mktemp("cluster")) as cluster:
+    workdir = tmp_path_factory.mktemp("cluster")
+    with ControlPlane(build_tools(), workdir) as cluster:
         cluster.add_nodes([gpu_node("fake-1"), gpu_node("fake-2")])
         cluster.apply(*quota(gpus=8), *membership())
         yield cluster
-    assert not any(process.running() for process in cluster.processes.values())
+    assert processes_naming(workdir) == []
+
+
+def processes_naming(folder: Path) -> list[str]:
+    """Return the command lines of living processes that name this folder."""
+    commands = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            commands.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [command for command in commands if str(folder) in command]
 
 
 def gpu_node(name: str) -> dict[str, Any]:
@@ -95,6 +106,21 @@ def job(name: str, gpus: int) -> dict[str, Any]:
     }
 
 
+def deployment(name: str, replicas: int, gpus: int) -> dict[str, Any]:
+    container = {"name": "main", "image": "unused", "resources": {"limits": {GPU: gpus}}}
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": TENANT, "labels": {"kueue.x-k8s.io/queue-name": "jobs"}},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
 def state(cluster: ControlPlane, name: str) -> dict[str, Any]:
     found = cluster.read("job", name, "-n", TENANT)
     return {"suspended": found["spec"]["suspend"], **found["status"]}
@@ -130,8 +156,23 @@ def test_second_job_waits_for_the_quota_of_the_first(cluster: ControlPlane) -> N
     wait_until(lambda: state(cluster, "second").get("succeeded"), SECONDS, "second job finished")
 
     requests = [event for event in cluster.audit_events() if event["user"]["username"] == "alice"]
-    assert {"create", "patch"} & {event["verb"] for event in requests}
+    created = {event["objectRef"]["name"] for event in requests if event["responseStatus"]["code"] == 201}
+    assert created == {"first", "second"}
     assert all(TENANT in event["user"]["groups"] for event in requests)
+
+
+def test_replica_beyond_the_quota_is_held_back(cluster: ControlPlane) -> None:
+    cluster.apply(deployment("service", replicas=2, gpus=8))
+
+    def gates_by_phase() -> dict[str, set[str]]:
+        pods = cluster.read("pods", "-n", TENANT, "-l", "app=service")["items"]
+        gates = {pod["status"]["phase"]: pod["spec"].get("schedulingGates", []) for pod in pods}
+        return {phase: {gate["name"] for gate in own} for phase, own in gates.items()}
+
+    wait_until(lambda: set(gates_by_phase()) == {"Running", "Pending"}, SECONDS, "one replica of two running")
+    assert "kueue.x-k8s.io/admission" in gates_by_phase()["Pending"]
+    cluster.kubectl("delete", "deployment", "service", "-n", TENANT)
+    wait_until(lambda: not gates_by_phase(), SECONDS, "replicas gone")
 
 
 def test_pod_exits_with_the_code_it_is_told(cluster: ControlPlane) -> None:
@@ -153,6 +194,7 @@ def test_stranger_is_refused(cluster: ControlPlane) -> None:
 
 
 def test_bare_control_plane_starts_alone(tmp_path: Path) -> None:
-    with ControlPlane(build_tools(), tmp_path, kueue=False, kwok=False) as bare:
+    with ControlPlane(build_tools(), tmp_path, kueue=False, kwok=False, address="127.0.0.2") as bare:
         assert set(bare.processes) == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+        assert bare.server.startswith("https://127.0.0.2:")
         assert "v1.36.3" in bare.kubectl("version")
