@@ -28,6 +28,7 @@ TOOLS = {
     "nsenter": "util-linux",
     "apt-ftparchive": "apt-utils",
     "gpg": "gnupg",
+    "curl": "curl",
     "ssh": "openssh-client",
 }
 CUSTOMISE = Path(__file__).parent / "host" / "customise"
@@ -52,7 +53,8 @@ def key_of(*ingredients: str) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file lock; it is given up with the block or with the process."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -63,7 +65,7 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     folder = cache_folder() / kind
     folder.mkdir(exist_ok=True)
     wanted = folder / key
-    with _locked(folder / "lock"):
+    with locked(folder / "lock"):
         for interrupted in folder.glob("new-*"):
             shutil.rmtree(interrupted)
         if not wanted.exists():

@@ -94,11 +94,13 @@ class TestHosts:
         *,
         ssh_authority: Path,
         login_key: Path,
+        volumes: Sequence[str] = (),
         nspawn_options: Sequence[str] = (),
     ) -> None:
         """Take `{name: "address/prefix"}`, the authority's private key, and the private key that may log in.
 
-        `nspawn_options` are for what one test needs beyond a plain host, such as "--bind=/dev/kmsg".
+        `volumes` are folders on file systems of their own, as container runtimes need them; `nspawn_options` are
+        for what one test needs beyond a plain host, such as "--bind=/dev/kmsg".
         """
         self.addresses: dict[str, IPv4Interface | IPv6Interface] = {
             name: ip_interface(address) for name, address in hosts.items()
@@ -106,6 +108,7 @@ class TestHosts:
         self._network = network
         self._authority = ssh_authority
         self._login_key = login_key
+        self._volumes = tuple(volumes)
         self._options = tuple(nspawn_options)
         self._running: dict[str, Process] = {}
         self._cleanup = ExitStack()
@@ -197,7 +200,7 @@ class TestHosts:
     def _install(self, name: str) -> None:
         """Lay out what makes this host one of its own, over the shared base root."""
         folder = self._folder(name)
-        for part in ("work", "root"):
+        for part in ("work", "root", *(self._volume(path) for path in self._volumes)):
             (folder / part).mkdir(parents=True)
         upper = folder / "upper"
         shutil.copytree(FILES, upper, symlinks=True)
@@ -215,6 +218,9 @@ class TestHosts:
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() else 0o644)
         self._make_host_key(name, etc / "ssh" / "ssh_host_ed25519_key")
+
+    def _volume(self, path: str) -> str:
+        return f"volumes{path}"
 
     def _network_file(self, name: str) -> str:
         address = self.addresses[name]
@@ -236,7 +242,8 @@ class TestHosts:
             f"--network-bridge={BRIDGE}", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
             # Enough for container runtimes; the clock is the machine's.
             "--capability=all", "--drop-capability=CAP_SYS_TIME",
-            "--system-call-filter=@keyring bpf perf_event_open", *self._options,
+            "--system-call-filter=@keyring bpf perf_event_open",
+            *(f"--bind={folder / self._volume(path)}:{path}" for path in self._volumes), *self._options,
         ]  # fmt: skip
         return Process(
             ["unshare", "--mount", "sh", "-c", LAUNCH, "sh", folder, self._base, entrances, *options],

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.rig import cgroups, processes
+from tests.rig.base import locked
 
 BRIDGE = "rig"
 NAMESPACES = Path("/run/netns")
@@ -82,13 +83,14 @@ def sweep() -> list[str]:
     """Remove the networks and hosts of killed runs and return the names; those of living runs are kept."""
     processes.sweep()
     swept = []
-    for record in _rigs().glob("*.json"):
-        # A run that ends meanwhile removes its own record; one that was killed while writing it made nothing yet.
-        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-            if processes.Identity(**json.loads(record.read_text())).alive():
-                continue
-            _remove(record.stem)
-            swept.append(record.stem)
+    with locked(_rigs() / "lock"):
+        for record in _rigs().glob("*.json"):
+            # A run that ends meanwhile removes its own record; one killed while writing it had made nothing yet.
+            with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+                if processes.Identity(**json.loads(record.read_text())).alive():
+                    continue
+                _remove(record.stem)
+                swept.append(record.stem)
     return swept
 
 

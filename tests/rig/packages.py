@@ -39,7 +39,8 @@ class PackageRepository:
         return self.root / "signing-key.asc"
 
     def __enter__(self) -> Self:
-        self.root = cached("packages", key_of(base_key(), *self._packages), self._build)
+        layout = Path(__file__).read_text()
+        self.root = cached("packages", key_of(base_key(), *self._packages, layout), self._build)
         serve = [sys.executable, "-m", "http.server", "--bind", self._network.address]
         self._server = Process(
             [*serve, "--directory", self.root, str(PORT)],

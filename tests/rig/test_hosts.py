@@ -24,6 +24,7 @@ pytestmark = pytest.mark.hosts
 CONTROLLER = "10.16.255.254/14"
 HOSTS = {"control-a01-1": "10.16.1.1/14", "train-h-a02-1": "10.16.2.1/14"}
 FIRST, SECOND = HOSTS
+VOLUME = "/var/lib/containerd"
 CAP_SYS_TIME = 1 << 25
 REFUSED_BY_CLIENT = 255
 
@@ -71,7 +72,9 @@ def rig(keys: Path) -> Iterator[Rig]:
     with (
         Network(CONTROLLER) as network,
         PackageRepository(network) as repository,
-        TestHosts(network, HOSTS, ssh_authority=keys / "authority", login_key=keys / "login") as hosts,
+        TestHosts(
+            network, HOSTS, ssh_authority=keys / "authority", login_key=keys / "login", volumes=[VOLUME]
+        ) as hosts,
     ):
         yield Rig(network, repository, hosts, keys)
 
@@ -155,6 +158,13 @@ def test_snapshot_tells_content_owner_and_time(rig: Rig) -> None:
     assert file.digest == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
     assert (file.mode, file.owner, file.group) == ("2640", "center", "4242")
     assert file.changed_ns == 1_000_000_000 * 10**9
+
+
+def test_containers_find_layers_and_control_groups(rig: Rig) -> None:
+    layers = "lowerdir=/usr,upperdir=upper,workdir=work"
+    script = f"cd {VOLUME}; mkdir upper work root; mount -t overlay overlay -o {layers} root; ls root; umount root"
+    assert "bin" in rig.hosts.run(FIRST, ["sh", "-e", "-c", script]).split()
+    rig.hosts.run(FIRST, ["sh", "-e", "-c", "mkdir /sys/fs/cgroup/pids/pod; rmdir /sys/fs/cgroup/pids/pod"])
 
 
 def _writable_sysctls() -> dict[str, str]:
