@@ -10,18 +10,36 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.processes import Identity, Process, ProcessError, answers, free_port, sweep, wait_until
+from tests.rig.processes import Identity, Process, ProcessError, answers, free_port, wait_until
 
+REPOSITORY = Path(__file__).parents[2]
 # A run that starts a program with a child of its own, tells their ids and is killed before it can clean up.
 KILLED_RUN = """
-import os, signal, sys
+import os, signal
 from pathlib import Path
 from tests.rig.processes import Process
-process = Process(["sh", "-c", "sleep 600 & echo $!; wait"], log=Path(sys.argv[1]))
+process = Process(["sh", "-c", "sleep 600 & echo $!; wait"], log=Path("killed.log"))
 process.wait_ready(process.tail)
 print(process.pid, process.tail(), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
+# A later run, which starts a program of its own, sweeps and tells what became of that program.
+LATER_RUN = """
+from pathlib import Path
+from tests.rig import processes
+with processes.Process(["sleep", "600"], log=Path("later.log")) as own:
+    processes.sweep()
+    print("kept" if own.running() else "swept")
+"""
+
+
+def run_apart(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script whose records of processes are not those of any real run."""
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", script]
+    return subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=False, timeout=60
+    )
 
 
 def test_server_is_ready_when_it_answers(tmp_path: Path) -> None:
@@ -58,14 +76,11 @@ def test_deaf_program_and_its_child_end(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path) -> None:
-    run = [sys.executable, "-c", KILLED_RUN, str(tmp_path / "log")]
-    outcome = subprocess.run(run, stdout=subprocess.PIPE, text=True, check=False, timeout=60)
-    assert outcome.returncode == -signal.SIGKILL
-    leftovers = [Identity.of(int(pid)) for pid in outcome.stdout.split()]
+    killed = run_apart(KILLED_RUN, tmp_path)
+    assert killed.returncode == -signal.SIGKILL
+    leftovers = [Identity.of(int(pid)) for pid in killed.stdout.split()]
     assert len(leftovers) == 2
-    with Process(["sleep", "600"], log=tmp_path / "mine") as mine:
-        sweep()
-        assert mine.running()
+    assert run_apart(LATER_RUN, tmp_path).stdout == "kept\n"
     wait_until(lambda: not any(process.alive() for process in leftovers), 10, "leftovers ended")
 
 
