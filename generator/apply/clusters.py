@@ -27,7 +27,7 @@ from generator.apply.comparison import (
 )
 from generator.apply.differences import changed_fields
 from generator.apply.health import ailment
-from generator.apply.kube import ApiError, Kube, spread
+from generator.apply.kube import ATTEMPTS, ApiError, Kube, spread
 from generator.apply.kubeconfig import Access
 from generator.apply.lease import SECONDS, break_lease, hold_lease, new_holder, read_lease, refuse_if_held
 from generator.apply.membership import INTENDED, Key, Record, read_record, write_record
@@ -46,6 +46,7 @@ _CLUSTER_WIDE, _LEANED_ON, _REST = 1, 2, 3
 _LEANED_ON_KINDS = frozenset({"ConfigMap", "LimitRange", "ResourceQuota", "Role", "Secret", "ServiceAccount"})
 
 Progress = Callable[[Step], None]
+Tree = Literal["applied", "another", "never applied"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class ClusterStatus:
     """
 
     diff: ClusterDiff
-    tree: Literal["applied", "another", "never applied"] = "never applied"
+    tree: Tree = "never applied"
     ailing: tuple[tuple[Key, str], ...] = ()
     writer: str = ""
 
@@ -153,11 +154,7 @@ def status_cluster(target: Target, manifests: Sequence[Manifest]) -> ClusterStat
             record = read_record(kube, target.centre, target.cluster)
             found = compare(kube, record, manifests, frozenset())
             ailing = [(key, why) for key, body in sorted(found.living.items()) if (why := ailment(body))]
-            same = expected_record(found, {}).tree == record.tree
-            tree: Literal["applied", "another", "never applied"] = "applied" if same else "another"
-            if not record.tree:
-                tree = "never applied"
-            return ClusterStatus(_diff(target, found), tree, tuple(ailing), read_lease(kube).holder)
+            return ClusterStatus(_diff(target, found), _tree(found), tuple(ailing), read_lease(kube).writer(kube.now()))
     except Refused as refusal:
         return ClusterStatus(ClusterDiff(target.cluster, problems=tuple(refusal.problems)))
 
@@ -187,6 +184,12 @@ def _diff(target: Target, found: Comparison) -> ClusterDiff:
     steps = tuple(sorted(found.steps, key=_turn))
     withheld = tuple(sorted(found.withheld, key=_turn))
     return ClusterDiff(target.cluster, steps, withheld, found.unchanged, tuple(found.problems))
+
+
+def _tree(found: Comparison) -> Tree:
+    if not found.record.tree:
+        return "never applied"
+    return "applied" if expected_record(found, {}).tree == found.record.tree else "another"
 
 
 def _turn(step: Step) -> tuple[int, Key]:
@@ -265,13 +268,13 @@ def _await_definition(kube: Kube, wanted: Wanted) -> None:
 def _delete(kube: Kube, found: Comparison, key: Key) -> None:
     """Delete exactly the object that was compared; that its status moved meanwhile is no reason against it."""
     resource, body = found.resources[key], found.living[key]
-    while True:
+    for attempt in range(1, ATTEMPTS + 1):
         meta = body["metadata"]
         try:
             kube.delete(resource, key.namespace, key.name, uid=meta["uid"], version=meta["resourceVersion"])
         except ApiError as error:
             now = kube.get(resource.item(key.namespace, key.name)) if error.status == 409 else None
-            if now is None or now["metadata"]["uid"] != meta["uid"] or changed_fields(body, now):
+            if not now or now["metadata"]["uid"] != meta["uid"] or changed_fields(body, now) or attempt == ATTEMPTS:
                 raise
             body = now
         else:

@@ -84,10 +84,9 @@ def compare(kube: Kube, record: Record, manifests: Sequence[Manifest], confirm: 
     namespaces = {w.key.name: w for w in found.wanted.values() if w.key.kind == "Namespace" and not w.key.group}
     outcomes: dict[Key, Step | Problem | None] = {}
     for inside in (False, True):
-        wave = [wanted for wanted in found.wanted.values() if bool(wanted.key.namespace) == inside]
         absent = {name for name, wanted in namespaces.items() if _creates(outcomes.get(wanted.key))}
         leaving = {name for name, wanted in namespaces.items() if isinstance(outcomes.get(wanted.key), Problem)}
-        wave = [wanted for wanted in wave if wanted.key.namespace not in leaving]
+        wave = [w for w in found.wanted.values() if bool(w.key.namespace) == inside and w.key.namespace not in leaving]
 
         def foresee(wanted: Wanted, absent: set[str] = absent) -> Step | Problem | None:
             if not wanted.known or wanted.key.namespace in absent:
@@ -105,7 +104,7 @@ def compare(kube: Kube, record: Record, manifests: Sequence[Manifest], confirm: 
         hint = "an empty tree deletes nothing; remove the objects of a cluster before its last file"
         found.problems.append(Problem("cluster.empty-tree", message, hint=hint))
     else:
-        _find_deletions(kube, found, confirm)
+        _find_deletions(kube, found, {Key.of(manifest.body) for manifest in manifests}, confirm)
     return found
 
 
@@ -225,7 +224,7 @@ def _foresee(kube: Kube, wanted: Wanted, living: dict[Key, Json]) -> Step | Prob
         if created:
             return Step("create", wanted.key, wanted.path)
         now = living.get(wanted.key)
-        if now is None or now["metadata"]["resourceVersion"] != then["metadata"]["resourceVersion"]:
+        if now is None or _read_as(now) != _read_as(then):
             now = kube.get(wanted.resource.item(wanted.key.namespace, wanted.key.name))
         if now is None:
             return Step("create", wanted.key, wanted.path)
@@ -240,12 +239,17 @@ def _foresee(kube: Kube, wanted: Wanted, living: dict[Key, Json]) -> Step | Prob
     return None
 
 
-def _find_deletions(kube: Kube, found: Comparison, confirm: frozenset[str]) -> None:
+def _read_as(body: Json) -> tuple[object, object]:
+    """In which version of its kind an object was read, and at which of its own versions."""
+    return body["apiVersion"], body["metadata"]["resourceVersion"]
+
+
+def _find_deletions(kube: Kube, found: Comparison, rendered: set[Key], confirm: frozenset[str]) -> None:
     """Find members that are not rendered any more; a namespace that stays keeps everything we have in it."""
     steps = [
         Step("delete", key, needs=_needs(kube, key, found.living[key]))
         for key, uid in sorted(found.record.members.items())
-        if key not in found.wanted and key.place != NAMESPACE and _is_ours(found.living.get(key), uid)
+        if key not in rendered and key.place != NAMESPACE and _is_ours(found.living.get(key), uid)
     ]
     needs_of = {step.key.name: step.needs for step in steps if step.key.kind == "Namespace"}
     for step in steps:

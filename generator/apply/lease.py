@@ -38,6 +38,10 @@ class Lease:
     until: datetime = _EPOCH
     transitions: int = 0
 
+    def writer(self, now: datetime) -> str:
+        """Who holds the lock; empty if nobody does or if it has run out."""
+        return self.holder if now < self.until else ""
+
 
 def new_holder() -> str:
     """An id for one run: who, where, which process, and a part that no other run has."""
@@ -53,7 +57,7 @@ def read_lease(kube: Kube) -> Lease:
 def refuse_if_held(kube: Kube, lease: Lease) -> None:
     """Refused, with holder and age, if a run holds the lock and has not let it run out."""
     now = kube.now()
-    if lease.holder and now < lease.until:
+    if lease.writer(now):
         age = max(0, round((now - lease.since).total_seconds()))
         left = round((lease.until - now).total_seconds())
         message = f'another run writes to the cluster: "{visible(lease.holder)}", for {age} s'
