@@ -7,7 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,9 @@ from typing import Any
 import pytest
 
 from generator.apply.blocks import UnknownName, choose, control_nodes
+from generator.apply.lock import ACQUIRE
 from tests.rig.base import obstacle
-from tests.rig.hosts import LOGIN_USER, TestHosts, UnitState, make_ssh_key
+from tests.rig.hosts import LOGIN_USER, CommandFailed, TestHosts, UnitState, make_ssh_key
 from tests.rig.network import Network
 from tests.rig.packages import PackageRepository
 from tests.rig.processes import wait_until
@@ -67,6 +71,7 @@ class Rig:
     hosts: TestHosts
     key: Path
     tree: HostTree
+    temporary: Path
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(
@@ -78,7 +83,7 @@ class Rig:
             stdout=subprocess.PIPE,
             text=True,
             cwd=folder or REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(self.temporary), **(environment or {})},
         )
         self.processes.append(process)
         return process
@@ -128,20 +133,24 @@ def rig(booted: tuple[Network, TestHosts, Path, Path], tmp_path: Path) -> Iterat
     for name in ("demo", "other"):
         tree.gives(f"/etc/systemd/system/{name}.service", UNIT, units=[f"{name}.service"])
     tree.wants("units", *({"name": f"{name}.service", "class": "restart"} for name in ("demo", "other")))
-    made = Rig(network, hosts, key, tree)
-    yield made
-    for process in made.processes:
-        end_with_descendants(process.pid)
-        process.wait()
+    with tempfile.TemporaryDirectory() as temporary:
+        made = Rig(network, hosts, key, tree, Path(temporary))
+        yield made
+        for process in made.processes:
+            end_with_descendants(process.pid)
+            process.wait()
+        # SSH keeps a killed run's connections open for the next; their processes belong to nobody by then.
+        for process_folder in Path("/proc").glob("[0-9]*"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if f"{temporary}/".encode() in (process_folder / "cmdline").read_bytes():
+                    os.kill(int(process_folder.name), signal.SIGKILL)
 
 
 def end_with_descendants(pid: int) -> None:
     """Kill a process and all that it started, however many sessions these made."""
     for one in [pid, *descendants(pid)]:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
 def descendants(pid: int) -> list[int]:
@@ -353,6 +362,22 @@ def test_packages_are_installed_once_and_a_converged_host_asks_no_repository(rig
     again = rig.run("apply", "train-1")
     assert (again["exit_code"], rig.states(again)) == (0, {"train-1": "unchanged"})
     assert rig.hosts.files("train-1", ["/var/lib/apt/lists", "/var/cache/apt"]) == lists
+
+
+@pytest.mark.hosts
+def test_of_many_that_want_the_lock_at_once_one_gets_it(rig: Rig) -> None:
+    def acquire(number: int) -> bool:
+        try:
+            rig.hosts.run("train-2", ["sh", "-c", ACQUIRE, "sh", str(number)])
+        except CommandFailed as failed:
+            assert "status 9" in str(failed)
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as crew:
+        assert sum(crew.map(acquire, range(32))) == 1
+    assert rig.hosts.run("train-2", ["ls", "/var/lib/center"]).split().count("lock") == 1
+    rig.hosts.run("train-2", ["rm", "/var/lib/center/lock"])
 
 
 def test_names_that_the_tree_lacks_are_wrong_usage(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from generator.apply.lock import held
 from generator.apply.report import FileChange, HostOutcome, HostsReport, State
 from generator.apply.ssh import Connections, SshAccess
 from generator.apply.text import visible
+from generator.problems import Problem, Refused
 
 Progress = Callable[[str], None]
 
@@ -173,8 +174,7 @@ class Run:
         return outcomes
 
     def _prepare(self, folder: Path, nodes: Sequence[Node]) -> Any:
-        import ansible_runner  # imported here: it is heavy, and absent where nothing is applied
-
+        ansible_runner = imported_runner()
         playbooks = resources.folder("playbooks")
         limit = folder / "limit"
         limit.write_text("".join(f"{node.name}\n" for node in nodes))
@@ -194,8 +194,7 @@ class Run:
 
     def _environment(self, folder: Path, block: Path, runner: Any) -> dict[str, str]:
         """What Ansible is to see: nothing that the caller set for his own Ansible, Python or SSH."""
-        import ansible_runner
-
+        callbacks = Path(imported_runner().__file__ or "").parent / "display_callback" / "callback"
         return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_CONFIG": str(resources.folder("playbooks") / "ansible.cfg"),
@@ -204,7 +203,7 @@ class Run:
             "ANSIBLE_SSH_ARGS": shlex.join(self.connections.arguments(block)),
             # How the runner gets its events.
             "ANSIBLE_STDOUT_CALLBACK": "awx_display",
-            "ANSIBLE_CALLBACK_PLUGINS": str(Path(ansible_runner.__file__).parent / "display_callback" / "callback"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(callbacks),
             "AWX_ISOLATED_DATA_DIR": runner.config.artifact_dir,
         }
 
@@ -229,6 +228,16 @@ class Run:
         elif kind == "runner_on_ok" and answer.get("changed") is True:
             tally.touched = True
         return False
+
+
+def imported_runner() -> Any:
+    """The module ansible_runner: heavy, and absent where nothing is ever applied."""
+    try:
+        import ansible_runner
+    except ModuleNotFoundError:
+        hint = 'pip install "center-generator[apply]"'
+        raise Refused([Problem("hosts.no-ansible", "Ansible is not installed", hint=hint)]) from None
+    return ansible_runner
 
 
 def said(answer: dict[str, Any]) -> str:

@@ -71,14 +71,25 @@ class HostsReport:
             if host.kept:
                 yield f"{host.node}: kept, because edited there: {', '.join(host.kept)}"
         for state, words in (("pending", "did not answer"), ("skipped", "not touched, the run had stopped")):
-            nodes = self._in(state)
-            if nodes:
-                more = f" and {len(nodes) - SHOWN_NODES} more" if len(nodes) > SHOWN_NODES else ""
-                reason = self.hosts[nodes[0]].reason
-                yield f"{words}: {', '.join(nodes[:SHOWN_NODES])}{more}{f' ({reason})' if reason else ''}"
+            reasons = {
+                host.reason: host.reason and f" ({host.reason})" for host in self.hosts.values() if host.state == state
+            }
+            for reason, shown in reasons.items():
+                nodes = [node for node in self._in(state) if self.hosts[node].reason == reason]
+                yield f"{words}: {enumerated(nodes)}{shown}"
         yield from self.faults
         counts = [(len(self._in(state)), state) for state in ("changed", "unchanged", "failed", "pending", "skipped")]
         yield f"{len(self.hosts)} hosts: " + (", ".join(f"{n} {state}" for n, state in counts if n) or "none matched")
+
+    def diffs(self) -> Iterator[str]:
+        """Each change once, with the nodes that it concerns."""
+        nodes: dict[FileChange, list[str]] = {}
+        for host in self.hosts.values():
+            for change in host.files:
+                nodes.setdefault(change, []).append(host.node)
+        for change, names in nodes.items():
+            yield f"{change.action} {change.path} on {enumerated(names)}"
+            yield from change.diff.rstrip("\n").split("\n") if change.diff else ()
 
     def to_dict(self) -> dict[str, Any]:
         return {"exit_code": self.exit_code, **asdict(self)}
@@ -95,3 +106,8 @@ class HostsReport:
         verb = "would change" if self.check else "changed"
         done = f"{verb} {', '.join(parts)}" if parts else ""
         return "; ".join(filter(None, (f"failed: {host.reason}" if host.state == "failed" else "", done)))
+
+
+def enumerated(nodes: list[str]) -> str:
+    more = len(nodes) - SHOWN_NODES
+    return ", ".join(nodes[:SHOWN_NODES]) + (f" and {more} more" if more > 0 else "")

@@ -48,10 +48,12 @@ def gather(block: Path, node: str, groups: Iterable[str]) -> dict[str, list[Any]
     directories: dict[str, dict[str, Any]] = {}
     units: dict[str, dict[str, Any]] = {}
     packages: set[str] = set()
-    for group in groups:
-        folder = block.parent / "groups" / group
-        if not (folder / "manifest.json").is_file():
-            continue
+    folders = [block.parent / "groups" / group for group in groups]
+    given = [folder for folder in folders if (folder / "manifest.json").is_file()]
+    if not given:
+        raise ValueError("none of its groups has a manifest")
+    for folder in given:
+        group = folder.name
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
         packages.update(manifest.get("packages", []))
         for file in manifest.get("files", []):
