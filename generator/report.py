@@ -19,7 +19,7 @@ def plain(kind: str, text: str) -> str:
 
 def visible(text: str) -> str:
     """Control characters as their codes: what is printed cannot move the cursor of a terminal."""
-    return "".join(c if c.isprintable() or c == " " else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text)
 
 
 def as_text(problems: list[Problem], source: Source, style: Style = plain) -> str:

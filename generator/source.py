@@ -283,7 +283,7 @@ class _Builder:
         elif not skip:
             parent.value[parent.key or ""] = value
         if not skip:
-            self.source._values.setdefault(path, self._position(event))
+            self.source._values.setdefault(path, self._place_of(event, path))
         parent.key = None
 
     def _scalar(self, event: Any, path: Path) -> Any:
@@ -301,6 +301,11 @@ class _Builder:
         if _DECIMAL.fullmatch(text):
             return float(text)
         return text
+
+    def _place_of(self, event: Any, path: Path) -> Position:
+        """A value stands where it begins; a mapping or list where its name is, which says more than a bracket."""
+        named = self.source._keys.get(path) if type(event).__name__ != "ScalarEvent" else None
+        return named or self._position(event)
 
     def _position(self, event: Any) -> Position:
         start, end = event.start_mark, event.end_mark
