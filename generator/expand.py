@@ -193,7 +193,7 @@ class _Expansion:
             path: Path = ("halls", hall, "rows", name, "racks", text)
             if span.prefix != name:
                 message = f'rack "{text}" stands in row "{name}"; its name must begin with "{name}"'
-                self.problems.append(Problem("name.rack", message, path, f'for example "{name}01"'))
+                self.problems.append(Problem("name.rack", message, path, f'for example "{name}01"', at_key=True))
                 continue
             if not self._known("kind of rack", kind, kinds, path):
                 continue

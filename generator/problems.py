@@ -23,7 +23,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A finding: what is wrong (one sentence), where in the spec, by which rule, and the fix if it is known."""
+    """A finding: what is wrong (one sentence), where in the spec, by which rule, and the fix if it is known.
+
+    `at_key` says that the last name of the path is what is meant, not the value behind it.
+    """
 
     rule: str
     message: str
@@ -31,6 +34,7 @@ class Problem:
     hint: str | None = None
     severity: Severity = "error"
     position: Position | None = None
+    at_key: bool = False
 
     @property
     def is_error(self) -> bool:

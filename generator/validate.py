@@ -43,6 +43,7 @@ def validate(file: Path) -> Validation:
 def _placed(problems: list[Problem], read: Source) -> list[Problem]:
     """Every finding with a position, in reading order."""
     placed = [
-        problem if problem.position else replace(problem, position=read.locate(problem.path)) for problem in problems
+        problem if problem.position else replace(problem, position=read.locate(problem.path, at_key=problem.at_key))
+        for problem in problems
     ]
     return in_reading_order(placed)

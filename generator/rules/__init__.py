@@ -18,6 +18,7 @@ class Finding:
     path: Path
     message: str
     hint: str | None = None
+    at_key: bool = False
 
 
 Check = Callable[[Center], Iterator[Finding]]
@@ -56,7 +57,7 @@ def rules() -> dict[str, Rule]:
 def judge(center: Center) -> list[Problem]:
     """Findings of all rules, less the warnings that the spec accepts with a reason."""
     problems = [
-        Problem(rule.id, finding.message, finding.path, finding.hint, rule.severity)
+        Problem(rule.id, finding.message, finding.path, finding.hint, rule.severity, at_key=finding.at_key)
         for rule in rules().values()
         for finding in rule.check(center)
     ]

@@ -6,7 +6,7 @@ import ipaddress
 import itertools
 from collections.abc import Iterator
 
-from generator.model import Center, NodeRange
+from generator.model import Center, NodeRange, number_of
 from generator.problems import Path
 from generator.rules import Finding, rule
 
@@ -44,13 +44,18 @@ def _extent(nodes: NodeRange) -> tuple[int, int]:
     )
 
 
+def _usable(plan: ipaddress.IPv4Network) -> tuple[int, int]:
+    """The first and the last address that something can have: a network's own and its broadcast are none."""
+    return int(plan.network_address) + 1, int(plan.broadcast_address) - 1
+
+
 @rule("address.outside-plan")
 def nodes_are_inside_the_plan(center: Center) -> Iterator[Finding]:
     """Every node's address (row base + rack number x stride + slot) is a usable one of the plan."""
     plan = ipaddress.IPv4Network(center.spec.network.plans.nodes)
+    low, high = _usable(plan)
     for nodes in center.ranges():
         first, last = _extent(nodes)
-        low, high = int(plan.network_address) + 1, int(plan.broadcast_address) - 1
         if first < low or last > high:
             wrong = ipaddress.IPv4Address(first if first < low else min(last, 2**32 - 1))
             message = f'pool "{nodes.pool.name}" in {nodes.racks.title} reaches {wrong}, outside {plan}'
@@ -97,10 +102,11 @@ def rows_do_not_overlap(center: Center) -> Iterator[Finding]:
 def devices_have_addresses_of_their_own(center: Center) -> Iterator[Finding]:
     """Cooling devices are inside the facility plan, and no two answer at the same place."""
     plan = center.spec.network.plans.facility
+    low, high = _usable(ipaddress.IPv4Network(plan or "0.0.0.0/0"))
     seen: dict[tuple[str, int, str], str] = {}
     for device in center.devices():
         place = (device.host, device.port, device.rest)
-        if plan and ipaddress.IPv4Address(device.host) not in ipaddress.IPv4Network(plan):
+        if plan and not low <= number_of(device.host) <= high:
             message = f'device "{device.name}" is at {device.host}, outside plan facility ({plan})'
             yield Finding((*device.path, "at"), message)
         if place in seen:

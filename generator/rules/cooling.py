@@ -160,7 +160,7 @@ def coolant_stays_above_the_dew_point(center: Center) -> Iterator[Finding]:
         if loop is None or air is None or loop.spec.supply is None:
             continue
         dew = dew_point(air.supply.magnitude, air.humidity.magnitude)
-        if loop.spec.supply.magnitude - dew < DEW_POINT_MARGIN:
+        if loop.spec.supply.magnitude - dew < DEW_POINT_MARGIN - 1e-9:
             message = (
                 f'coolant of {loop.spec.supply} is {loop.spec.supply.magnitude - dew:.1f} K above the dew point '
                 f'{dew:.1f} °C of hall "{racks.hall}"; {DEW_POINT_MARGIN:.1f} K are needed'

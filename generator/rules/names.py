@@ -20,16 +20,6 @@ def tenant_names_are_unique(center: Center) -> Iterator[Finding]:
             seen.setdefault(tenant, organization)
 
 
-@rule("name.long")
-def node_names_fit(center: Center) -> Iterator[Finding]:
-    """A node's name is a DNS label and a Kubernetes label value: at most 63 characters."""
-    for nodes in center.ranges():
-        last = f"{nodes.pool.name}-{nodes.racks.name(nodes.racks.last)}-{nodes.per_rack}"
-        if len(last) > 63:
-            message = f'node "{last}" has a name of {len(last)} characters; 63 are allowed'
-            yield Finding(nodes.pool.path, message, "shorten the name of the pool")
-
-
 @rule("name.namespace-long")
 def namespace_names_fit(center: Center) -> Iterator[Finding]:
     """A namespace is a DNS label: ``<tenant>--<environment>`` has at most 63 characters."""

@@ -31,7 +31,7 @@ def racks_have_enough_power(center: Center) -> Iterator[Finding]:
                 message = (
                     f"{racks.title} needs {_kw(racks.power)}, feed {names} gives {_kw(given)} after derating{lost_text}"
                 )
-                yield Finding(racks.path, message)
+                yield Finding(racks.path, message, at_key=True)
                 break
 
 

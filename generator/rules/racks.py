@@ -17,7 +17,8 @@ def ranges_do_not_overlap(center: Center) -> Iterator[Finding]:
     ordered = sorted(center.racks, key=lambda racks: (racks.row, racks.first))
     for before, racks in itertools.pairwise(ordered):
         if before.row == racks.row and racks.first <= before.last:
-            yield Finding(racks.path, f'{racks.title} and {before.title} of hall "{before.hall}" overlap')
+            message = f'{racks.title} and {before.title} of hall "{before.hall}" overlap'
+            yield Finding(racks.path, message, at_key=True)
 
 
 @rule("rack.space")
