@@ -2,44 +2,59 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from generator import resources
+from generator.folders import SPEC
+from generator.report import visible
+
+Side = Literal["good", "bad"]
+Texts = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change of the sample centre: the text that stands there, what passes and what is refused instead."""
+    """A change of the sample centre: the text that stands there once, what passes and what is refused instead."""
 
     text: str
     good: str
     bad: str
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a rule teaches. `shows` is the finding's message, `at` the text that its position points at."""
+    """What a rule teaches. `shows` is the finding's message; `at` has what its position marks between > and <.
+
+    Further `files` stand beside the spec. `{x*99}` stands for 99 times x, a lone surrogate for a byte that is no text.
+    """
 
     rule: str
     why: str
-    center: str
     edits: tuple[Edit, ...]
     shows: str
     at: str
     severity: str = "error"
-    files: dict[str, str] = field(default_factory=dict)
+    files: Texts = field(default_factory=dict)
 
-    def text(self, sample: str, which: str) -> str:
-        """The sample centre with the edits of one side made; every edit must find its place."""
+    def sample(self) -> Texts:
+        """The centre before any edit, by name of file."""
+        return {SPEC: (resources.folder("starter") / SPEC).read_text("utf-8"), **self.files}
+
+    def texts(self, side: Side) -> Texts:
+        """The centre with the edits of one side made; every edit must find its place."""
+        texts = self.sample()
         for edit in self.edits:
-            if sample.count(edit.text) != 1:
-                raise ValueError(f'{self.rule}: "{edit.text}" stands {sample.count(edit.text)} times in {self.center}')
-            sample = sample.replace(edit.text, edit.good if which == "good" else edit.bad)
-        return sample
+            if texts[edit.file].count(edit.text) != 1:
+                raise ValueError(f'{self.rule}: "{edit.text}" does not stand once in {edit.file}')
+            texts[edit.file] = texts[edit.file].replace(edit.text, edit.good if side == "good" else edit.bad)
+        return texts
 
 
 def lessons() -> dict[str, Path]:
@@ -50,18 +65,38 @@ def lessons() -> dict[str, Path]:
 def lesson(rule: str) -> Lesson:
     """What a rule teaches; KeyError when there is no such rule."""
     data: dict[str, Any] = yaml.safe_load(lessons()[rule].read_text("utf-8"))
-    edits = tuple(Edit(**edit) for edit in data.pop("edits"))
-    return Lesson(rule=rule, edits=edits, **data)
+    return Lesson(rule=rule, edits=tuple(_edit(**edit) for edit in data.pop("edits")), **data)
+
+
+def _edit(text: str, bad: str = "", good: str | None = None, both: str | None = None, file: str = SPEC) -> Edit:
+    """`both` is the same on either side; without `good` the sample itself is what passes."""
+    if both is not None:
+        return Edit(text, both, both, file)
+    return Edit(text, text if good is None else good, bad, file)
 
 
 def page(rule: str) -> str:
     """The lesson as a person reads it in a terminal."""
     found = lesson(rule)
-    lines = [f"{found.severity}[{rule}]", "", found.why.strip(), ""]
-    for title, side in (("Refused", "bad"), ("Accepted", "good")):
-        lines.append(f"{title}:")
-        for edit in found.edits:
-            lines += [f"    {line}" for line in (edit.bad if side == "bad" else edit.good).splitlines()]
-        lines.append("")
-    lines += ["The finding:", f"    {found.shows}"]
-    return "\n".join(lines)
+    sample, good, bad = found.sample(), found.texts("good"), found.texts("bad")
+    lines = [f"{found.severity}[{rule}]", "", *textwrap.wrap(found.why, 100)]
+    lines += _section("In a centre with", {name: _added(good[name], sample[name], bad[name]) for name in good})
+    lines += _section("Refused", {name: _added(bad[name], good[name]) for name in bad})
+    lines += _section("Accepted", {name: _added(good[name], bad[name]) for name in good})
+    lines += ["", "The finding:", f"    {found.shows}"]
+    return "\n".join(visible(line) for line in lines)
+
+
+def _added(text: str, without: str, but: str | None = None) -> list[str]:
+    """Lines of a text that another lacks, and, if asked so, that a third has as well."""
+    kept = text if but is None else but
+    return [line for line in text.split("\n") if line not in without.split("\n") and line in kept.split("\n")]
+
+
+def _section(title: str, files: dict[str, list[str]]) -> Iterator[str]:
+    if any(files.values()):
+        yield from ("", f"{title}:")
+    for name, lines in files.items():
+        if lines and name != SPEC:
+            yield f"    # {name}"
+        yield from (f"    {line}" for line in lines)

@@ -74,7 +74,7 @@ def kinds(folder: Path | None = None) -> dict[str, ServiceKind]:
     found = {}
     for file in sorted(root.glob("*/service.yaml")):
         source = loads(file.read_text("utf-8"), f"templates/services/{file.parent.name}/service.yaml")
-        found[file.parent.name] = read_as(ServiceKind, source, "service")
+        found[file.parent.name] = read_as(ServiceKind, source, "catalog")
     return found
 
 
