@@ -60,13 +60,17 @@ class RedfishReader:
             limits=httpx.Limits(max_connections=1),
         )
         self._session: tuple[str, str] | None = None
+        self._renewed = False
         self._requests = 0
 
     async def read(self) -> list[Sample]:
         """Read all points once; ReadFailed when the device as a whole cannot be read."""
         self._requests = 0
         self._client.cookies.clear()
-        unit = await self._unit()
+        self._renewed = False
+        unit = await self.get(self._root)
+        if unit is None:
+            raise ReadFailed("status", f"no unit at {self._root}")
         walk = _Walk(self, {self._root: unit}, self._root)
         samples = [sample for point in self._points for sample in await walk.samples(point)]
         if not samples:
@@ -81,28 +85,16 @@ class RedfishReader:
         await self._log_out()
         await self._client.aclose()
 
-    async def _unit(self) -> Resource:
-        had_session = self._session is not None
-        try:
-            unit = await self.get(self._root)
-        except ReadFailed as error:
-            if error.reason != "unauthorized":
-                raise
-            self._session = None
-            if not had_session:
-                raise
-            # The device has forgotten the session (it restarted, say): one new one is worth a try.
-            unit = await self.get(self._root)
-        if unit is None:
-            raise ReadFailed("status", f"no unit at {self._root}")
-        return unit
-
     async def get(self, path: str) -> Resource | None:
         """GET a resource; None when the device has no such resource."""
         self._requests += 1
         if self._requests > MAX_REQUESTS:
             raise ReadFailed("oversize", f"more than {MAX_REQUESTS} resources")
         response, body = await self._send("GET", path, headers=await self._authorization())
+        if response.status_code == httpx.codes.UNAUTHORIZED and self._session is not None and not self._renewed:
+            # The device has forgotten the session (it restarted, say): one new one a reading is worth a try.
+            self._renewed, self._session = True, None
+            response, body = await self._send("GET", path, headers=await self._authorization())
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
         _accept(response, {httpx.codes.OK}, path)

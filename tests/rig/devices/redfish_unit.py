@@ -4,7 +4,7 @@
 
 Inputs of the control socket, besides those of the physics: leaks {"Moisture": "Critical"} (null removes the
 detector), overrides {"/redfish/v1/...": {property: value}} (null withdraws one), mode: normal, silent, garbage, half,
-drip, redirect (to `elsewhere`), oversize, error or forgetful (every session is forgotten).
+drip, redirect (to `elsewhere`), oversize, error or forgetful (every session is forgotten, once).
 """
 
 from __future__ import annotations
@@ -227,6 +227,7 @@ class Handler(BaseHTTPRequestHandler):
             case "error":
                 self._refuse(500, "InternalError")
             case "forgetful":
+                plant.set({"mode": "normal"})
                 self.server.sessions.clear()
                 return False
             case _:
