@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 
@@ -14,6 +15,7 @@ from tests.rig.processes import wait_until
 pytestmark = pytest.mark.cluster
 pytest_plugins = ("tests.cluster_fixtures",)
 
+MEMBER = "center.internal/member-of"
 OBJECTS = 150
 # What an apply of a new tree writes first: its own namespace, the lock, the record of what it intends, the namespace.
 NAMESPACE, LOCK, RECORD, FIRST = 1, 2, 3, 4
@@ -41,7 +43,7 @@ def _kill(cluster: Cluster, tree: list[Body], writes: int) -> None:
 
 def _assert_exactly(cluster: Cluster, names: set[str]) -> None:
     """Living objects and record hold exactly these members; of others the record knows at most the intent."""
-    found = cluster.plane.read("configmap", "-n", cluster.namespace, "-l", "center.internal/member-of")["items"]
+    found = cluster.plane.read("configmap", "-n", cluster.namespace, "-l", MEMBER)["items"]
     living = {f"{cluster.namespace}/{item['metadata']['name']}": item["metadata"]["uid"] for item in found}
     assert {place.rpartition("/")[2] for place in living} == names
     assert all(item["data"] == {"key": item["metadata"]["name"].rpartition("-")[2]} for item in found)
@@ -71,6 +73,19 @@ def test_killed_while_creating_leaves_nothing_that_a_smaller_tree_would_forget(c
     _assert_exactly(cluster, _names("a", 2))
 
 
+def test_a_request_that_arrives_after_the_next_run_is_not_forgotten(cluster: Cluster) -> None:
+    tree = _tree(cluster.namespace)
+    _kill(cluster, tree, FIRST)
+    assert not cluster.apply(tree[-3:]).problems
+    late = tree[100] | {"metadata": tree[100]["metadata"] | {"labels": {MEMBER: cluster.target.centre}}}
+    cluster.plane.kubectl("apply", "--server-side", "--field-manager=center", "-f-", stdin=json.dumps(late))
+
+    (step,) = cluster.apply(tree[-3:]).done
+
+    assert (step.verb, step.key.name) == ("delete", "a-100")
+    _assert_exactly(cluster, {"a-148", "a-149"})
+
+
 @pytest.mark.parametrize("writes", [OBJECTS + 2, OBJECTS + 20, 2 * OBJECTS - 20])
 def test_killed_while_deleting_and_run_again_is_applied_once(cluster: Cluster, writes: int) -> None:
     cluster.settle(_tree(cluster.namespace, "a"))
@@ -97,6 +112,15 @@ def test_of_two_writers_the_second_is_refused(cluster: Cluster) -> None:
         first.send_signal(signal.SIGCONT)
     output, _ = first.communicate(timeout=60)
     assert f'{{"done": {len(tree)}, "rules": []}}' == output
+    _assert_exactly(cluster, _names("a"))
+
+
+def test_of_writers_that_start_together_one_writes(cluster: Cluster) -> None:
+    tree = _tree(cluster.namespace)
+    reports = [json.loads(process.communicate(timeout=60)[0]) for process in [cluster.start(tree) for _ in range(4)]]
+    assert sorted(report["done"] for report in reports) == [0, 0, 0, len(tree)]
+    assert {rule for report in reports for rule in report["rules"]} <= {"cluster.locked"}
+    assert len(cluster.writes()) == len(tree)
     _assert_exactly(cluster, _names("a"))
 
 
