@@ -16,7 +16,7 @@ Carrier = Callable[[str, str, str], str]
 _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff]"
 )
-_WORD = re.compile(r"[A-Za-z0-9_.:/@+=,~][A-Za-z0-9_.:/@+=,~-]*|-?[0-9]+(?:\.[0-9]+)?")
+_WORD = re.compile(r"[A-Za-z0-9_.:/][A-Za-z0-9_.:/@+=,~-]*|-?[0-9]+(?:\.[0-9]+)?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -100,9 +100,9 @@ def _slurm(value: str, before: str, after: str) -> str:
     """A line is split at blanks and cut at `#`; double quotes hold a whole value and know no escapes."""
     inside = before.count('"') % 2
     if not inside and "=" not in before.rpartition(" ")[2]:
-        _require(_NAME.fullmatch(value), value, "a setting has a plain name")
+        _require(re.fullmatch("[A-Za-z][A-Za-z0-9_]*", value), value, "a setting has a plain name")
     _require(not set(value) & set('"#\\'), value, "slurm.conf cannot hold quotes, # or a backslash in a value")
-    if inside or (value and " " not in value):
+    if inside or (value and not re.search(r"\s", value)):
         return value
     _require(before.endswith("=") and after[:1] in ("", " "), value, "blanks can stand in a whole value only")
     return f'"{value}"'
@@ -121,8 +121,9 @@ def _systemd(value: str, before: str, after: str) -> str:
     if not command and directive != "Environment":
         _require(_WORD.fullmatch(value.replace("%", "")), value, f"{directive}= takes one plain word")
         return value.replace("%", "%%")
-    if command and not set(written) & set("/ "):
-        _require(value.startswith("/"), value, "a command begins with an absolute path")
+    if command and " " not in written:  # the program itself: prefixes mean something, `$` is not expanded
+        _require(_WORD.fullmatch(value), value, "a program has a plain path")
+        _require("/" in written or value.startswith("/"), value, "a program has an absolute path")
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     escaped = escaped.replace("$", "$$") if command else escaped
     quote = _quote_open(written)
@@ -167,7 +168,7 @@ def _markdown(value: str, before: str, after: str) -> str:
     text = re.sub(r"([\\`*_{}\[\]<>()|~&!#$^])", r"\\\1", value)
     text = re.sub(r"://", r"\\://", text)
     text = re.sub(r"(?i)\b(www)\.", r"\1\\.", text)
-    if not before.strip():
+    if re.fullmatch(r"(\s|[>*+-]|\d+[.)])*", before):  # where a line, an item or a quotation begins
         text = re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", text.lstrip())
     return text
 
