@@ -32,7 +32,7 @@ class Edit:
 class Lesson:
     """What a rule teaches. `shows` is the finding's message; `at` has what its position marks between > and <.
 
-    Further `files` stand beside the spec. `{x*99}` stands for 99 times x, a lone surrogate for a byte that is no text.
+    Further `files` stand beside the spec. `{ab*99}` stands for 99 times ab, a lone surrogate for a byte that is no text.
     """
 
     rule: str

@@ -17,9 +17,11 @@ import yaml
 
 from generator.problems import Path, Position, Problem, Refused
 
-MAX_BYTES = 2 * 1024 * 1024
+MAX_BYTES = 2 * 1024 * 1024  # of all files together
+MAX_VALUES = 50_000
 MAX_DEPTH = 40
 MAX_FILES = 200
+MAX_FINDINGS = 100
 MAX_SCALAR = 20_000
 MAX_PUBLIC = 256 * 1024
 
@@ -44,6 +46,8 @@ class Source:
     _values: dict[Path, Position] = field(default_factory=dict)
     _texts: dict[Path, str] = field(default_factory=dict)
     _lines: dict[str, list[str]] = field(default_factory=dict)
+    _bytes: int = 0
+    _count: int = 0
 
     def locate(self, path: Path, *, at_key: bool = False) -> Position | None:
         """The nearest known position: of the key or the value itself, else of the closest parent."""
@@ -113,54 +117,56 @@ def _included(source: Source, problems: list[Problem]) -> Iterator[tuple[str, Pa
         problems.append(_finding(source, "source.include", f"includes more than {MAX_FILES} files", ("include",)))
         return
     for index, name in enumerate(includes):
-        yield name, ("include", index)
+        if str(FilePath(name)) in source._lines:
+            problems.append(_finding(source, "source.include", f'"{name}" is read already', ("include", index)))
+        else:
+            yield name, ("include", index)
 
 
 def _read(source: Source, file: FilePath, name: str, problems: list[Problem], because: Path = ()) -> None:
     """Read one file into the source; a file that cannot be read is one finding at the line that names it."""
 
-    def refuse(message: str, hint: str | None = None) -> None:
+    def refuse(message: str, rule: str = "source.unreadable", hint: str | None = None) -> None:
         position = source.locate(because) if because else Position(name, 1, 1)
-        problems.append(Problem("source.unreadable", message, because, hint, position=position))
+        problems.append(Problem(rule, message, because, hint, position=position))
 
-    if because and not _stays_inside(source.root, name):
+    if not _stays_inside(source.root, name):
         return refuse(f'"{name}" is not a plain file below the folder of the spec')
     try:
         with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except IsADirectoryError:
-        return refuse(f'"{name}" is a folder', "name the file")
+            raw = stream.read(MAX_BYTES + 1 - source._bytes)
     except OSError as error:
         return refuse(f'"{name}" cannot be read: {error.strerror or error}')
-    if len(raw) > MAX_BYTES:
-        return refuse(f'"{name}" is larger than {MAX_BYTES // 1024} KiB', "say ranges instead of single nodes")
-    return _parse(source, raw, name, problems)
+    source._bytes += len(raw)
+    if source._bytes > MAX_BYTES:
+        hint = "say ranges instead of single nodes"
+        return refuse(f"the spec is larger than {MAX_BYTES // 1024} KiB", "source.size", hint)
+    return _parse(source, raw, str(FilePath(name)), problems)
 
 
 def _stays_inside(root: FilePath, name: str) -> bool:
-    """An include is a relative path without ``..`` and without a symbolic link anywhere in it."""
+    """A file is a relative path without ``..`` and without a symbolic link anywhere in it; no pipe, no device."""
     parts = FilePath(name).parts
     if not parts or FilePath(name).is_absolute() or ".." in parts:
         return False
     steps = [root.joinpath(*parts[: count + 1]) for count in range(len(parts))]
-    return not any(step.is_symlink() for step in steps) and steps[-1].is_file()
+    try:
+        return not any(step.is_symlink() for step in steps) and steps[-1].is_file()
+    except OSError:  # a name that is too long, a folder that we may not look into
+        return False
 
 
 def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> None:
+    source._lines[name] = _lines(raw.decode("utf-8-sig", "replace"))
     try:
-        text = raw.decode("utf-8-sig")
+        text = "\n".join(_lines(raw.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        column = error.start - raw.rfind(b"\n", 0, error.start)
-        position = Position(name, line, column)
-        hint = "save the file as UTF-8"
-        problems.append(Problem("source.encoding", "is not UTF-8 text", (), hint, position=position))
+        position = _end_of(error.object[: error.start].decode(), name)
+        problems.append(Problem("source.encoding", "is not UTF-8 text", hint="save it as UTF-8", position=position))
         return
-    source._lines[name] = text.split("\n")
     forbidden = _FORBIDDEN.search(text)
     if forbidden:
-        start = forbidden.start()
-        position = Position(name, text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start))
+        position = _end_of(text[: forbidden.start()], name)
         message = f"contains the character U+{ord(forbidden.group()):04X}, which no name or text may have"
         problems.append(Problem("source.character", message, hint="delete it", position=position))
         return
@@ -175,14 +181,26 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
         problems.append(Problem("source.syntax", f"is not YAML: {error}", position=Position(name, 1, 1)))
 
 
+def _lines(text: str) -> list[str]:
+    """Lines as YAML counts them; other characters that could end one are refused."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _end_of(text: str, name: str) -> Position:
+    """The place behind a text."""
+    return Position(name, text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
 @dataclass(slots=True)
 class _Open:
-    """A mapping or list whose end has not been read yet."""
+    """A mapping or list whose end has not been read yet; one that is said a second time is read to be skipped."""
 
     value: dict[str, Any] | list[Any]
     path: Path
-    key: str | None = None
     skip: bool = False
+    key: str | None = None
+    key_position: Position | None = None
+    seen: set[str] = field(default_factory=set)
 
 
 class _Builder:
@@ -207,11 +225,11 @@ class _Builder:
                     return self._report("source.alias", "anchors are not read", event, "write the value out")
                 if event.tag is not None and event.tag != "!":
                     return self._report("source.tag", "tags are not read", event, "remove the tag")
-                if not self._accept(event, kind):
+                if not self._accept(event, kind) or len(self.problems) >= MAX_FINDINGS:
                     return None
             elif kind in ("MappingEndEvent", "SequenceEndEvent"):
                 self.open.pop()
-        if documents == 0 or not self.source._values:
+        if documents == 0:
             position = Position(self.name, 1, 1)
             self.problems.append(Problem("source.empty", f'"{self.name}" says nothing', position=position))
         return None
@@ -229,19 +247,23 @@ class _Builder:
             return True
         if isinstance(parent.value, dict) and parent.key is None:
             return self._key(event, kind, parent)
-        path, skip = self._place(parent)
+        path, skip = self._place(parent, kind)
+        self.source._count += 1
+        if self.source._count > MAX_VALUES:
+            hint = "say ranges instead of single nodes"
+            self._report("source.size", f"the spec says more than {MAX_VALUES} things", event, hint, path)
+            return False
         if kind == "ScalarEvent":
             self._store(parent, path, skip, self._scalar(event, path), event)
             return True
         if len(self.open) >= MAX_DEPTH:
             self._report("source.depth", f"is nested deeper than {MAX_DEPTH} levels", event, path=path)
             return False
-        fresh: dict[str, Any] | list[Any] = {} if kind == "MappingStartEvent" else []
-        existing = parent.value.get(parent.key or "") if isinstance(parent.value, dict) else None
-        if isinstance(existing, dict) and isinstance(fresh, dict) and not skip:
-            fresh = existing  # a subject continued in an included file
-        self._store(parent, path, skip, fresh, event)
-        self.open.append(_Open(fresh, path, skip=skip))
+        value: dict[str, Any] | list[Any] = {} if kind == "MappingStartEvent" else []
+        if isinstance(parent.value, dict) and parent.key in parent.value and not skip:
+            value = parent.value[parent.key]  # a subject continued in an included file
+        self._store(parent, path, skip, value, event)
+        self.open.append(_Open(value, path, skip))
         return True
 
     def _key(self, event: Any, kind: str, parent: _Open) -> bool:
@@ -255,27 +277,29 @@ class _Builder:
         if len(key) > 200:
             self._report("source.key", "a key is longer than 200 characters", event, path=parent.path)
             return False
-        parent.key, path = key, (*parent.path, key)
-        known = self.source._keys.get(path)
-        repeated = known is not None and not parent.skip and (known.file == self.name or not self._continues(parent))
-        if known is not None and repeated:
-            where = f"line {known.line}" if known.file == self.name else f"{known.file}:{known.line}"
-            self._report("source.duplicate", f'"{key}" is said twice, first at {where}', event, path=path)
-        elif not parent.skip:
-            self.source._keys.setdefault(path, self._position(event))
+        parent.key, parent.key_position = key, self._position(event)
         return True
 
-    def _continues(self, parent: _Open) -> bool:
-        """An included file may continue a mapping, never replace a value."""
-        return isinstance(parent.value, dict) and isinstance(parent.value.get(parent.key or ""), dict)
+    def _place(self, parent: _Open, kind: str) -> tuple[Path, bool]:
+        """Where a value belongs, and whether it is to be skipped because that place is taken.
 
-    def _place(self, parent: _Open) -> tuple[Path, bool]:
+        An included file may continue a mapping, never replace a value.
+        """
         if isinstance(parent.value, list):
             return (*parent.path, len(parent.value)), parent.skip
-        path = (*parent.path, parent.key or "")
-        known = self.source._values.get(path)
-        second = known is not None and (known.file == self.name or not self._continues(parent))
-        return path, parent.skip or second
+        key, position = parent.key or "", parent.key_position
+        path = (*parent.path, key)
+        if parent.skip or position is None:
+            return path, True
+        known = self.source._keys.setdefault(path, position)
+        mappings = kind == "MappingStartEvent" and isinstance(parent.value.get(key), dict)
+        taken = known is not position and (key in parent.seen or not mappings)
+        if taken:
+            where = f"line {known.line}" if known.file == self.name else f"{known.file}:{known.line}"
+            message = f'"{key}" is said twice, first at {where}'
+            self.problems.append(Problem("source.duplicate", message, path, position=position))
+        parent.seen.add(key)
+        return path, taken
 
     def _store(self, parent: _Open, path: Path, skip: bool, value: Any, event: Any) -> None:
         if isinstance(parent.value, list):

@@ -33,5 +33,5 @@ def spelt_out(texts: Texts) -> Texts:
 
 
 def repeated(text: str) -> str:
-    """``{x*3}`` is xxx."""
-    return re.sub(r"\{(.)\*([0-9]+)\}", lambda found: found[1] * int(found[2]), text)
+    """``{ab*3}`` is ababab."""
+    return re.sub(r"\{([^{}]+?)\*([0-9]+)\}", lambda found: found[1] * int(found[2]), text)

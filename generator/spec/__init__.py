@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import types
 import typing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from generator.problems import Path, Problem, Refused, did_you_mean
-from generator.source import Source
+from generator.source import MAX_FINDINGS, Source
 from generator.spec.center import Center
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -26,7 +27,10 @@ def read_as(model: type[Model], source: Source, rule: str = "spec") -> Model:
         return model.model_validate(source.data)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        raise Refused([_finding(model, source, detail, rule) for detail in details]) from None
+        found = [_finding(model, source, detail, rule) for detail in details[:MAX_FINDINGS]]
+        if len(details) > MAX_FINDINGS:
+            found[-1] = replace(found[-1], hint=f"{len(details) - MAX_FINDINGS} more findings are not shown")
+        raise Refused(found) from None
 
 
 def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -> Problem:
