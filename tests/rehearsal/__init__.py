@@ -1,0 +1,1 @@
+"""The whole path once: from center.yaml to booted hosts, a Kubernetes cluster and a cooling alarm."""

@@ -1,0 +1,92 @@
+"""A working copy of the centre `duo`, and the real `center` command that acts on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.rig.network import Network
+
+SPEC = Path(__file__).parents[2] / "inventories" / "duo"
+COMMAND = Path(sys.executable).with_name("center")
+SECONDS = 300
+# What the caller's own tools are told has no business in a rehearsal.
+PASSED_ON = ("PATH", "HOME", "LANG")
+
+
+class Unexpected(AssertionError):
+    """Something did not come out as it must; the message says what, and where to look."""
+
+
+def expect(condition: object, message: str) -> None:
+    """Unexpected with the message unless the condition holds."""
+    if not condition:
+        raise Unexpected(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a run of `center` printed; results and remarks stand in the order of their streams."""
+
+    code: int
+    output: str
+    remarks: str
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for line in self.output.splitlines() if line]
+
+
+class Centre:
+    """The copy lies in `folder`; with a network, every command runs inside it."""
+
+    def __init__(self, folder: Path, network: Network | None = None) -> None:
+        self.folder = folder / "duo"
+        self.log = folder / "center.log"
+        self.tree = self.folder / "generated"
+        self.network = network
+        self._temporary = folder / "t"
+        self._temporary.mkdir()
+        shutil.copytree(SPEC, self.folder, ignore=shutil.ignore_patterns("generated"))
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "center.yaml"
+
+    def edit(self, pattern: str, replacement: str) -> None:
+        """Change exactly one place of center.yaml, as an editor would."""
+        text, count = re.subn(pattern, replacement, self.spec.read_text("utf-8"), flags=re.MULTILINE)
+        expect(count == 1, f"{self.spec}: {pattern!r} stands there {count} times, not once")
+        self.spec.write_text(text, "utf-8")
+
+    def run(self, verb: str, *words: str | Path, exits: int = 0, env: Mapping[str, str] | None = None) -> Answer:
+        """Run a verb of the command as an operator would; Unexpected unless it exits with this code."""
+        command = [str(COMMAND), verb, str(self.folder), *map(str, words)]
+        done = subprocess.run(
+            self.network.command(command) if self.network else command,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
+            env={name: os.environ[name] for name in PASSED_ON if name in os.environ}
+            | {"TMPDIR": str(self._temporary), **(env or {})},
+        )  # fmt: skip
+        with self.log.open("a") as log:
+            log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}exit code {done.returncode}\n\n")
+        if done.returncode != exits:
+            said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-30:])
+            raise Unexpected(f"center {verb} ended with {done.returncode}, not {exits}; see {self.log}\n{said}")
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def read(self, path: str) -> Any:
+        """A JSON file of the rendered tree."""
+        return json.loads((self.tree / path).read_text("utf-8"))
+
+    def leftovers(self) -> list[str]:
+        """What runs of the command left in the folder for temporary files."""
+        return sorted(path.name for path in self._temporary.iterdir())

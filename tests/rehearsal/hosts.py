@@ -1,0 +1,249 @@
+"""Three booted hosts are brought to the rendered tree; what became of them is asked of the hosts themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.rehearsal.centre import Answer, Centre, expect
+from tests.rehearsal.console import Step
+from tests.rig.hosts import TestHosts, make_ssh_key
+from tests.rig.network import Network
+from tests.rig.packages import PackageRepository
+from tests.rig.processes import wait_until
+
+# The rig plays the mirror and the name server, the cooling units and the monitor node; by hand from center.yaml.
+ADDRESSES = ("10.16.0.1/16", "10.24.0.11/20", "10.24.0.12/20", "10.24.1.1/20", "10.16.3.136/16")
+SCHEDULER, WORKER, CONTROL = "scheduler-c01-1", "science-b01-1", "control-c01-1"
+NODES = {SCHEDULER: "10.16.3.68", WORKER: "10.16.2.65", CONTROL: "10.16.3.65"}
+# Groups with files, in the order of the inventory.
+GROUPS = {
+    SCHEDULER: ("system_debian_12", "member_hpc_control_debian_12"),
+    WORKER: ("system_debian_12", "member_hpc_worker_debian_12"),
+    CONTROL: ("system_debian_12",),
+}
+TIME_FILE, TIME_UNIT = "/etc/chrony/chrony.conf", "chrony.service"
+# Where the product notes with which files a unit was started.
+TIME_NOTE = "/etc/systemd/system/chrony.service.d/50-center.conf"
+
+
+class Site:
+    """A network with three booted hosts and their package mirror, and the centre that describes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ending = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as ending:
+            self.network = ending.enter_context(Network(*ADDRESSES))
+            self.centre = Centre(self._folder, self.network)
+            self.mirror = ending.enter_context(PackageRepository(self.network))
+            self.authority = make_ssh_key(self._folder / "authority")
+            self.key = make_ssh_key(self._folder / "login")
+            ending.callback(self._keep_logs)
+            self._ending = ending.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.close()
+
+    def boot(self) -> None:
+        addresses = {name: f"{address}/16" for name, address in NODES.items()}
+        self.hosts = self._ending.enter_context(
+            TestHosts(self.network, addresses, ssh_authority=self.authority, login_key=self.key)
+        )
+
+    def _keep_logs(self) -> None:
+        """The network takes its folder with it; what a failed rehearsal is looked into with lies beside the centre."""
+        for log in self.network.folder.rglob("*.log"):
+            shutil.copyfile(log, self._folder / f"{log.parent.name}-{log.name}")
+
+    def run(self, verb: str, exits: int = 0) -> Answer:
+        """Run a verb of `center` for the three hosts."""
+        limit = [word for name in NODES for word in ("--limit", name)]
+        return self.centre.run(verb, *limit, "--ssh-key", self.key, exits=exits)
+
+
+def adopt(site: Site, step: Step) -> None:
+    """Say in the copy what must be the rig's own; everything else stays as it is in the repository."""
+    shutil.copyfile(site.authority.with_name("authority.pub"), site.centre.folder / "ssh_ca.pub")
+    shutil.copyfile(site.mirror.signing_key, site.centre.folder / "mirror.asc")
+    site.centre.edit(r"^  mirror: .*$", f'  mirror: {{url: "{site.mirror.url}", key: "path:mirror.asc"}}')
+    step.found = "SSH authority and package mirror; nothing else"
+
+
+def boot(site: Site, step: Step) -> None:
+    site.boot()
+    for name in NODES:
+        version = site.hosts.run(name, ["sh", "-c", ". /etc/os-release; echo $PRETTY_NAME"]).strip()
+        step.say(f"{name} at {NODES[name]}: {version}")
+    step.found = f"{len(NODES)} hosts answer over SSH"
+
+
+def apply_first(site: Site, step: Step) -> None:
+    """The preview and the run name the same things, and the hosts have what the tree says."""
+    foretold = deeds(site.run("diff", exits=2))
+    done = deeds(site.run("apply"))
+    # A package brings files of its own, so what the preview creates may be there when it is the file's turn.
+    differing = {deed.replace(": create ", ": update ") for deed in done ^ foretold}
+    expect(
+        {deed.replace(": create ", ": update ") for deed in done}
+        == {deed.replace(": create ", ": update ") for deed in foretold},
+        f"diff and apply name different things: {sorted(differing)}",
+    )
+    for name in NODES:
+        compare_files(site, name)
+        compare_units(site, name)
+    wait_until(partial(_asks, site, CONTROL, "10.16.0.1"), 20, f"time server of {CONTROL}")
+    backlog = site.hosts.run(CONTROL, ["sysctl", "-n", "net.core.somaxconn"]).strip()
+    expect(backlog == "4096", f"net.core.somaxconn is {backlog}")
+    words = [deed.split(": ", 1)[1].split(" ")[0] for deed in done]
+    counts = {word: words.count(word) for word in ("create", "update", "install", "restart")}
+    step.say(*sorted(deed for deed in done if deed.startswith(SCHEDULER)))
+    step.found = (
+        f"as the preview said: {counts['create'] + counts['update']} files, "
+        f"{counts['install']} packages, {counts['restart']} units"
+    )
+
+
+def apply_again(site: Site, step: Step) -> None:
+    """Not one file is written and not one unit started when everything is as rendered."""
+    before = state(site)
+    answer = site.run("apply")
+    expect(not deeds(answer), f"the second apply changes {sorted(deeds(answer))}")
+    after = state(site)
+    differing = sorted(f"{host}: {key}" for (host, key), value in after.items() if before.get((host, key)) != value)
+    expect(before == after, f"the second apply touched {differing or 'something that is gone now'}")
+    step.found = f"0 changed; {len(after)} files and units untouched"
+
+
+def change_one_line(site: Site, step: Step) -> None:
+    """A second time server: the stale tree is refused, then exactly one file and one unit of each host move."""
+    site.centre.edit(r"^  ntp: \[10\.16\.0\.1\]$", "  ntp: [10.16.0.1, 10.16.0.2]")
+    refused = site.run("apply", exits=1)
+    expect("tree.stale" in refused.remarks, f"a stale tree is not refused; see {site.centre.log}")
+    site.centre.run("render")
+    wanted = {f"{name}: {deed}" for name in NODES for deed in (f"update {TIME_FILE}", f"restart {TIME_UNIT}")}
+    before = state(site)
+    preview = site.run("diff", exits=2)
+    expect(deeds(preview) == wanted, f"diff names {sorted(deeds(preview) ^ wanted)} too much or too little")
+    step.say(*preview.lines[:8])
+    expect(state(site) == before, "diff has changed a host")
+    done = deeds(site.run("apply"))
+    expect(done == wanted, f"apply does {sorted(done ^ wanted)} too much or too little")
+    after = state(site)
+    moved = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    allowed = {(name, what) for name in NODES for what in (TIME_FILE, TIME_UNIT, TIME_NOTE)}
+    expect(moved == allowed, f"other than the time service moved {sorted(moved ^ allowed)}")
+    for name in NODES:
+        wait_until(partial(_asks, site, name, "10.16.0.2"), 20, f"second time server of {name}")
+    step.found = f"{TIME_FILE} and {TIME_UNIT} on {len(NODES)} hosts, nothing else"
+
+
+def repair_drift(site: Site, step: Step) -> None:
+    """Somebody edits a file on a host: status names it, apply brings it back."""
+    site.hosts.run(WORKER, ["sh", "-c", f"echo 'server 192.0.2.1' >> {TIME_FILE}"])
+    drifted = site.run("status", exits=2)
+    expect(f"{WORKER}: update {TIME_FILE}" in drifted.output, f"status does not name the file; see {site.centre.log}")
+    step.say(*(line for line in drifted.lines if line.startswith(WORKER)))
+    site.run("apply")
+    compare_files(site, WORKER)
+    step.found = f"{TIME_FILE} on {WORKER}: named, repaired"
+
+
+def check_status(site: Site, step: Step) -> None:
+    answer = site.run("status")
+    expect(not deeds(answer), f"status names {sorted(deeds(answer))}")
+    step.found = answer.lines[-1]
+
+
+def check_slurm(site: Site, step: Step) -> None:
+    """A real slurmctld runs with the rendered file and knows the nodes of center.yaml, counted by hand."""
+    units = site.hosts.units(SCHEDULER)
+    expect(units["slurmctld.service"].active == "active", f"slurmctld: {units['slurmctld.service']}")
+    wait_until(lambda: "is UP" in _slurm(site, "ping"), 30, "slurmctld", ignoring=(RuntimeError,))
+    shown = _slurm(site, "show", "nodes", "--oneliner").strip().splitlines()
+    nodes = {_field(line, "NodeName"): _field(line, "NodeAddr") for line in shown}
+    wanted = {f"science-b01-{n}": f"10.16.2.{64 + n}" for n in (1, 2, 3, 4)}
+    wanted |= {f"science-b02-{n}": f"10.16.2.{128 + n}" for n in (1, 2, 3)}
+    expect(nodes == wanted, f"slurmctld knows {nodes}")
+    partition = _slurm(site, "show", "partition", "--oneliner")
+    found = [_field(partition, field) for field in ("PartitionName", "State", "TotalNodes")]
+    expect(found == ["science", "UP", "7"], f"partitions: {partition}")
+    job = site.hosts.run(SCHEDULER, ["sbatch", "--parsable", "--nodes=2", "--output=/dev/null", "--wrap=true"]).strip()
+    queued = _slurm(site, "show", "job", job, "--oneliner")
+    expect(_field(queued, "JobState") == "PENDING", f"job {job}: {queued}")
+    site.hosts.run(SCHEDULER, ["scancel", job])
+    step.say(*site.hosts.run(SCHEDULER, ["sinfo"]).strip().splitlines())
+    step.found = "slurmctld is UP with 7 nodes and the partition science; it takes a job"
+
+
+def deeds(answer: Answer) -> set[str]:
+    """What is or would be done, a line each: `HOST: VERB WHAT`."""
+    pattern = re.compile(rf"^(?:{'|'.join(NODES)}): (?:create|update|remove|delete|install|restart) \S+$")
+    return {line for line in answer.lines if pattern.match(line)}
+
+
+def manifests(site: Site, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for group in GROUPS[name]:
+        yield group, site.centre.read(f"hosts/groups/{group}/manifest.json")
+
+
+def compare_files(site: Site, name: str) -> None:
+    """Each file on the host is the tree's, with the node's own name and address in its holes."""
+    for group, manifest in manifests(site, name):
+        on_host = site.hosts.files(name, [file["path"] for file in manifest["files"]])
+        for file in manifest["files"]:
+            path = file["path"]
+            content = (site.centre.tree / "hosts/groups" / group / "files" / path.lstrip("/")).read_text("utf-8")
+            if file["holes"]:
+                content = content.replace("@{node.name}", name).replace("@{node.address}", NODES[name])
+            there = on_host.get(path)
+            expect(there is not None, f"{name} has no {path}")
+            assert there is not None
+            same = there.digest == hashlib.sha256(content.encode()).hexdigest()
+            expect(same and "@{" not in content, f"{path} on {name} is not as rendered")
+            expect(int(there.mode, 8) & 0o7777 == int(file["mode"], 8), f"{path} on {name} has mode {there.mode}")
+
+
+def compare_units(site: Site, name: str) -> None:
+    there = site.hosts.units(name)
+    for _, manifest in manifests(site, name):
+        for unit in manifest["units"]:
+            found = there.get(unit["name"])
+            expect(found and found.active == "active", f"{unit['name']} on {name} is {found}")
+
+
+def state(site: Site) -> dict[tuple[str, str], object]:
+    """All below /etc with the times of change, and when each unit was started, of each host."""
+    found: dict[tuple[str, str], object] = {}
+    for name in NODES:
+        there = site.hosts.units(name)
+        units = {unit["name"] for _, manifest in manifests(site, name) for unit in manifest["units"]}
+        found |= {(name, unit): there[unit] for unit in units}
+        found |= {(name, path): file for path, file in site.hosts.files(name, ["/etc"]).items() if file.kind == "file"}
+    return found
+
+
+def _asks(site: Site, name: str, server: str) -> bool:
+    """Whether the running time daemon asks this server."""
+    return server in site.hosts.run(name, ["chronyc", "-n", "sources"])
+
+
+def _slurm(site: Site, *words: str) -> str:
+    return site.hosts.run(SCHEDULER, ["scontrol", *words])
+
+
+def _field(line: str, name: str) -> str:
+    found = re.search(rf"\b{name}=(\S+)", line)
+    return found[1] if found else ""
