@@ -30,7 +30,7 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 # Private-use characters are the render room's placeholders; the others are invisible or not text at all.
 _FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff"
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -164,11 +164,9 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
         position = _end_of(error.object[: error.start].decode(), name)
         problems.append(Problem("source.encoding", "is not UTF-8 text", hint="save it as UTF-8", position=position))
         return
-    forbidden = _FORBIDDEN.search(text)
-    if forbidden:
+    if forbidden := _FORBIDDEN.search(text):
         position = _end_of(text[: forbidden.start()], name)
-        message = f"contains the character U+{ord(forbidden.group()):04X}, which no name or text may have"
-        problems.append(Problem("source.character", message, hint="delete it", position=position))
+        problems.append(Problem("source.character", _contains(forbidden), hint="delete it", position=position))
         return
     try:
         _Builder(source, name, problems).build(yaml.parse(text, Loader=_Loader))
@@ -179,6 +177,10 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
         problems.append(Problem("source.syntax", message, position=position))
     except yaml.YAMLError as error:
         problems.append(Problem("source.syntax", f"is not YAML: {error}", position=Position(name, 1, 1)))
+
+
+def _contains(forbidden: re.Match[str]) -> str:
+    return f"contains the character U+{ord(forbidden.group()):04X}, which no name or text may have"
 
 
 def _lines(text: str) -> list[str]:
@@ -225,6 +227,8 @@ class _Builder:
                     return self._report("source.alias", "anchors are not read", event, "write the value out")
                 if event.tag is not None and event.tag != "!":
                     return self._report("source.tag", "tags are not read", event, "remove the tag")
+                if kind == "ScalarEvent" and (forbidden := _FORBIDDEN.search(event.value)):  # written as an escape
+                    return self._report("source.character", _contains(forbidden), event, "delete it")
                 if not self._accept(event, kind) or len(self.problems) >= MAX_FINDINGS:
                     return None
             elif kind in ("MappingEndEvent", "SequenceEndEvent"):
