@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ def expect(condition: object, message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a run of `center` printed; results and remarks stand in the order of their streams."""
+    """What a run of `center` printed: results, and remarks for people on the other stream."""
 
     code: int
     output: str
@@ -46,13 +45,12 @@ class Answer:
 
 
 class Centre:
-    """The copy lies in `folder`; with a network, every command runs inside it."""
+    """The copy and the log of all commands lie in `folder`."""
 
-    def __init__(self, folder: Path, network: Network | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder / "duo"
         self.log = folder / "center.log"
         self.tree = self.folder / "generated"
-        self.network = network
         self._temporary = folder / "t"
         self._temporary.mkdir()
         shutil.copytree(SPEC, self.folder, ignore=shutil.ignore_patterns("generated"))
@@ -67,14 +65,16 @@ class Centre:
         expect(count == 1, f"{self.spec}: {pattern!r} stands there {count} times, not once")
         self.spec.write_text(text, "utf-8")
 
-    def run(self, verb: str, *words: str | Path, exits: int = 0, env: Mapping[str, str] | None = None) -> Answer:
-        """Run a verb of the command as an operator would; Unexpected unless it exits with this code."""
+    def run(self, verb: str, *words: str | Path, exits: int = 0, within: Network | None = None) -> Answer:
+        """Run a verb of the command as an operator would, if need be within a network of test hosts.
+
+        Unexpected unless it exits with this code.
+        """
         command = [str(COMMAND), verb, str(self.folder), *map(str, words)]
         done = subprocess.run(
-            self.network.command(command) if self.network else command,
+            within.command(command) if within else command,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
-            env={name: os.environ[name] for name in PASSED_ON if name in os.environ}
-            | {"TMPDIR": str(self._temporary), **(env or {})},
+            env={name: os.environ[name] for name in PASSED_ON if name in os.environ} | {"TMPDIR": str(self._temporary)},
         )  # fmt: skip
         with self.log.open("a") as log:
             log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}exit code {done.returncode}\n\n")

@@ -44,7 +44,7 @@ class Site:
     def __enter__(self) -> Self:
         with ExitStack() as ending:
             self.network = ending.enter_context(Network(*ADDRESSES))
-            self.centre = Centre(self._folder, self.network)
+            self.centre = Centre(self._folder)
             self.mirror = ending.enter_context(PackageRepository(self.network))
             self.authority = make_ssh_key(self._folder / "authority")
             self.key = make_ssh_key(self._folder / "login")
@@ -71,7 +71,7 @@ class Site:
     def run(self, verb: str, exits: int = 0) -> Answer:
         """Run a verb of `center` for the three hosts."""
         limit = [word for name in NODES for word in ("--limit", name)]
-        return self.centre.run(verb, *limit, "--ssh-key", self.key, exits=exits)
+        return self.centre.run(verb, *limit, "--ssh-key", self.key, exits=exits, within=self.network)
 
 
 def adopt(site: Site, step: Step) -> None:

@@ -97,6 +97,8 @@ MODULES = (
             "kueue-webhooks": "config/components/webhook",
         },
     ),
+    # Nothing runs it here; routes to services are objects of its kinds.
+    Module("gateway", "sigs.k8s.io/gateway-api", {}, manifests={"gateway-crds": "config/crd/standard"}),
 )
 
 
@@ -114,6 +116,7 @@ class Tools:
     kueue: Path
     kueue_crds: Path
     kueue_webhooks: Path
+    gateway_crds: Path
 
 
 def cache_folder() -> Path:

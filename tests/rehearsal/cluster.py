@@ -1,0 +1,206 @@
+"""The Kubernetes cluster of duo: a real control plane, simulated nodes, and tenants who use what they were given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.rehearsal.centre import Answer, Centre, expect
+from tests.rehearsal.console import Step
+from tests.rig.cluster import ControlPlane, KubectlError, Manifest
+from tests.rig.processes import wait_until
+from tests.rig.tools import build_tools
+
+SECONDS = 60.0
+# By hand from center.yaml and the catalogue: nodes, and what a node brings.
+GPU_SERVER = {"cpu": "128", "memory": "2000G", "pods": "110"}
+POOLS = {
+    "train-h": (("train-h-a01-1", "train-h-a01-2", "train-h-a02-1", "train-h-a02-2"), {"nvidia.com/gpu": "8"}),
+    "train-d": (("train-d-t01-1", "train-d-t01-2", "train-d-t01-3", "train-d-t01-4"), {"hygon.com/dcu": "8"}),
+}
+QUEUES = {
+    "vision-lab.train-h": {"nvidia.com/gpu": "16"},
+    "course-ai-101.train-d": {"hygon.com/dcu": "16"},
+    "rain-nowcast.train-d": {"hygon.com/dcu": "8"},
+}
+VISION, RAIN = "vision-lab--main", "rain-nowcast--main"
+NAMESPACES = {VISION, RAIN, "course-ai-101--main", "course-ai-101--exam"}
+
+
+class Cluster:
+    """The living cluster `cloud`, its administrator and its tenants."""
+
+    def __init__(self, folder: Path, centre: Centre, step: Step) -> None:
+        tools = build_tools(step.say)
+        self.centre = centre
+        self.plane = ControlPlane(tools, folder / "cluster")
+        self._routes = tools.gateway_crds
+
+    def __enter__(self) -> Self:
+        self.plane.__enter__()
+        try:
+            self.plane.kubectl("apply", "--server-side", f"--filename={self._routes}")
+            self.plane.add_nodes(list(nodes()))
+            self.vision = self.plane.kubeconfig_for("vision-member", ["oidc:vision"])
+        except BaseException:
+            self.plane.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.plane.__exit__(kind, error, trace)
+
+    def run(self, verb: str, exits: int = 0) -> Answer:
+        """Run a verb of `center` for the cluster, as its administrator."""
+        return self.centre.run(verb, "--cluster", "cloud", "--kubeconfig", self.plane.kubeconfig, exits=exits)
+
+    def as_vision(self, *words: str) -> str:
+        """Run kubectl as a member of the tenant vision-lab."""
+        return self.plane.kubectl(*words, kubeconfig=self.vision)
+
+    def pods(self, namespace: str, selector: str) -> dict[str, str]:
+        """The nodes that run the pods of this label selector, by pod."""
+        found = self.plane.read("pods", "--namespace", namespace, "--selector", selector)["items"]
+        running = [pod for pod in found if pod["status"]["phase"] == "Running"]
+        return {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in running}
+
+    def job(self, name: str) -> Any:
+        return self.plane.read("job", name, "--namespace", VISION)
+
+
+def nodes() -> Iterator[Manifest]:
+    """The workers of the cluster as their kubelets would announce them."""
+    for names, devices in POOLS.values():
+        for name in names:
+            yield {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+                "status": {"capacity": {**GPU_SERVER, **devices}, "allocatable": {**GPU_SERVER, **devices}},
+            }
+
+
+def introduce(cluster: Cluster, step: Step) -> None:
+    version = cluster.plane.read("--raw", "/version") if False else None
+    step.found = f"API server, Kueue, {sum(len(names) for names, _ in POOLS.values())} simulated nodes{version or ''}"
+
+
+def apply(cluster: Cluster, step: Step) -> None:
+    """The preview and the run name the same objects, a second run none; Kueue takes the queues."""
+    foretold = _steps(cluster.run("diff", exits=2))
+    done = _steps(cluster.run("apply"))
+    expect(done == foretold, f"diff and apply name different objects: {sorted(done ^ foretold)}")
+    again = cluster.run("apply")
+    expect(not _steps(again), f"the second apply changes {sorted(_steps(again))}")
+    _label_nodes(cluster)
+    found = cluster.plane.read("namespaces", "--selector", "center.internal/tenant")["items"]
+    expect({item["metadata"]["name"] for item in found} == NAMESPACES, f"namespaces: {found}")
+    for name, quota in QUEUES.items():
+        wait_until(partial(_active, cluster, name), SECONDS, f"queue {name} that admits")
+        queue = cluster.plane.read("clusterqueue", name)
+        flavor = queue["spec"]["resourceGroups"][0]["flavors"][0]["resources"]
+        given = {entry["name"]: entry["nominalQuota"] for entry in flavor}
+        expect(quota.items() <= given.items(), f"queue {name} gives {given}, not {quota}")
+    step.found = f"{len(done)} objects as the preview said, {len(QUEUES)} queues admit; again: 0 changed"
+
+
+def run_jobs(cluster: Cluster, step: Step) -> None:
+    """A member of vision-lab has 16 accelerators: the first job takes them all, the second waits for its end."""
+    for name in ("run-1", "run-2"):
+        cluster.as_vision("create", "job", name, "--from=cronjob/vision-training", "--namespace", VISION)
+        if name == "run-1":
+            _await_pods(cluster, step, name)
+    wait_until(partial(_waits, cluster, "run-2"), SECONDS, "run-2 that waits for quota")
+    expect(not cluster.pods(VISION, _of("run-2")), "run-2 runs beyond the quota")
+    step.say("run-2 waits: " + _waits(cluster, "run-2"))
+    cluster.plane.finish_pods(VISION, _of("run-1"))
+    wait_until(lambda: cluster.job("run-1")["status"].get("succeeded") == 2, SECONDS, "end of run-1")
+    _await_pods(cluster, step, "run-2")
+    cluster.plane.finish_pods(VISION, _of("run-2"))
+    wait_until(lambda: cluster.job("run-2")["status"].get("succeeded") == 2, SECONDS, "end of run-2")
+    step.found = "run-1 runs on train-h, run-2 waits for its quota, then runs"
+
+
+def serve(cluster: Cluster, step: Step) -> None:
+    """The inference service of rain-nowcast is up, on its pool."""
+    selector = "app.kubernetes.io/name=nowcast"
+    wait_until(lambda: cluster.pods(RAIN, selector), SECONDS, "pod of nowcast")
+    places = cluster.pods(RAIN, selector)
+    expect(set(places.values()) <= set(POOLS["train-d"][0]), f"nowcast runs on {places}")
+    route = cluster.plane.read("httproute", "nowcast", "--namespace", RAIN)
+    step.say(f"{', '.join(route['spec']['hostnames'])} -> {', '.join(places)} on {', '.join(places.values())}")
+    step.found = "admitted on train-d, 1 replica runs"
+
+
+def keep_apart(cluster: Cluster, step: Step) -> None:
+    """A tenant does not see another's namespaces and cannot give itself more."""
+    mine, theirs = ["--namespace", VISION], ["--namespace", RAIN]
+    cluster.as_vision("get", "pods", *mine)
+    forbidden = (
+        ["get", "pods", *theirs],
+        ["get", "secrets", *theirs],
+        ["get", "secrets", "--all-namespaces"],
+        ["delete", "resourcequota", "objects", *mine],
+        ["delete", "networkpolicy", "default-deny", *mine],
+        ["delete", "clusterqueue", "rain-nowcast.train-d"],
+        ["create", "rolebinding", "more", "--clusterrole=admin", "--user=vision-member", *mine],
+    )
+    for words in forbidden:
+        try:
+            cluster.as_vision(*words)
+        except KubectlError as refused:
+            expect("orbidden" in str(refused), f"kubectl {' '.join(words)}: {refused}")
+        else:
+            expect(False, f"a member of vision-lab may: kubectl {' '.join(words)}")
+    step.found = f"{len(forbidden)} trespasses of vision-lab refused"
+
+
+def check_status(cluster: Cluster, step: Step) -> None:
+    answer = cluster.run("status")
+    step.found = answer.lines[-1]
+
+
+def _steps(answer: Answer) -> set[str]:
+    words = ("create", "change", "delete")
+    return {line for line in answer.lines if line.startswith(tuple(f"cloud: {word} " for word in words))}
+
+
+def _label_nodes(cluster: Cluster) -> None:
+    for name, labels in cluster.centre.read("clusters/cloud/nodes.json").items():
+        if any(name in names for names, _ in POOLS.values()):
+            cluster.plane.kubectl("label", "node", name, "--overwrite", *(f"{k}={v}" for k, v in labels.items()))
+
+
+def _active(cluster: Cluster, queue: str) -> bool:
+    conditions = cluster.plane.read("clusterqueue", queue).get("status", {}).get("conditions", [])
+    return any(each["type"] == "Active" and each["status"] == "True" for each in conditions)
+
+
+def _of(job: str) -> str:
+    return f"batch.kubernetes.io/job-name={job}"
+
+
+def _await_pods(cluster: Cluster, step: Step, job: str) -> None:
+    """Both pods of a job run, each on a node of its own in the pool."""
+    wait_until(lambda: len(cluster.pods(VISION, _of(job))) == 2, SECONDS, f"pods of {job}")
+    places = set(cluster.pods(VISION, _of(job)).values())
+    expect(len(places) == 2 and places <= set(POOLS["train-h"][0]), f"{job} runs on {places}")
+    step.say(f"{job} runs on {' and '.join(sorted(places))}")
+
+
+def _waits(cluster: Cluster, job: str) -> str:
+    """Why Kueue lets a job wait; empty if it does not."""
+    if not cluster.job(job)["spec"].get("suspend"):
+        return ""
+    uid = cluster.job(job)["metadata"]["uid"]
+    for workload in cluster.plane.read("workloads", "--namespace", VISION)["items"]:
+        if any(owner["uid"] == uid for owner in workload["metadata"]["ownerReferences"]):
+            for condition in workload.get("status", {}).get("conditions", []):
+                if condition["type"] == "QuotaReserved" and condition["status"] == "False":
+                    return str(condition["message"])
+    return ""
