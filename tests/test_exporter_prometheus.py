@@ -32,7 +32,7 @@ scrape_configs:
   - job_name: cooling
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def firing(prometheus: Prometheus) -> list[tuple[str, str, str]]:

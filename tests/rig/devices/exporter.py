@@ -15,7 +15,7 @@ from tests.rig.devices.physics import Json
 from tests.rig.processes import Process, free_port, wait_until
 from tests.rig.prometheus import fetch
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Scrape:
