@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
 _NUMBER = r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?"
-_FORM = re.compile(rf"({_NUMBER})\s?(\S.{{0,20}})?")
+_FORM = re.compile(rf"({_NUMBER}) ?(\S.{{0,20}})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,7 +30,9 @@ class Quantity:
     article: ClassVar[str] = "a"
     example: ClassVar[str] = ""
     units: ClassVar[dict[str, float]] = {}
-    minimum: ClassVar[float] = 0.0
+    least: ClassVar[str] = ""
+    most: ClassVar[str] = ""
+    """Bounds as users write them; without one, from zero on and without end."""
 
     @classmethod
     def parse(cls, text: object) -> Self:
@@ -38,13 +40,22 @@ class Quantity:
         needs = f'needs {cls.article} {cls.dimension} such as "{cls.example}"'
         if not isinstance(text, str):
             raise ValueError(f"{needs}, got {_shown(text)}")
-        match = _FORM.fullmatch(text.strip())
-        if match is None or match.group(2) not in cls.units:
+        found = cls._read(text)
+        if found is None:
             raise ValueError(f'{needs}, got "{text[:60]}"')
-        magnitude = float(match.group(1)) * cls.units[match.group(2)]
-        if magnitude < cls.minimum or not math.isfinite(magnitude):
-            raise ValueError(f'{needs}, and not below {cls.minimum:g}, got "{text[:60]}"')
-        return cls(magnitude, text.strip())
+        least, most = cls._read(cls.least), cls._read(cls.most)
+        if found.magnitude < (least.magnitude if least else 0.0):
+            raise ValueError(f'{needs}, at least {cls.least or 0}, got "{text[:60]}"')
+        if most and found.magnitude > most.magnitude:
+            raise ValueError(f'{needs}, at most {cls.most}, got "{text[:60]}"')
+        return found
+
+    @classmethod
+    def _read(cls, text: str) -> Self | None:
+        match = _FORM.fullmatch(text)
+        if match is None or match.group(2) not in cls.units:
+            return None
+        return cls(float(match.group(1)) * cls.units[match.group(2)], text)
 
     def show(self, unit: str | None = None) -> str:
         """The magnitude in a unit, one decimal: ``132.0 kW``; without a unit, as written."""
@@ -103,14 +114,14 @@ class Power(Quantity):
 class Temperature(Quantity):
     """Degrees Celsius."""
 
-    dimension, example, minimum = "temperature", "36 °C", -273.15
+    dimension, example, least, most = "temperature", "36 °C", "-100 °C", "400 °C"
     units = {"°C": 1.0}
 
 
 class TemperatureRise(Quantity):
     """Kelvin."""
 
-    dimension, example = "temperature difference", "10 K"
+    dimension, example, least = "temperature difference", "10 K", "0.1 K"
     units = {"K": 1.0}
 
 
@@ -124,8 +135,14 @@ class Flow(Quantity):
 class Percentage(Quantity):
     """A ratio; 1 is 100 %."""
 
-    dimension, example = "percentage", "80 %"
+    dimension, example, most = "percentage", "80 %", "100 %"
     units = {"%": 0.01}
+
+
+class Efficiency(Percentage):
+    """What comes out of what goes in; nothing that is of use has none."""
+
+    dimension, article, example, least = "efficiency", "an", "98 %", "1 %"
 
 
 class Length(Quantity):
@@ -181,12 +198,12 @@ class RackFeed(Quantity):
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        match = cls._FORM.fullmatch(text.strip()) if isinstance(text, str) else None
+        match = cls._FORM.fullmatch(text) if isinstance(text, str) else None
         if match is None or not isinstance(text, str):
             shown = f'"{text[:60]}"' if isinstance(text, str) else _shown(text)
             raise ValueError(f'needs {cls.article} {cls.dimension} such as "{cls.example}", got {shown}')
         phases = math.sqrt(3) if match["three"] else 1.0
-        return cls(int(match["count"] or 1) * int(match["amperes"]) * int(match["volts"]) * phases, text.strip())
+        return cls(int(match["count"] or 1) * int(match["amperes"]) * int(match["volts"]) * phases, text)
 
     @classmethod
     def __get_pydantic_json_schema__(

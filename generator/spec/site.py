@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.quantity import CarbonIntensity, EnergyPrice, Percentage, Power, RackFeed, Temperature
+from generator.quantity import CarbonIntensity, Efficiency, EnergyPrice, Percentage, Power, RackFeed, Temperature
 from generator.spec.common import Domain, Host, Name, Network, PublicFile, Strict, Text, got, refuse
 
 
@@ -96,9 +96,9 @@ class NetworkSubject(Strict):
 class Chain(Strict):
     """Efficiencies from the utility to the racks; the PUE target is checked against them."""
 
-    transformer: Percentage = Field(description="Efficiency of the transformer.")
-    ups: Percentage = Field(description="Efficiency of the uninterruptible supply.")
-    distribution: Percentage = Field(description="Efficiency of the distribution.")
+    transformer: Efficiency = Field(description="Efficiency of the transformer.")
+    ups: Efficiency = Field(description="Efficiency of the uninterruptible supply.")
+    distribution: Efficiency = Field(description="Efficiency of the distribution.")
 
 
 class Feed(Strict):
@@ -131,6 +131,6 @@ class PowerSubject(Strict):
 class Targets(Strict):
     """What the design promises; checked, not hoped."""
 
-    pue: Annotated[float, Field(gt=1, lt=5, strict=False)] | None = Field(
+    pue: Annotated[float, Field(gt=1, lt=5)] | None = Field(
         None, description="Power usage effectiveness by design.", examples=[1.1]
     )
