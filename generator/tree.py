@@ -83,8 +83,6 @@ class OpenTree:
         """Put the content there in one step: whoever looks sees the old file or the new one."""
         folder, name = self._parent(path, create=True)
         with naming(path):
-            with suppress(FileNotFoundError):
-                os.unlink(_NEW, dir_fd=folder)
             try:
                 descriptor = os.open(_NEW, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o666, dir_fd=folder)
                 with os.fdopen(descriptor, "wb") as file:

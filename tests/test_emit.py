@@ -17,87 +17,13 @@ from generator.emit import EmitError, emit_json, emit_yaml
 
 # Each breaks some reader or some careless writer: other types when unquoted, line breaks, escapes, non-characters.
 ODD_STRINGS = [
-    *(
-        "",
-        " ",
-        "~",
-        "null",
-        "yes",
-        "No",
-        "on",
-        "y",
-        "true",
-        "010",
-        "0o17",
-        "0x1F",
-        "1e3",
-        "1_000",
-        "22:30",
-        "1.10",
-        ".inf",
-    ),
-    *(
-        "10:20:30:40:50:55",
-        "2024-01-01",
-        "- a",
-        "a: b",
-        "a #b",
-        "# a",
-        "&a",
-        "*a",
-        "!tag",
-        "!!str x",
-        "%YAML",
-        "@x",
-        "`x`",
-    ),
-    *(
-        "{a: b}",
-        "[a]",
-        "a, b",
-        "'",
-        '"',
-        "\\",
-        "\\n",
-        "---",
-        "...",
-        "<<",
-        "? a",
-        "| x",
-        "> x",
-        "trailing ",
-        "\tx",
-        "x\n\ny\n",
-    ),
-    *(
-        "\x00",
-        "\x1b[0m",
-        "\x7f",
-        "\x80",
-        "\x85",
-        "a\x85b",
-        "\x9f",
-        "\xa0",
-        "\u2028",
-        "\u2029",
-        "\ufeff",
-        "\ufeffx",
-        "\ufdd0",
-    ),
-    *(
-        "\ufffd",
-        "\ufffe",
-        "\uffff",
-        "\U0001f600",
-        "\U0001fffe",
-        "\U0010ffff",
-        "中心",
-        "e\u0301",
-        "\u202e",
-        "\ue000",
-        "{{ x }}",
-    ),
-]
+    *("", " ", "~", "null", "yes", "No", "on", "y", "true", "010", "0o17", "0x1F", "1e3", "1_000", "22:30", "1.10"),
+    *(".inf", "10:20:30:40:50:55", "2024-01-01", "- a", "a: b", "a #b", "# a", "&a", "*a", "!tag", "!!str x", "%YAML"),
+    *("@x", "`x`", "{a: b}", "[a]", "a, b", "'", '"', "\\", "\\n", "---", "...", "<<", "? a", "| x", "> x", "last "),
+    *("\tx", "x\n\ny\n", "\x00", "\x1b[0m", "\x7f", "\x80", "\x85", "a\x85b", "\x9f", "\xa0", "\u2028", "\u2029"),
+    *("\ufeff", "\ufeffx", "\ufdd0", "\ufffd", "\ufffe", "\uffff", "\U0001f600", "\U0001fffe", "\U0010ffff", "中心"),
+    *("e\u0301", "\u202e", "\ue000", "{{ x }}"),
+]  # fmt: skip
 
 strings = st.one_of(st.text(), st.sampled_from(ODD_STRINGS), st.text(alphabet=string.printable))
 numbers = st.one_of(st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False))
@@ -148,7 +74,7 @@ def test_odd_string_as_key_value_and_item(text: str) -> None:
     assert json.loads(emit_json(value)) == value
 
 
-@pytest.mark.parametrize("length", [127, 128, 159, 160, 1023, 1024, 1025, 70_000])
+@pytest.mark.parametrize("length", [159, 160, 161, 600, 1023, 1024, 1025, 70_000])
 @pytest.mark.parametrize("character", ["k", "\x85", "\x00", "\U0001f600", '"'])
 def test_long_keys(length: int, character: str) -> None:
     value = {character * length: [{character * length: {"a": 1}}], "b": {character * length: []}}

@@ -111,26 +111,12 @@ def test_files_of_a_broken_render_stay_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *(
-            "",
-            "/etc/passwd",
-            "../x",
-            "a/../../x",
-            "a/./b",
-            "a//b",
-            "a/",
-            "./a",
-            "a\\b",
-            "a\nb",
-            "a b",
-            "C:x",
-            "a\x00b",
-            "é",
-        ),
-        *("x" * 256, "/".join(["x" * 100] * 11), "CON", "a/nul.txt", "com1", "a.", "a/..", "index.json", "Index.json"),
-        *(".center-new", "a/.center-new", ".center-journal", "INDEX.JSON/x", "index.json/x", "a*", "a?b", "~", "$HOME"),
+        *("", "/etc/passwd", "../x", "a/../../x", "a/./b", "a//b", "a/", "./a", "a/..", "a\\b", "a\nb", "a b", "C:x"),
+        *("a\x00b", "é", "a*", "a?b", "~", "$HOME", "x" * 256, "/".join(["x" * 100] * 11)),
+        *("CON", "a/nul.txt", "com1", "a.", "index.json", "Index.json", "INDEX.JSON/x", "index.json/x"),
+        *(".center-new", "a/.center-new", ".center-journal"),
     ],
-)
+)  # fmt: skip
 def test_names_that_leave_the_tree_or_collide_somewhere_are_refused(tmp_path: Path, path: str) -> None:
     root = tmp_path / "root"
     for compare_or_write in (compare_tree, write_tree):
@@ -342,11 +328,11 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """A hundred blocks of 1 MB each pass through less than 60 MB."""
     program = """
-import resource, sys
+import sys
 from pathlib import Path
 from generator.write import write_tree
 write_tree(Path(sys.argv[1]), ((f"b{i}", bytes([i]) * 1_000_000, ()) for i in range(100)))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 """
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 60 * 1024
