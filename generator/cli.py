@@ -175,6 +175,14 @@ def status(**where: Any) -> None:
 
 
 @cli.command()
+@click.argument("lock")
+@target_options
+def unlock(lock: str, **where: Any) -> None:
+    """Take the lock of a run that is dead; LOCK is the id that a refused run has shown."""
+    raise _Done(_everywhere("unlock", lock=lock, **where))
+
+
+@cli.command()
 @click.argument("rule", required=False)
 def explain(rule: str | None) -> None:
     """Tell why a rule exists, with a bad and a good example; without a name, list all rules."""
@@ -242,6 +250,7 @@ def _everywhere(
     kubeconfig: Path | None,
     ssh_key: Path | None,
     confirm: frozenset[str] = frozenset(),
+    lock: str = "",
 ) -> int:
     """Hosts, then clusters; the tree must be exactly what the spec renders to."""
     from generator.apply import world
@@ -261,6 +270,7 @@ def _everywhere(
         kubeconfig=kubeconfig,
         key=ssh_key,
         confirm=confirm,
+        lock=lock,
     )
     outcome = world.deliver(verb, asked, _progress)
     for line in outcome.lines:

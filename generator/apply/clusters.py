@@ -31,6 +31,7 @@ from generator.apply.kube import ATTEMPTS, ApiError, Kube, spread
 from generator.apply.kubeconfig import Access
 from generator.apply.lease import SECONDS, break_lease, hold_lease, new_holder, read_lease, refuse_if_held
 from generator.apply.membership import INTENDED, Key, Record, read_record, write_record
+from generator.apply.nodes import NO_LABELS, Labels, label, missing_labels
 from generator.problems import Problem, Refused
 
 DEFINITION_SECONDS = 60.0
@@ -101,13 +102,17 @@ class _Progress:
 
 
 def diff_cluster(
-    target: Target, manifests: Sequence[Manifest], *, confirm: frozenset[str] = frozenset()
+    target: Target,
+    manifests: Sequence[Manifest],
+    *,
+    labels: Labels = NO_LABELS,
+    confirm: frozenset[str] = frozenset(),
 ) -> ClusterDiff:
     """Say what an apply with the same confirmations would do. Nothing is written."""
     try:
         with _findings(target), Kube(target.access) as kube:
             record = read_record(kube, target.centre, target.cluster)
-            return _diff(target, compare(kube, record, manifests, confirm))
+            return _diff(target, compare(kube, record, manifests, confirm), missing_labels(kube, labels))
     except Refused as refusal:
         return ClusterDiff(target.cluster, problems=tuple(refusal.problems))
 
@@ -116,6 +121,7 @@ def apply_cluster(
     target: Target,
     manifests: Sequence[Manifest],
     *,
+    labels: Labels = NO_LABELS,
     confirm: frozenset[str] = frozenset(),
     preview: ClusterDiff | None = None,
     progress: Progress | None = None,
@@ -128,7 +134,8 @@ def apply_cluster(
             refuse_if_held(kube, lease)
             record = read_record(kube, target.centre, target.cluster)
             found = compare(kube, record, manifests, confirm)
-            diff = _diff(target, found)
+            unlabelled = missing_labels(kube, labels)
+            diff = _diff(target, found, unlabelled)
             if preview is not None and (preview.steps, preview.withheld) != (diff.steps, diff.withheld):
                 message = f'cluster "{target.cluster}" or its tree has changed since the preview'
                 raise Refused([Problem("cluster.moved", message, hint="look at a new diff")])
@@ -137,24 +144,27 @@ def apply_cluster(
                 try:
                     # The lock must not have changed since before the comparison, so nobody wrote in between.
                     with _findings(target), hold_lease(kube, lease, new_holder(), lease_seconds):
-                        _carry_out(kube, found, diff.steps, result, progress)
+                        _carry_out(kube, found, _diff(target, found).steps, result, progress)
+                        if not result.problems:
+                            result.done += label(kube, labels, unlabelled)
                 except Refused as refusal:
                     result.problems += refusal.problems
             done, problems = tuple(sorted(result.done, key=_turn)), tuple(result.problems)
-            written = sum(step.verb != "delete" for step in done)
+            written = sum(step.verb != "delete" and step not in unlabelled for step in done)
             return ClusterReport(target.cluster, done, diff.withheld, len(found.wanted) - written, problems)
     except Refused as refusal:
         return ClusterReport(target.cluster, problems=tuple(refusal.problems))
 
 
-def status_cluster(target: Target, manifests: Sequence[Manifest]) -> ClusterStatus:
+def status_cluster(target: Target, manifests: Sequence[Manifest], *, labels: Labels = NO_LABELS) -> ClusterStatus:
     """Compare the living cluster with a tree and look at the health of our objects. Nothing is written."""
     try:
         with _findings(target), Kube(target.access) as kube:
             record = read_record(kube, target.centre, target.cluster)
             found = compare(kube, record, manifests, frozenset())
             ailing = [(key, why) for key, body in sorted(found.living.items()) if (why := ailment(body))]
-            return ClusterStatus(_diff(target, found), _tree(found), tuple(ailing), read_lease(kube).writer(kube.now()))
+            diff = _diff(target, found, missing_labels(kube, labels))
+            return ClusterStatus(diff, _tree(found), tuple(ailing), read_lease(kube).writer(kube.now()))
     except Refused as refusal:
         return ClusterStatus(ClusterDiff(target.cluster, problems=tuple(refusal.problems)))
 
@@ -180,8 +190,8 @@ def _findings(target: Target) -> Iterator[None]:
         raise Refused([problem]) from error
 
 
-def _diff(target: Target, found: Comparison) -> ClusterDiff:
-    steps = tuple(sorted(found.steps, key=_turn))
+def _diff(target: Target, found: Comparison, unlabelled: Sequence[Step] = ()) -> ClusterDiff:
+    steps = (*sorted(found.steps, key=_turn), *unlabelled)
     withheld = tuple(sorted(found.withheld, key=_turn))
     return ClusterDiff(target.cluster, steps, withheld, found.unchanged, tuple(found.problems))
 

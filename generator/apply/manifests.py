@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
 from generator.apply.comparison import Manifest
+from generator.apply.nodes import Labels
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -20,6 +22,12 @@ def clusters_of(tree: Path) -> list[str]:
 def manifests_of(tree: Path, cluster: str) -> list[Manifest]:
     """Every object of a cluster with the file that it stands in."""
     return list(_read(tree, tree / "clusters" / cluster))
+
+
+def labels_of(tree: Path, cluster: str) -> Labels:
+    """The labels that each node of a cluster shall have."""
+    labels: dict[str, dict[str, str]] = json.loads((tree / "clusters" / cluster / "nodes.json").read_text("utf-8"))
+    return labels
 
 
 def _read(tree: Path, folder: Path) -> Iterator[Manifest]:

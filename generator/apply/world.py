@@ -10,8 +10,8 @@ from generator.apply import clusters, hosts
 from generator.apply.blocks import UnknownName
 from generator.apply.comparison import Step
 from generator.apply.kubeconfig import Access
-from generator.apply.lock import LockHeld
-from generator.apply.manifests import clusters_of, manifests_of
+from generator.apply.lock import LockHeld, unlock
+from generator.apply.manifests import clusters_of, labels_of, manifests_of
 from generator.apply.ssh import SshAccess
 from generator.problems import Problem, Refused, did_you_mean
 
@@ -31,6 +31,7 @@ class Request:
     kubeconfig: Path | None
     key: Path | None
     confirm: frozenset[str]
+    lock: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
 def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
     """Hosts through Ansible; status is a check that says what it means."""
     ssh = SshAccess(request.user, request.key)
+    if verb == "unlock":
+        node = unlock(request.tree, ssh, request.lock)
+        return Outcome((f"{node.name}: the lock {request.lock} is gone",), (), 0)
     try:
         report = hosts.apply_hosts(
             request.tree, None, request.limit or None, ssh, check=verb != "apply", progress=progress
@@ -95,20 +99,27 @@ def _cluster(verb: str, request: Request, name: str, progress: Progress) -> Outc
         hint = "give --kubeconfig FILE, or --hosts for the hosts alone"
         return Outcome((), (Problem("cluster.kubeconfig", message, hint=hint),), 1)
     target = clusters.Target(request.centre, name, Access(request.kubeconfig))
-    manifests = manifests_of(request.tree, name)
+    manifests, labels = manifests_of(request.tree, name), labels_of(request.tree, name)
     progress(f"cluster {name}: {len(manifests)} objects")
+    if verb == "unlock":
+        problems = clusters.unlock_cluster(target, request.lock)
+        return Outcome((), problems, 1 if problems else 0)
     if verb == "apply":
         done = clusters.apply_cluster(
-            target, manifests, confirm=request.confirm, progress=lambda step: progress(_sentence(name, step))
+            target,
+            manifests,
+            labels=labels,
+            confirm=request.confirm,
+            progress=lambda step: progress(_sentence(name, step)),
         )
         lines = [_sentence(name, step) for step in done.done]
         waiting = _waiting(name, done.withheld)
         total = f"{name}: {len(done.done)} objects changed, {done.unchanged} unchanged"
         return Outcome((*lines, *waiting, total), done.problems, 1 if done.problems else 0)
     if verb == "diff":
-        found = clusters.diff_cluster(target, manifests, confirm=request.confirm)
+        found = clusters.diff_cluster(target, manifests, labels=labels, confirm=request.confirm)
         return _difference(name, found)
-    state = clusters.status_cluster(target, manifests)
+    state = clusters.status_cluster(target, manifests, labels=labels)
     remarks = [f"{name}: {key} {why}" for key, why in state.ailing]
     if state.writer:
         remarks.append(f"{name}: {state.writer} is writing")
