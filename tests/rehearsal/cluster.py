@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -33,27 +35,25 @@ NAMESPACES = {VISION, RAIN, "course-ai-101--main", "course-ai-101--exam"}
 class Cluster:
     """The living cluster `cloud`, its administrator and its tenants."""
 
-    def __init__(self, folder: Path, centre: Centre, step: Step) -> None:
-        tools = build_tools(step.say)
+    def __init__(self, folder: Path, centre: Centre) -> None:
+        self._folder = folder
+        self._ending = ExitStack()
         self.centre = centre
-        self.plane = ControlPlane(tools, folder / "cluster")
-        self._routes = tools.gateway_crds
 
     def __enter__(self) -> Self:
-        self.plane.__enter__()
-        try:
-            self.plane.kubectl("apply", "--server-side", f"--filename={self._routes}")
-            self.plane.add_nodes(list(nodes()))
-            self.vision = self.plane.kubeconfig_for("vision-member", ["oidc:vision"])
-        except BaseException:
-            self.plane.__exit__(None, None, None)
-            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.plane.__exit__(kind, error, trace)
+        self._ending.close()
+
+    def start(self, step: Step) -> None:
+        tools = build_tools(step.say)
+        self.plane = self._ending.enter_context(ControlPlane(tools, self._folder / "cluster"))
+        self.plane.kubectl("apply", "--server-side", f"--filename={tools.gateway_crds}")
+        self.plane.add_nodes(list(nodes()))
+        self.vision = self.plane.kubeconfig_for("vision-member", ["oidc:vision"])
 
     def run(self, verb: str, exits: int = 0) -> Answer:
         """Run a verb of `center` for the cluster, as its administrator."""
@@ -85,9 +85,11 @@ def nodes() -> Iterator[Manifest]:
             }
 
 
-def introduce(cluster: Cluster, step: Step) -> None:
-    version = cluster.plane.read("--raw", "/version") if False else None
-    step.found = f"API server, Kueue, {sum(len(names) for names, _ in POOLS.values())} simulated nodes{version or ''}"
+def start(cluster: Cluster, step: Step) -> None:
+    cluster.start(step)
+    version = json.loads(cluster.plane.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
+    expect(version.startswith("v1.36."), f"API server {version} is not what center.yaml says")
+    step.found = f"API server {version}, {sum(len(names) for names, _ in POOLS.values())} simulated nodes"
 
 
 def apply(cluster: Cluster, step: Step) -> None:
@@ -126,7 +128,7 @@ def run_jobs(cluster: Cluster, step: Step) -> None:
     step.found = "run-1 runs on train-h, run-2 waits for its quota, then runs"
 
 
-def serve(cluster: Cluster, step: Step) -> None:
+def look_at_service(cluster: Cluster, step: Step) -> None:
     """The inference service of rain-nowcast is up, on its pool."""
     selector = "app.kubernetes.io/name=nowcast"
     wait_until(lambda: cluster.pods(RAIN, selector), SECONDS, "pod of nowcast")
@@ -137,7 +139,7 @@ def serve(cluster: Cluster, step: Step) -> None:
     step.found = "admitted on train-d, 1 replica runs"
 
 
-def keep_apart(cluster: Cluster, step: Step) -> None:
+def trespass(cluster: Cluster, step: Step) -> None:
     """A tenant does not see another's namespaces and cannot give itself more."""
     mine, theirs = ["--namespace", VISION], ["--namespace", RAIN]
     cluster.as_vision("get", "pods", *mine)

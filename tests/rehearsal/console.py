@@ -25,7 +25,7 @@ class Step:
     def say(self, *lines: str) -> None:
         """Show lines below the title."""
         for line in lines:
-            self.console.write(f"      {line}")
+            self.console.write(f"      {line}".rstrip())
 
 
 @dataclass
@@ -52,17 +52,20 @@ class Console:
         try:
             yield step
             step.passed = True
+        except BaseException as error:
+            step.found = f"failed: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            raise
         finally:
             step.seconds = time.monotonic() - start
-            self.write(f"    {self._mark(step)} {step.seconds:.1f} s  {step.found if step.passed else 'failed'}".rstrip())
+            self.write(f"    {self._mark(step)} {step.seconds:.1f} s  {step.found}".rstrip())
 
     def table(self) -> None:
         """Sum up: each step with its result and what was found."""
         width = max((len(step.title) for step in self.steps), default=0)
         self.write()
         for number, step in enumerate(self.steps, 1):
-            found = step.found if step.passed else "failed"
-            self.write(f"{number:>3}. {self._mark(step)} {step.title:<{width}} {step.seconds:>6.1f} s  {found}".rstrip())
+            timed = f"{step.title:<{width}} {step.seconds:>6.1f} s"
+            self.write(f"{number:>3}. {self._mark(step)} {timed}  {step.found}".rstrip())
         passed = sum(step.passed for step in self.steps)
         seconds = time.monotonic() - self.began
         self.write(f"\n{passed} of {len(self.steps)} steps passed in {seconds:.0f} s")

@@ -63,9 +63,7 @@ class Facility:
             ending.enter_context(exporter)
             exporter.wait_ready(lambda: b"cooling_device_up" in fetch(METRICS, self._network.name))
             self.prometheus = ending.enter_context(
-                Prometheus(
-                    self._centre.tree / "monitoring", self._folder / "prometheus.log", netns=self._network.name
-                )
+                Prometheus(self._centre.tree / "monitoring", self._folder / "prometheus.log", netns=self._network.name)
             )
             self._ending = ending.pop_all()
         return self

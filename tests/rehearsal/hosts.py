@@ -6,7 +6,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -42,31 +42,33 @@ class Site:
         self._ending = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as ending:
-            self.network = ending.enter_context(Network(*ADDRESSES))
-            self.centre = Centre(self._folder)
-            self.mirror = ending.enter_context(PackageRepository(self.network))
-            self.authority = make_ssh_key(self._folder / "authority")
-            self.key = make_ssh_key(self._folder / "login")
-            ending.callback(self._keep_logs)
-            self._ending = ending.pop_all()
+        self.centre = Centre(self._folder)
+        self.network = self._ending.enter_context(Network(*ADDRESSES))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ending.close()
+        self._ending.__exit__(kind, error, trace)
+
+    def prepare(self) -> None:
+        self.mirror = self._ending.enter_context(PackageRepository(self.network))
+        self.authority = make_ssh_key(self._folder / "authority")
+        self.key = make_ssh_key(self._folder / "login")
 
     def boot(self) -> None:
         addresses = {name: f"{address}/16" for name, address in NODES.items()}
         self.hosts = self._ending.enter_context(
             TestHosts(self.network, addresses, ssh_authority=self.authority, login_key=self.key)
         )
+        self._ending.push(self._keep_journals)
 
-    def _keep_logs(self) -> None:
-        """The network takes its folder with it; what a failed rehearsal is looked into with lies beside the centre."""
-        for log in self.network.folder.rglob("*.log"):
-            shutil.copyfile(log, self._folder / f"{log.parent.name}-{log.name}")
+    def _keep_journals(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """The hosts take their journals with them; after a failure somebody wants to read them."""
+        for name in NODES if error else ():
+            with suppress(Exception):
+                journal = self.hosts.run(name, ["journalctl", "--boot", "--no-pager", "--lines=2000"])
+                (self._folder / f"{name}.log").write_text(journal)
 
     def run(self, verb: str, exits: int = 0) -> Answer:
         """Run a verb of `center` for the three hosts."""
@@ -74,12 +76,13 @@ class Site:
         return self.centre.run(verb, *limit, "--ssh-key", self.key, exits=exits, within=self.network)
 
 
-def adopt(site: Site, step: Step) -> None:
-    """Say in the copy what must be the rig's own; everything else stays as it is in the repository."""
+def prepare(site: Site, step: Step) -> None:
+    """Say in a copy of duo what must be the rig's own; everything else stays as it is in the repository."""
+    site.prepare()
     shutil.copyfile(site.authority.with_name("authority.pub"), site.centre.folder / "ssh_ca.pub")
     shutil.copyfile(site.mirror.signing_key, site.centre.folder / "mirror.asc")
     site.centre.edit(r"^  mirror: .*$", f'  mirror: {{url: "{site.mirror.url}", key: "path:mirror.asc"}}')
-    step.found = "SSH authority and package mirror; nothing else"
+    step.found = "a copy of duo with the SSH authority and the mirror of this network"
 
 
 def boot(site: Site, step: Step) -> None:

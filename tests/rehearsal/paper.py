@@ -71,7 +71,7 @@ def load_inventories(centre: Centre, step: Step) -> None:
 
 def _listed(inventory: Path) -> dict[str, Any]:
     strict = {"ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml", "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
-    command = [ANSIBLE_INVENTORY, "-i", inventory, "--list"]
+    command = [str(ANSIBLE_INVENTORY), "-i", str(inventory), "--list"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **strict})
     expect(done.returncode == 0, f"ansible-inventory refuses {inventory}:\n{done.stderr}")
     answer: dict[str, Any] = json.loads(done.stdout)
