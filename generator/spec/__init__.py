@@ -17,8 +17,17 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read(source: Source) -> Center:
-    """Check the data of a source against the language; raises Refused with every finding."""
-    return read_as(Center, source)
+    """Check the data of a source against the language; raises Refused with every finding.
+
+    Keys are put in order of their names: where somebody wrote a pool decides nothing.
+    """
+    return read_as(Center, replace(source, data=_ordered(source.data)))
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _ordered(value[key]) for key in sorted(value)}
+    return [_ordered(item) for item in value] if isinstance(value, list) else value
 
 
 def read_as(model: type[Model], source: Source, rule: str = "spec") -> Model:
