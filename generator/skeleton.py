@@ -39,6 +39,7 @@ class _Hole:
 
 
 def text_of(value: object, *, booleans: bool = False) -> str:
+    """A string or a number as text; a boolean only where the format has one word for it."""
     if type(value) is str:
         return value
     if booleans and isinstance(value, bool):
@@ -103,6 +104,7 @@ def _count_later(node: object) -> int:
 
 
 def filled(node: object, values: list[object]) -> object:
+    """The tree with the values in place of its holes; the skeleton stays as it is."""
     if isinstance(node, dict):
         mapping: dict[str, object] = {}
         for key, value in node.items():

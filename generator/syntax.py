@@ -100,7 +100,7 @@ def _slurm(value: str, before: str, after: str) -> str:
     """A line is split at blanks and cut at `#`; double quotes hold a whole value and know no escapes."""
     inside = before.count('"') % 2
     if not inside and "=" not in before.rpartition(" ")[2]:
-        _require(re.fullmatch("[A-Za-z][A-Za-z0-9_]*", value), value, "a setting has a plain name")
+        _require(_VARIABLE.fullmatch(value), value, "a setting has a plain name")
     _require(not set(value) & set('"#\\'), value, "slurm.conf cannot hold quotes, # or a backslash in a value")
     if inside or (value and not re.search(r"\s", value)):
         return value
@@ -111,6 +111,7 @@ def _slurm(value: str, before: str, after: str) -> str:
 def _systemd(value: str, before: str, after: str) -> str:
     """Unit files expand `%` everywhere and `$` in commands; only commands and Environment= surely know quotes."""
     directive, assigned, written = before.partition("=")
+    directive, written = directive.strip(), written.lstrip()
     if not assigned:
         _require(_NAME.fullmatch(value), value, "a section or a directive has a plain name")
         return value
@@ -137,7 +138,7 @@ def _systemd(value: str, before: str, after: str) -> str:
 def _shell(value: str, before: str, after: str) -> str:
     """Assignments that sh and systemd's EnvironmentFile= read alike."""
     if "=" not in before:
-        _require(re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value), value, "a variable has a plain name")
+        _require(_VARIABLE.fullmatch(value), value, "a variable has a plain name")
     quote = _quote_open(before)
     if not value or (_WORD.fullmatch(value) and "~" not in value):
         return value

@@ -72,6 +72,7 @@ TEMPLATES = {
     "argument": 'ExecStart=/bin/echo {{ u }} "--name={{ u }} {{ u }}" last\n',
     "environment": 'Environment="A={{ u }}" last=1\n',
     "command": "ExecStart={{ u }}\n",
+    "spaced": "ExecStart = {{ u }}\n",
     "word": "PAMName={{ u }}\n",
 }
 
@@ -280,12 +281,12 @@ def words_of(command_line: str) -> list[str]:
 def test_systemd(renderer: Renderer, unit_folder: Path) -> None:
     wanted: dict[str, tuple[str, str]] = {}
     for number, u in enumerate([*enemies(4, 300), "x", "a b"]):
-        for template in ("description", "argument", "environment", "command", "word"):
+        for template in ("description", "argument", "environment", "command", "spaced", "word"):
             if (text := fill(renderer, template, "systemd", u)) is None:
                 continue
             name = f"t{number}-{template}.service"
             section = "Unit" if template == "description" else "Service"
-            ending = "" if template in ("argument", "command") else "[Service]\nExecStart=/bin/true\n"
+            ending = "" if template in ("argument", "command", "spaced") else "[Service]\nExecStart=/bin/true\n"
             (unit_folder / "units" / name).write_text(f"[{section}]\n{text}{ending}")
             wanted[name] = (template, u)
     names = " ".join(wanted)
@@ -299,7 +300,7 @@ def test_systemd(renderer: Renderer, unit_folder: Path) -> None:
             assert unit["Environment"] == [f"A={u}", "last=1"]
         elif template == "word":
             assert unit["PAMName"] == [u]
-        elif template == "command":
+        elif template in ("command", "spaced"):
             # A folder is no program: systemd refuses such a unit as a whole.
             assert (
                 u.endswith("/")
@@ -318,9 +319,9 @@ def test_systemd(renderer: Renderer, unit_folder: Path) -> None:
     [
         ("value.ini", "ini", ["x", "a b", "", "dc=example,dc=org", "https://a.example/b?c=d", "it's", "中心", "a;b#c"]),
         ("name.ini", "ini", ["server", "log.level", "a-b"]),
-        ("t.toml", "toml", ["", "a b", "C:\\x", 'say "hi"', "中心", "# ;", 5]),
+        ("t.toml", "toml", ["", "a b", "C:\\x", '5" pipe', "中心", "# ;", 5]),
         ("bare.toml", "toml", [5, -1, 0.5, "true"]),
-        ("t.sh", "shell", ["x", "a-b_c.d/e:f", "--flag=1", 8]),
+        ("t.sh", "shell", ["x", "a-b_c.d/e:f", "--flag=1", "a b", 8]),
         ("word.sh", "shell", ["x", "a/b", "", 8]),
         ("slurm.conf", "slurm", ["gpu:h100:8", "node-a[01-24]-[1-4],x", "/var/log/slurm.log", 64, "CPU=1.0,Mem=0.25G"]),
         ("sysctl.conf", "sysctl", ["1", "4096 87380 6291456", "fq", -1]),
@@ -330,7 +331,7 @@ def test_systemd(renderer: Renderer, unit_folder: Path) -> None:
         ("t.md", "markdown", ["a b", "中心", "<b>", "| x |", "# h", "[x](y)", 5]),
         ("code.md", "markdown", ["train-h-a05-2", "a|b", "<b>"]),
         ("description", "systemd", ["Training 中心, 50 % full", ""]),
-        ("argument", "systemd", ["a b", "50%", "$HOME", 'say "hi"', "back\\slash", ";", "--x=y", ""]),
+        ("argument", "systemd", ["a b", "50%", "$HOME", '5" pipe', "back\\slash", ";", "--x=y", ""]),
         ("environment", "systemd", ["a b", "50%", "$HOME", ""]),
         ("command", "systemd", ["/usr/bin/true"]),
         ("word", "systemd", ["slurm", "50%"]),
@@ -338,6 +339,31 @@ def test_systemd(renderer: Renderer, unit_folder: Path) -> None:
 )  # fmt: skip
 def test_what_is_harmless_is_carried(renderer: Renderer, template: str, syntax: str, values: list[object]) -> None:
     assert [value for value in values if fill(renderer, template, syntax, value) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("template", "syntax", "values"),
+    [
+        ("value.ini", "ini", [" a", "a ", "a #b", "a ;b", "#", '"a"', "a\\", "100%", "${x}"]),
+        ("name.ini", "ini", ["a]", "a b", "[a", "a=b", ""]),
+        ("t.sh", "shell", ["a'b", 'a"b', "$(id)'"]),
+        ("word.sh", "shell", ["a b", "$HOME", "~root"]),
+        ("name.sh", "shell", ["a b", "1a", "a=b", "export a"]),
+        ("slurm.conf", "slurm", ['a"b', "a#b", "a b", "a\\"]),
+        ("name.conf", "slurm", ["a b", "Include /etc/shadow\nA"]),
+        ("sysctl.conf", "sysctl", ["a  b", "#", "-a", ""]),
+        ("ssh_config", "ssh_config", ["-oProxyCommand=x", "a b", "%h", "=a", "*", ""]),
+        ("hosts", "hosts", ["a b", "#", ""]),
+        ("command", "systemd", ["-/bin/sh", "+/bin/sh", "sh", "/bin/a b"]),
+        ("spaced", "systemd", ["-/bin/sh", "+/bin/sh", "sh"]),
+        ("word", "systemd", ["a b", '"a"', "a\\"]),
+        ("code.md", "markdown", ["`", ""]),
+    ],
+)  # fmt: skip
+def test_what_a_format_cannot_hold_there_is_refused(
+    renderer: Renderer, template: str, syntax: str, values: list[str]
+) -> None:
+    assert [value for value in values if fill(renderer, template, syntax, value) is not None] == []
 
 
 @pytest.mark.parametrize(
