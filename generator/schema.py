@@ -6,6 +6,7 @@ from typing import Any
 
 from generator.spec import Center
 
+_NAMES = ("properties", "definitions")
 _HEADER = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "center.yaml"}
 
 
@@ -29,12 +30,17 @@ def _convert(node: Any) -> Any:
         return [_convert(item) for item in node]
     if not isinstance(node, dict):
         return node
-    node = {key: _convert(value) for key, value in node.items() if key not in ("title", "discriminator")}
+    node = {
+        # Below "properties" and "definitions" the keys are names, not words of the schema.
+        key: {name: _convert(part) for name, part in value.items()} if key in _NAMES else _convert(value)
+        for key, value in node.items()
+        if key not in ("title", "discriminator")
+    }
     if "$ref" in node and len(node) > 1:
         # Draft-07 ignores what stands beside a reference.
         node["allOf"] = [{"$ref": node.pop("$ref")}]
-    if "propertyNames" in node and "patternProperties" not in node and "additionalProperties" not in node:
-        node["additionalProperties"] = True
+    if "patternProperties" in node:
+        node["additionalProperties"] = False
     if "oneOf" in node:
         node = _by_kind(node)
     if "anyOf" in node:

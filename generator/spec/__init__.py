@@ -46,7 +46,8 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
     """One finding of pydantic as one of ours: path without union tags, our sentence, the right position."""
     path = _path(source.data, detail["loc"], missing=detail["type"] == "missing")
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
-    rule, message, hint, at_key = f"{prefix}.value", str(detail["msg"]), None, False
+    rule, message, hint = f"{prefix}.value", str(detail["msg"]), None
+    at_key = detail["loc"][-1:] == ("[key]",)
     name = str(path[-1]) if path else ""
     match kind:
         case "extra_forbidden":
@@ -56,11 +57,10 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
             rule, message, at_key = f"{prefix}.missing-key", f'the key "{name}" is missing', True
         case "spec" | "quantity":
             message = context["sentence"]
-            at_key = detail["loc"][-1:] == ("[key]",)
         case "union_tag_invalid" | "union_tag_not_found":
             tags = str(context.get("expected_tags", "")).replace("'", '"')
             message = f"needs the kind {tags.replace(', ', ' or ')}"
-            path = (*path, "kind") if source.locate((*path, "kind")) else path
+            path = (*path, "kind") if kind == "union_tag_invalid" else path
         case "literal_error" | "enum":
             message = f"must be {str(context['expected']).replace(chr(39), chr(34))}, got {_shown(given)}"
         case "string_pattern_mismatch":

@@ -36,6 +36,7 @@ def refuse(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("spec", "{sentence}", {"sentence": sentence})
 
 
+# Patterns stand before our own check, which runs first and says more; they are what editors get to know.
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -45,7 +46,7 @@ def _check_name(name: object) -> object:
     return name
 
 
-Name = Annotated[str, BeforeValidator(_check_name), Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40), BeforeValidator(_check_name)]
 
 
 def _check_text(text: str) -> str:
@@ -70,8 +71,10 @@ def _check_host(host: object) -> object:
     raise refuse(f"needs a host name or an IP address, {got(host)}")
 
 
-Host = Annotated[str, BeforeValidator(_check_host)]
-Domain = Annotated[str, BeforeValidator(_check_host), Field(examples=["mingyue.example"])]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9.:-]{1,253}$"), BeforeValidator(_check_host)]
+Domain = Annotated[
+    str, Field(pattern=r"^[a-z0-9.-]{1,253}$", examples=["mingyue.example"]), BeforeValidator(_check_host)
+]
 
 
 def _check_network(network: object) -> object:
@@ -85,8 +88,8 @@ def _check_network(network: object) -> object:
 
 Network = Annotated[
     str,
-    BeforeValidator(_check_network),
     Field(pattern=r"^[0-9]+(\.[0-9]+){3}/[0-9]+$", examples=["10.16.0.0/14"]),
+    BeforeValidator(_check_network),
 ]
 
 
@@ -99,7 +102,9 @@ def _check_address(address: object) -> object:
     raise refuse(f'needs an IPv4 address such as "10.16.0.0", {got(address)}')
 
 
-Address = Annotated[str, BeforeValidator(_check_address), Field(examples=["10.16.0.0"])]
+Address = Annotated[
+    str, Field(pattern=r"^[0-9]+(\.[0-9]+){3}$", examples=["10.16.0.0"]), BeforeValidator(_check_address)
+]
 
 _PUBLIC = re.compile(r"path:[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _SECRET = re.compile(
@@ -120,8 +125,12 @@ def _check_secret(reference: object) -> object:
     raise refuse('needs a reference to a secret such as "env:CDU_LOGIN" or "vault:facility#tanks", not the secret')
 
 
-PublicFile = Annotated[str, BeforeValidator(_check_public), Field(examples=["path:ssh_ca.pub"])]
-SecretReference = Annotated[str, BeforeValidator(_check_secret), Field(examples=["env:CDU_LOGIN"])]
+PublicFile = Annotated[
+    str, Field(pattern=r"^path:[A-Za-z0-9_.-]", examples=["path:ssh_ca.pub"]), BeforeValidator(_check_public)
+]
+SecretReference = Annotated[
+    str, Field(pattern=r"^(env|file|vault|store):", examples=["env:CDU_LOGIN"]), BeforeValidator(_check_secret)
+]
 
 _RANGE = re.compile(r"(?P<prefix>[a-z]+|[a-z][a-z0-9-]*?-)(?P<first>[0-9]{1,6})(?:\.\.(?P<last>[0-9]{1,6}))?")
 
@@ -178,5 +187,5 @@ def _check_range(text: object) -> object:
 
 
 RangeText = Annotated[
-    str, BeforeValidator(_check_range), Field(pattern=r"^[a-z][a-z0-9-]*[0-9]+(\.\.[0-9]+)?$", examples=["a01..24"])
+    str, Field(pattern=r"^[a-z][a-z0-9-]*[0-9]+(\.\.[0-9]+)?$", examples=["a01..24"]), BeforeValidator(_check_range)
 ]

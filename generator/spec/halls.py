@@ -49,7 +49,11 @@ def _check_endpoint(text: object) -> object:
     return text
 
 
-Endpoint = Annotated[str, BeforeValidator(_check_endpoint), Field(examples=["modbus://10.24.0.11:502/1"])]
+Endpoint = Annotated[
+    str,
+    Field(pattern=r"^(modbus|redfish)://[0-9]+(\.[0-9]+){3}", examples=["modbus://10.24.0.11:502/1"]),
+    BeforeValidator(_check_endpoint),
+]
 
 
 class FacilityWater(Strict):

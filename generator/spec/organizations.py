@@ -21,8 +21,8 @@ def _check_share(text: object) -> object:
 
 Share = Annotated[
     str,
-    BeforeValidator(_check_share),
     Field(pattern=r"^[1-9][0-9]* (accelerators?|nodes?)$", examples=["64 accelerators"]),
+    BeforeValidator(_check_share),
 ]
 
 _SUBJECT = re.compile(r"oidc:[A-Za-z0-9][A-Za-z0-9._@/-]{0,120}")
@@ -34,7 +34,7 @@ def _check_subject(text: object) -> object:
     raise refuse(f'needs a group of the identity provider such as "oidc:vision", {got(text)}')
 
 
-GroupReference = Annotated[str, BeforeValidator(_check_subject), Field(examples=["oidc:vision"])]
+GroupReference = Annotated[str, Field(pattern=r"^oidc:.", examples=["oidc:vision"]), BeforeValidator(_check_subject)]
 
 
 class Tenant(Strict):

@@ -22,7 +22,9 @@ def _check_node(name: object) -> object:
     raise refuse(f'needs a node or a range of nodes such as "train-h-a05-2", {got(name)}')
 
 
-NodeText = Annotated[str, BeforeValidator(_check_node), Field(examples=["train-h-a05-2"])]
+NodeText = Annotated[
+    str, Field(pattern=r"^[a-z0-9-]+-[0-9]+(\.\.[0-9]+)?$", examples=["train-h-a05-2"]), BeforeValidator(_check_node)
+]
 
 
 class Pool(Strict):
@@ -47,7 +49,7 @@ class Pool(Strict):
 class Kubernetes(Strict):
     """A Kubernetes cluster."""
 
-    kind: Literal["kubernetes"]
+    kind: Literal["kubernetes"] = Field(description="Kubernetes, for services and queued jobs in containers.")
     version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")] = Field(description="Minor version.", examples=["1.36"])
     pods: Network = Field(description="Addresses of pods.")
     services: Network = Field(description="Addresses of services.")
@@ -56,7 +58,7 @@ class Kubernetes(Strict):
 class Slurm(Strict):
     """A Slurm cluster."""
 
-    kind: Literal["slurm"]
+    kind: Literal["slurm"] = Field(description="Slurm, for batch jobs on whole machines.")
     version: Annotated[str, Field(pattern=r"^[0-9]{2}\.[0-9]{2}$")] = Field(
         description="Release as the operating system packages it.", examples=["22.05"]
     )

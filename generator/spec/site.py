@@ -45,7 +45,9 @@ def _check_timezone(name: object) -> object:
     raise refuse(f'needs a time zone such as "Asia/Shanghai", {got(name)}')
 
 
-TimeZone = Annotated[str, BeforeValidator(_check_timezone), Field(examples=["Asia/Shanghai"])]
+TimeZone = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_+/-]+$", examples=["Asia/Shanghai"]), BeforeValidator(_check_timezone)
+]
 
 
 class Site(Strict):
@@ -71,7 +73,9 @@ def _check_url(url: object) -> object:
     raise refuse(f'needs a URL such as "http://mirror.mingyue.example/debian", {got(url)}')
 
 
-Url = Annotated[str, BeforeValidator(_check_url), Field(examples=["http://mirror.mingyue.example/debian"])]
+Url = Annotated[
+    str, Field(pattern=r"^https?://", examples=["http://mirror.mingyue.example/debian"]), BeforeValidator(_check_url)
+]
 
 
 class Mirror(Strict):

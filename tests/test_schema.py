@@ -1,0 +1,184 @@
+"""The schema that editors get says what the program says: the same centres pass, the same slips are found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from generator.problems import Position, Refused
+from generator.schema import schema
+from generator.source import Source, load, loads
+from generator.spec import read
+from tests.lessons import ROOT
+
+SCHEMA = schema()
+VALIDATOR = Draft7Validator(SCHEMA, format_checker=None)
+CENTERS = {name: load(ROOT / "inventories" / name / "center.yaml").data for name in ("starter", "duo")}
+each_center = pytest.mark.parametrize("name", CENTERS)
+Path_ = tuple[str | int, ...]
+
+
+def mappings(value: Any, path: Path_ = ()) -> Iterator[Path_]:
+    """The place of every mapping with keys of the language."""
+    if isinstance(value, dict):
+        yield path
+        for key, item in value.items():
+            yield from mappings(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from mappings(item, (*path, index))
+
+
+def at(data: Any, path: Path_) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+# Mappings whose keys are names that the user chooses.
+NAMED = {
+    "facility", "loops", "units", "halls", "rack-kinds", "holds", "rows", "racks", "feeds", "pools", "clusters",
+    "organizations", "tenants", "quota", "borrow", "services", "inputs", "accepted",
+}  # fmt: skip
+STRICT = [
+    (name, path) for name, data in CENTERS.items() for path in mappings(data) if not path or path[-1] not in NAMED
+]
+
+
+def test_it_is_a_draft_7_schema_and_describes_every_key() -> None:
+    Draft7Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
+    assert "$defs" not in json.dumps(SCHEMA)
+    for name, definition in SCHEMA["definitions"].items():
+        assert definition["description"], name
+        for key, field in definition.get("properties", {}).items():
+            described = "description" in field or "description" in json.dumps(resolved(field))
+            assert described, f"{name}.{key}"
+
+
+def resolved(field: dict[str, Any]) -> Any:
+    text = json.dumps(field)
+    return [SCHEMA["definitions"][name] for name in SCHEMA["definitions"] if f'"#/definitions/{name}"' in text]
+
+
+@each_center
+def test_the_sample_centres_are_valid(name: str) -> None:
+    assert [error.message for error in VALIDATOR.iter_errors(CENTERS[name])] == []
+
+
+@pytest.mark.parametrize(("name", "path"), STRICT, ids=lambda value: ".".join(map(str, value)) if value else "root")
+def test_an_unknown_key_is_refused_at_every_level(name: str, path: Path_) -> None:
+    data = deepcopy(CENTERS[name])
+    at(data, path)["no-such-key"] = 1
+    errors = list(VALIDATOR.iter_errors(data))
+    assert len(errors) == 1 and "no-such-key" in errors[0].message
+    with pytest.raises(Refused) as refused:
+        read(Source(data=data))
+    [problem] = refused.value.problems
+    assert (problem.rule, problem.path) == ("spec.unknown-key", (*path, "no-such-key"))
+
+
+WRONG = [
+    (("clusters", "cloud", "pods"), "10.0.0.0", "pods"),
+    (("clusters", "cloud", "version"), "latest", "version"),
+    (("clusters", "cloud", "kind"), "nomad", "kind"),
+    (("pools", "train", "role"), "boss", "role"),
+    (("power", "feeds", "west", "capacity"), "60 L/min", "capacity"),
+    (("power", "feeds", "west", "rack"), "60 kW", "rack"),
+    (("cooling", "loops", "plate-1", "protection"), ["luck"], "protection"),
+    (("cooling", "loops", "plate-1", "kind"), "air", "kind"),
+    (("pools", "train", "slot"), 0, "slot"),
+    (("pools", "train", "slot"), "2", "slot"),
+    (("organizations", "university", "tenants", "vision-lab", "quota", "train"), "sixteen", "train"),
+    (("metadata", "name"), "No Name", "name"),
+    (("network", "plans", "nodes"), "10.16.0.0", "nodes"),
+    (("apiVersion",), "center/v2", "apiVersion"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "key"), WRONG, ids=lambda value: str(value)[-30:])
+def test_a_wrong_value_is_one_error_at_its_key(path: Path_, value: Any, key: str) -> None:
+    data = deepcopy(CENTERS["starter"])
+    at(data, path[:-1])[path[-1]] = value
+    places = {tuple(leaf.absolute_path)[: len(path)] for error in VALIDATOR.iter_errors(data) for leaf in leaves(error)}
+    assert places == {path}
+    with pytest.raises(Refused) as refused:
+        read(Source(data=data))
+    [problem] = refused.value.problems
+    assert problem.path[: len(path)] == path
+
+
+def leaves(error: Any) -> Iterator[Any]:
+    if not error.context:
+        yield error
+    for inner in error.context or ():
+        yield from leaves(inner)
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", "slurm"])
+def test_a_union_speaks_of_the_kind_that_was_written_and_of_no_other(kind: str) -> None:
+    data = deepcopy(CENTERS["starter"])
+    data["clusters"]["cloud"] = {"kind": kind, "version": "1.36" if kind == "kubernetes" else "22.05", "nodes": 3}
+    if kind == "kubernetes":
+        data["clusters"]["cloud"] |= {"pods": "10.128.0.0/16", "services": "10.96.0.0/16"}
+    [message] = [error.message for error in VALIDATOR.iter_errors(data)]
+    assert "nodes" in message and "pods" not in message.replace("10.", "")
+    with pytest.raises(Refused) as refused:
+        read(Source(data=data))
+    assert [problem.path for problem in refused.value.problems] == [("clusters", "cloud", "nodes")]
+
+
+def test_every_example_in_the_schema_is_a_value_of_its_place() -> None:
+    seen = 0
+    for node in nodes(SCHEMA):
+        for example in node.get("examples", []):
+            check = Draft7Validator(
+                {**{k: v for k, v in node.items() if k != "examples"}, "definitions": SCHEMA["definitions"]}
+            )
+            assert check.is_valid(example), (node, example)
+            seen += 1
+    assert seen > 10
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from nodes(item)
+
+
+def test_the_command_prints_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "generator", "schema"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert json.loads(printed) == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "length"),
+    [
+        ("pools:\n  Bad Name: {}\n", 2, 3, 8),
+        ("halls:\n  h:\n    rows:\n      a1: {racks: {a01: x}}\n", 4, 7, 2),
+        ("halls:\n  h:\n    rows:\n      a: {racks: {a: x}}\n", 4, 19, 1),
+        ("metadata: {name: No}\n", 1, 18, 2),
+        ("metadata: {name: x, tittle: y}\n", 1, 21, 6),
+        ("clusters: {c: {kind: nomad}}\n", 1, 22, 5),
+        ("clusters: {c: {version: x}}\n", 1, 12, 1),
+        ("access: {ssh: [a]}\n", 1, 10, 3),
+        ("network: {ntp: [ok, -]}\n", 1, 21, 1),
+        ("targets: {pue: 0.9}\n", 1, 16, 3),
+    ],
+)
+def test_findings_stand_at_the_text_that_is_wrong(text: str, line: int, column: int, length: int) -> None:
+    with pytest.raises(Refused) as refused:
+        read(loads(text))
+    assert Position("center.yaml", line, column, length) in [problem.position for problem in refused.value.problems]
