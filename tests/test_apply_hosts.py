@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,9 @@ ExecStart=/bin/sleep infinity
 [Install]
 WantedBy=multi-user.target
 """
-# Stands in for the host's Python: lets the file be placed, then holds up the next step.
+# Stands in for the host's Python: whatever Ansible wants to do there waits while the condition holds.
 GATE = """#!/bin/sh
-if grep -q second /etc/demo.conf; then echo $$ >/run/reached; exec /bin/sleep 600; fi
+if {condition}; then echo $$ >/run/reached; exec /bin/sleep 600; fi
 exec /usr/bin/python3.11 "$@"
 """
 
@@ -141,9 +141,8 @@ def rig(booted: tuple[Network, TestHosts, Path, Path], tmp_path: Path) -> Iterat
             process.wait()
         # SSH keeps a killed run's connections open for the next; their processes belong to nobody by then.
         for process_folder in Path("/proc").glob("[0-9]*"):
-            with suppress(FileNotFoundError, ProcessLookupError):
-                if f"{temporary}/".encode() in (process_folder / "cmdline").read_bytes():
-                    os.kill(int(process_folder.name), signal.SIGKILL)
+            if f"{temporary}/".encode() in command_line(int(process_folder.name)):
+                end_with_descendants(int(process_folder.name))
 
 
 def end_with_descendants(pid: int) -> None:
@@ -151,6 +150,26 @@ def end_with_descendants(pid: int) -> None:
     for one in [pid, *descendants(pid)]:
         with suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
+
+
+@contextmanager
+def gate(rig: Rig, host: str, condition: str) -> Iterator[None]:
+    """Hold up Ansible on a host while a condition of its shell holds."""
+    script = GATE.format(condition=condition)
+    rig.hosts.run(host, ["sh", "-c", f"printf '%s' '{script}' >/tmp/gate; chmod 755 /tmp/gate"])
+    rig.hosts.run(host, ["mv", "/tmp/gate", "/usr/bin/python3"])
+    try:
+        yield
+        rig.hosts.run(host, ["sh", "-c", "kill -9 $(cat /run/reached); rm /run/reached"])
+    finally:
+        rig.hosts.run(host, ["ln", "-sf", "python3.11", "/usr/bin/python3"])
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def descendants(pid: int) -> list[int]:
@@ -232,16 +251,11 @@ def test_killed_between_file_and_restart_the_next_run_restarts(rig: Rig) -> None
     rig.run("apply")
     before = rig.unit("train-1", "demo.service")
     rig.tree.gives("/etc/demo.conf", "second\n", units=["demo.service"])
-    rig.hosts.run("train-1", ["sh", "-c", f"printf '%s' '{GATE}' >/tmp/gate; chmod 755 /tmp/gate"])
-    rig.hosts.run("train-1", ["mv", "/tmp/gate", "/usr/bin/python3"])
-    try:
+    with gate(rig, "train-1", "grep -q second /etc/demo.conf"):
         running = rig.start("apply", "train-1")
         wait_until(lambda: "reached" in rig.hosts.run("train-1", ["ls", "/run"]), 120, "the step after the file")
         end_with_descendants(running.pid)
         assert running.wait() == -signal.SIGKILL
-        rig.hosts.run("train-1", ["sh", "-c", "kill -9 $(cat /run/reached); rm /run/reached"])
-    finally:
-        rig.hosts.run("train-1", ["ln", "-sf", "python3.11", "/usr/bin/python3"])
     assert rig.read("train-1", "/etc/demo.conf") == "second\n"
     assert rig.unit("train-1", "demo.service") == before, "not restarted yet"
 
@@ -256,6 +270,19 @@ def test_killed_between_file_and_restart_the_next_run_restarts(rig: Rig) -> None
     after = rig.unit("train-1", "demo.service")
     assert after.active == "active" and after.invocation != before.invocation
     assert rig.run("apply", "train-1")["hosts"]["train-1"]["state"] == "unchanged"
+
+
+@pytest.mark.hosts
+def test_a_host_that_never_answered_is_a_failure_whatever_ansible_says(rig: Rig) -> None:
+    with gate(rig, "train-1", "true"):
+        running = rig.start("apply", "train-1")
+        wait_until(lambda: "reached" in rig.hosts.run("train-1", ["ls", "/run"]), 120, "the first step")
+        ansible, *_ = (pid for pid in descendants(running.pid) if b"ansible\0playbook" in command_line(pid))
+        end_with_descendants(ansible)
+        output, _ = running.communicate(timeout=60)
+    answer = json.loads(output)
+    assert (answer["exit_code"], rig.states(answer)) == (1, {"train-1": "failed"})
+    assert rig.run("apply", "train-1")["exit_code"] == 0, "the lock was given back"
 
 
 @pytest.mark.hosts
