@@ -1,4 +1,4 @@
-"""Findings for people and programs: text, JSON, SARIF 2.1.0, GitHub annotations."""
+"""Findings for people and programs: text, JSON, SARIF 2.1.0, JUnit, GitHub annotations."""
 
 from __future__ import annotations
 
@@ -34,10 +34,9 @@ def _text(problem: Problem, source: Source, style: Style) -> str:
     lines = [f"{style('position', visible(where))}{severity}: {visible(problem.message)}"]
     if position and (shown := source.line(position)):
         column, shown = _window(shown.expandtabs(1), position.column)
-        number = f"{position.line:>5} | "
-        mark = "^" * max(1, min(position.length, len(shown) - column + 1))
-        below = f"      | {_blank(shown[: column - 1])}{style(problem.severity, mark)}"
-        lines += [number + visible(shown), below]
+        before, meant = shown[: column - 1], shown[column - 1 : column - 1 + position.length]
+        mark = style(problem.severity, "^" * max(1, _width(meant)))
+        lines += [f"{position.line:>5} | {visible(shown)}", f"      | {' ' * _width(before)}{mark}"]
     if problem.hint:
         lines.append(style("hint", f"  hint: {visible(problem.hint)}"))
     return "\n".join(lines)
@@ -51,11 +50,11 @@ def _window(line: str, column: int, width: int = 160) -> tuple[int, str]:
     return column - start, line[start : start + width]
 
 
-def _blank(text: str) -> str:
-    """Spaces as wide as the text on a terminal: East Asian characters take two columns."""
+def _width(text: str) -> int:
+    """Columns of a terminal that the text takes: East Asian characters take two."""
     import unicodedata
 
-    return "".join("  " if unicodedata.east_asian_width(c) in "WF" else " " for c in visible(text))
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in visible(text))
 
 
 def as_json(problems: list[Problem], source: Source) -> str:
@@ -78,6 +77,8 @@ def as_json(problems: list[Problem], source: Source) -> str:
 
 def as_sarif(problems: list[Problem], source: Source) -> str:
     """SARIF 2.1.0 for code scanning; every result has a location, as GitHub demands."""
+    from urllib.parse import quote
+
     results: list[dict[str, Any]] = []
     for problem in problems:
         position = problem.position
@@ -87,7 +88,7 @@ def as_sarif(problems: list[Problem], source: Source) -> str:
             "endColumn": position.column + position.length if position else 2,
         }
         text = problem.message + (f" ({problem.hint})" if problem.hint else "")
-        artifact = {"uri": position.file if position else "center.yaml"}
+        artifact = {"uri": quote(position.file if position else "center.yaml")}
         results.append(
             {
                 "ruleId": problem.rule,
@@ -107,6 +108,23 @@ def as_sarif(problems: list[Problem], source: Source) -> str:
         ensure_ascii=False,
         indent=2,
     )
+
+
+def as_junit(problems: list[Problem], source: Source) -> str:
+    """JUnit: a failed test for each finding, or one that passed when there is none."""
+    from xml.etree import ElementTree
+
+    suite = ElementTree.Element("testsuite", name="center", tests=str(max(1, len(problems))))
+    suite.set("failures", str(len(problems)))
+    for problem in problems:
+        position = problem.position
+        place = f"{position.file}:{position.line}:{position.column}" if position else dotted(problem.path)
+        case = ElementTree.SubElement(suite, "testcase", classname=problem.rule, name=visible(place))
+        failure = ElementTree.SubElement(case, "failure", type=problem.severity, message=visible(problem.message))
+        failure.text = visible(problem.hint or "")
+    if not problems:
+        ElementTree.SubElement(suite, "testcase", classname="center", name="validate")
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
 def as_github(problems: list[Problem], source: Source) -> str:
@@ -134,5 +152,6 @@ FORMATS: dict[str, Callable[[list[Problem], Source], str]] = {
     "text": as_text,
     "json": as_json,
     "sarif": as_sarif,
+    "junit": as_junit,
     "github": as_github,
 }
