@@ -99,16 +99,22 @@ def apply(cluster: Cluster, step: Step) -> None:
     expect(done == foretold, f"diff and apply name different objects: {sorted(done ^ foretold)}")
     again = cluster.run("apply")
     expect(not _steps(again), f"the second apply changes {sorted(_steps(again))}")
-    _label_nodes(cluster)
-    found = cluster.plane.read("namespaces", "--selector", "center.internal/tenant")["items"]
-    expect({item["metadata"]["name"] for item in found} == NAMESPACES, f"namespaces: {found}")
+    for pool, (members, _) in POOLS.items():
+        for node in members:
+            found = cluster.plane.read("node", node)["metadata"]["labels"]
+            place = [found.get(f"center.node-restriction.kubernetes.io/{what}") for what in ("pool", "rack")]
+            # By the scheme of names: POOL-RACK-NUMBER.
+            expect(place == [pool, node.removeprefix(f"{pool}-").rpartition("-")[0]], f"{node} is labelled {found}")
+    tenants = cluster.plane.read("namespaces", "--selector", "center.internal/tenant")["items"]
+    names = {item["metadata"]["name"] for item in tenants}
+    expect(names == NAMESPACES, f"namespaces of tenants: {names}")
     for name, quota in QUEUES.items():
         wait_until(partial(_active, cluster, name), SECONDS, f"queue {name} that admits")
         queue = cluster.plane.read("clusterqueue", name)
         flavor = queue["spec"]["resourceGroups"][0]["flavors"][0]["resources"]
         given = {entry["name"]: entry["nominalQuota"] for entry in flavor}
         expect(quota.items() <= given.items(), f"queue {name} gives {given}, not {quota}")
-    step.found = f"{len(done)} objects as the preview said, {len(QUEUES)} queues admit; again: 0 changed"
+    step.found = f"as the preview said: {len(done)} objects and nodes; again: 0 changed; {len(QUEUES)} queues admit"
 
 
 def run_jobs(cluster: Cluster, step: Step) -> None:
@@ -170,12 +176,6 @@ def check_status(cluster: Cluster, step: Step) -> None:
 def _steps(answer: Answer) -> set[str]:
     words = ("create", "change", "delete")
     return {line for line in answer.lines if line.startswith(tuple(f"cloud: {word} " for word in words))}
-
-
-def _label_nodes(cluster: Cluster) -> None:
-    for name, labels in cluster.centre.read("clusters/cloud/nodes.json").items():
-        if any(name in names for names, _ in POOLS.values()):
-            cluster.plane.kubectl("label", "node", name, "--overwrite", *(f"{k}={v}" for k, v in labels.items()))
 
 
 def _active(cluster: Cluster, queue: str) -> bool:

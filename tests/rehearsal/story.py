@@ -53,8 +53,8 @@ def demo(console: Console) -> None:
     with workplace(console) as folder:
         with prepared(console, folder) as site:
             design(console, site.centre)
-            bring_up(console, site)
             with cooling.Facility(folder, site.centre, site.network) as facility:
+                bring_up(console, site)
                 fail_cooling(console, facility)
         check_traces(console, folder, site)
     console.table()
@@ -68,15 +68,10 @@ def rehearse(console: Console) -> None:
     with workplace(console) as folder:
         with prepared(console, folder) as site:
             design(console, site.centre)
-            bring_up(console, site)
-            with console.step("Ask slurmctld") as step:
-                hosts.check_slurm(site, step)
-            with console.step("Change one line: a second time server") as step:
-                hosts.change_one_line(site, step)
-            with console.step("Edit a file on a host behind the centre's back") as step:
-                hosts.repair_drift(site, step)
-            serve_tenants(console, folder, site.centre)
             with cooling.Facility(folder, site.centre, site.network) as facility:
+                bring_up(console, site)
+                operate(console, site)
+                serve_tenants(console, folder, site.centre)
                 fail_cooling(console, facility)
                 with console.step("Repair the cooling") as step:
                     cooling.repair(facility, step)
@@ -132,6 +127,16 @@ def bring_up(console: Console, site: hosts.Site) -> None:
         hosts.apply_first(site, step)
     with console.step("Apply again") as step:
         hosts.apply_again(site, step)
+
+
+def operate(console: Console, site: hosts.Site) -> None:
+    """What happens to hosts in the years after."""
+    with console.step("Ask slurmctld") as step:
+        hosts.check_slurm(site, step)
+    with console.step("Change one line: a second time server") as step:
+        hosts.change_one_line(site, step)
+    with console.step("Edit a file on a host behind the centre's back") as step:
+        hosts.repair_drift(site, step)
 
 
 def serve_tenants(console: Console, folder: Path, centre: Centre) -> None:
