@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -81,8 +82,11 @@ def cli(quiet: bool, verbose: bool) -> None:
                   center render my-centre
 
     \b
-    Exit codes:   0 nothing wrong or nothing to do    1 findings, or the run failed
-                  2 differences found                 64 wrong usage    70 a defect of this program
+    Exit codes:    0 nothing wrong or nothing to do
+                   1 findings, or the run failed
+                   2 differences found
+                  64 wrong usage
+                  70 a defect of this program
     """
 
 
@@ -101,8 +105,9 @@ def init(name: str, parent: Path | None) -> None:
 def _name(name: str) -> str:
     import re
 
-    if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){0,39}", name):
-        raise click.BadParameter("a name has lower-case letters, digits and single dashes", param_hint="NAME")
+    if not re.fullmatch(r"[a-z0-9](-?[a-z0-9])*", name) or len(name) > 40:
+        sentence = "a name has lower-case letters, digits and single dashes, at most 40 characters"
+        raise click.BadParameter(sentence, param_hint="NAME")
     return name
 
 
@@ -314,7 +319,7 @@ def main() -> NoReturn:
         sys.stderr.close()
     except Exception as error:  # a defect of ours is said in one line; --verbose shows where
         if "--verbose" in sys.argv or "-v" in sys.argv:
-            raise
+            traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
         click.echo(f"center: a defect of this program: {what} (run with -v to see where)", err=True)
         code = DEFECT

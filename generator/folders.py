@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from generator import resources
@@ -21,10 +22,11 @@ def spec_file(where: str | None) -> Path:
     tried = [Path(where)] if where else [Path.cwd()]
     if where and re.fullmatch(r"[a-z0-9-]+", where):
         tried.append(Path("inventories") / where)
-    for path in tried:
-        file = path / SPEC if path.is_dir() else path
-        if file.is_file():
-            return file
+    with suppress(OSError):  # a name that is too long, a folder that we may not look into
+        for path in tried:
+            file = path / SPEC if path.is_dir() else path
+            if file.is_file():
+                return file
     looked = " or ".join(f'"{path}"' for path in tried)
     hint = 'name a folder with a center.yaml, or make one with "center init NAME"'
     raise Refused([Problem("usage.no-center", f"there is no {SPEC} at {looked}", hint=hint)])
@@ -33,13 +35,13 @@ def spec_file(where: str | None) -> Path:
 def begin(name: str, parent: Path) -> list[Path]:
     """Write a first centre and its SSH authority; refuses to touch a folder that has something in it."""
     folder = parent / name
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir() or any(folder.iterdir())):
         raise Refused([Problem("usage.exists", f'"{folder}" is there already; nothing was changed')])
     text = (resources.folder("starter") / SPEC).read_text("utf-8").replace("starter", name)
     keygen = shutil.which("ssh-keygen")
     if keygen is None:
         message = "ssh-keygen is needed to make the centre's SSH authority"
-        raise Refused([Problem("usage.ssh-keygen", message, hint="install the OpenSSH client")])
+        raise Refused([Problem("init.ssh-keygen", message, hint="install the OpenSSH client")])
     # Everything is made aside and moved into place at once, so that a full disk leaves no half of a centre.
     aside = parent / f".{name}.{os.getpid()}"
     try:
@@ -51,5 +53,5 @@ def begin(name: str, parent: Path) -> list[Path]:
         aside.rename(folder)
     except (OSError, subprocess.SubprocessError) as error:
         shutil.rmtree(aside, ignore_errors=True)
-        raise Refused([Problem("usage.cannot-write", f'"{folder}" cannot be made: {error}')]) from None
+        raise Refused([Problem("init.cannot-write", f'"{folder}" cannot be made: {error}')]) from None
     return sorted(path for path in folder.iterdir())
