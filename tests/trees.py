@@ -45,14 +45,8 @@ class HostTree:
         self._write_manifest(to)
 
     def trusts(self, authority: str) -> None:
-        """Say where the nodes are, and whose word counts for their host keys."""
-        stanzas = (
-            f"Host {name}\n  HostName {address}\n  HostKeyAlias {name}\n" for name, address in self.nodes.items()
-        )
-        common = "Host *\n  StrictHostKeyChecking yes\n  UserKnownHostsFile known_hosts\n"
-        block = self.folder / "hosts" / self.block
-        (block / "ssh_config").write_text("".join(stanzas) + common)
-        (block / "known_hosts").write_text(f"@cert-authority * {authority}")
+        """Say whose word counts for the host keys of the nodes."""
+        (self.folder / "hosts" / self.block / "known_hosts").write_text(f"@cert-authority * {authority}")
 
     def _list(self, group: str, kind: str) -> list[Any]:
         manifest = self.manifests.setdefault(group, {"packages": [], "files": [], "units": [], "directories": []})

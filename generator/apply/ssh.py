@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -59,7 +61,7 @@ class Connections:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.for_each(self._close, list(Path(self._folder.name).iterdir()))
+        self.for_each(self._close, [path for path in Path(self._folder.name).iterdir() if path.suffix != ".conf"])
         self._folder.cleanup()
 
     def arguments(self, block: Path) -> list[str]:
@@ -83,7 +85,21 @@ class Connections:
         ]
         if access.key is not None:
             options += [f'IdentityFile="{access.key.resolve()}"', "IdentitiesOnly=yes"]
-        return ["-F", str(block.resolve() / "ssh_config"), *(word for option in options for word in ("-o", option))]
+        return ["-F", str(self._places(block)), *(word for option in options for word in ("-o", option))]
+
+    def _places(self, block: Path) -> Path:
+        """A configuration file that says where the nodes of a block are, and that each proves its own name."""
+        file = Path(self._folder.name) / f"{block.name}.conf"
+        if not file.exists():
+            places = json.loads((block / "nodes.json").read_text("utf-8"))
+            stanzas = [
+                f"Host {name}\n  HostName {place['address']}\n  HostKeyAlias {name}\n" for name, place in places.items()
+            ]
+            # Threads may come here together: each writes a file of its own and the last rename wins.
+            fresh = file.with_name(f"{block.name}.{threading.get_ident()}.conf")
+            fresh.write_text("".join(stanzas), "utf-8")
+            fresh.rename(file)
+        return file
 
     def run(self, node: Node, command: Sequence[str], given: str = "") -> Answer:
         """Run a command on a node as root, with `given` as its input; bounded in time and in what is kept."""

@@ -22,12 +22,6 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         nodes = [node for node, _ in block.nodes()]
         yield Artifact(f"{folder}/nodes.json", Json({n.name: {"address": n.address} for n in nodes}), _CAUSES)
         ssh = center.spec.access.ssh
-        context = {"user": ssh.user, "nodes": nodes}
-        yield Artifact(
-            f"{folder}/ssh_config",
-            TextTemplate("hosts/ssh_config", context, "ssh_config"),
-            (*_CAUSES, "access.ssh.user"),
-        )
         known = TextTemplate("hosts/known_hosts", {"authority": center.public_files[ssh.authority].strip()}, "plain")
         yield Artifact(f"{folder}/known_hosts", known, ("access.ssh.authority", dotted(block.path)))
 
