@@ -81,12 +81,19 @@ def missing_packages() -> list[str]:
     return sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
 
 
-def obstacle() -> str | None:
-    """Say why test hosts cannot boot here, or None if they can."""
+def wrong_machine() -> str | None:
+    """Say why this machine could not even be prepared for test hosts, or None if it could."""
     if os.geteuid() != 0:
         return "test hosts need root"
     if not Path("/etc/debian_version").exists():
         return "test hosts need Debian"
+    return None
+
+
+def obstacle() -> str | None:
+    """Say why test hosts cannot boot here, or None if they can."""
+    if reason := wrong_machine():
+        return reason
     if missing := missing_packages():
         return f"test hosts need {', '.join(missing)}: run `python -m tests.rig.base --install`"
     return None
@@ -150,10 +157,17 @@ def _build(root: Path) -> None:
 
 
 def main() -> None:
-    """Prepare this machine for test hosts: the programs (with --install), then the base root."""
+    """Prepare this machine for test hosts: the programs (with --install), then the base root.
+
+    Where there can be none it says so and changes nothing; what needs them decides what to do without.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.rig.base", description=main.__doc__)
     parser.add_argument("--install", action="store_true", help="install missing Debian packages first")
-    if parser.parse_args().install:
+    install_first = parser.parse_args().install
+    if reason := wrong_machine():
+        report(f"nothing is prepared: {reason}")
+        return
+    if install_first:
         install()
     report(f"base root is {base_root()}")
 
