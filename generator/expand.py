@@ -217,7 +217,7 @@ class _Expansion:
                 for span, unit in words.units.items()
                 for device in self._units(name, span, unit, (*path, "units", span))
             ]
-            tanks = [device for group in racks if group.loop == name for device in self._tanks(group)]
+            tanks = [device for group in _as_written(racks) if group.loop == name for device in self._tanks(group)]
             if coolant:
                 yield name, Loop(name, words, coolant, tuple(units), tuple(tanks))
 
@@ -225,9 +225,8 @@ class _Expansion:
         for index, feed in enumerate(unit.feeds):
             self._known("feed", feed, self.words.power.feeds, (*path, "feeds", index))
         device = self._find(CoolingDevice, unit.device, (*path, "device"))
-        names = list(NameRange.parse(span).names())
         if device:
-            yield from self._devices(names, device, unit.at, loop, unit, unit.feeds, path)
+            yield from self._devices(NameRange.parse(span), device, unit.at, loop, unit, unit.feeds, path)
 
     def _tanks(self, racks: Racks) -> Iterator[Device]:
         """The device of each rack, such as its tank; addresses count from the first rack of the range as written."""
@@ -236,14 +235,13 @@ class _Expansion:
         if kind.device is None or kind.at is None or racks.loop is None:
             return
         device = self._find(CoolingDevice, kind.device, (*path, "device"))
-        names = [racks.name(number) for number in range(racks.first, racks.last + 1)]
         if device:
             feeds = self.words.halls[racks.hall].feeds
-            yield from self._devices(names, device, kind.at, racks.loop, kind, feeds, path)
+            yield from self._devices(racks, device, kind.at, racks.loop, kind, feeds, path)
 
     def _devices(
         self,
-        names: list[str],
+        span: NameRange | Racks,
         device: CoolingDevice,
         at: str,
         loop: str,
@@ -252,14 +250,14 @@ class _Expansion:
         path: Path,
     ) -> Iterator[Device]:
         place = Place.parse(at)
-        if len(place.hosts) != len(names):
-            message = f'"{at}" gives {len(place.hosts)} addresses for {len(names)} devices'
+        if len(place.hosts) != span.count:
+            message = f'"{at}" gives {len(place.hosts)} addresses for {span.count} devices'
             self.problems.append(Problem("cooling.addresses", message, (*path, "at")))
         if not device.protocol.startswith(place.scheme):
             message = f'device "{device.name}" speaks {device.protocol}, "{at}" says {place.scheme}'
             self.problems.append(Problem("cooling.protocol", message, (*path, "at")))
             return
-        for name, host in zip(names, place.hosts, strict=False):
+        for name, host in zip(span.names(), place.hosts, strict=False):
             yield Device(
                 name, loop, device, host, place.port or _PORTS[place.scheme], place.rest, words.credentials,
                 tuple(feeds), path, words.ratings if isinstance(words, Unit) else UnitRatings(),
@@ -315,6 +313,14 @@ def _cut(racks: Racks, by_place: list[tuple[Pool, NameRange, int]]) -> Iterator[
     for first, end in itertools.pairwise(steps):
         more = tuple((pool, count) for pool, span, count in inside if span.first <= first <= span.last)
         yield replace(racks, first=first, last=end - 1, contents=racks.contents + more)
+
+
+def _as_written(racks: tuple[Racks, ...]) -> Iterable[Racks]:
+    """The ranges before they were cut: a pool that moves in moves no device."""
+    whole: dict[Path, Racks] = {}
+    for group in racks:
+        whole[group.path] = replace(whole.get(group.path, group), last=group.last)
+    return whole.values()
 
 
 def _blocks(racks: tuple[Racks, ...]) -> dict[str, Block]:

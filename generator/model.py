@@ -120,6 +120,9 @@ class Racks:
     def name(self, number: int) -> str:
         return f"{self.row}{number:0{self.width}d}"
 
+    def names(self) -> Iterator[str]:
+        return (self.name(number) for number in range(self.first, self.last + 1))
+
     @property
     def title(self) -> str:
         """How a finding speaks of them: ``rack "a01"`` or ``racks "a01..24"``."""
@@ -145,7 +148,7 @@ class Racks:
         return heat
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NodeRange:
     """The nodes of one pool in neighbouring racks: ``train-h-a[01:24]-[1:4]``."""
 
@@ -153,22 +156,22 @@ class NodeRange:
     racks: Racks
     per_rack: int
 
-    @property
+    @cached_property
     def absent(self) -> frozenset[str]:
-        """Names of this range that do not exist."""
-        if not self.pool.absent:
-            return frozenset()
-        return frozenset(name for name in self._names() if name in self.pool.absent)
+        """Names of this range that do not exist; looked up by arithmetic, since a range may be long."""
+        return frozenset(name for name in self.pool.absent if self._has_place(name))
 
     @property
     def count(self) -> int:
         return self.racks.count * self.per_rack - len(self.absent)
 
-    def _names(self) -> Iterator[str]:
-        for rack in range(self.racks.first, self.racks.last + 1):
-            prefix = f"{self.pool.name}-{self.racks.name(rack)}-"
-            for number in range(1, self.per_rack + 1):
-                yield f"{prefix}{number}"
+    def _has_place(self, name: str) -> bool:
+        rack, _, number = name.removeprefix(f"{self.pool.name}-").rpartition("-")
+        digits = rack.removeprefix(self.racks.row)
+        if not digits.isdecimal() or not self.racks.first <= int(digits) <= self.racks.last:
+            return False
+        written = f"{self.pool.name}-{self.racks.name(int(digits))}-{int(number)}"
+        return name == written and 1 <= int(number) <= self.per_rack
 
     def nodes(self) -> Iterator[Node]:
         """Every existing node, in order of rack and number."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from generator.problems import Problem, Refused
 from generator.source import MAX_BYTES, Source, load, loads
+from tests.lessons import ROOT
 
 SECONDS, BYTES = 2, 200 * 1024 * 1024  # of processor time, start of the interpreter included
 ONE = b"a: 1\n"
@@ -375,6 +376,12 @@ HOSTILE = {
     "bad byte at the end": "中".encode() * 600_000 + b"\xff",
     "alias bomb": b"a: &a [x, x]\n" + b"".join(b"%c: &%c [*%c, *%c]\n" % (c + 1, c + 1, c, c) for c in range(97, 121)),
     "unknown keys": b"apiVersion: center/v1\n" + b"".join(b"k%d: 1\n" % n for n in range(40_000)),
+    "racks and holes without end": (ROOT / "inventories/starter/center.yaml")
+    .read_bytes()
+    .replace(b"{a01: gpu}", b"{a1..999999: gpu}")
+    .replace(b"control: 1, train: 3", b"control: 199, train: 200")
+    .replace(b"slot: 2}", b"slot: 2, absent: [" + b", ".join(b"train-a%d-1..200" % n for n in range(1000)) + b"]}")
+    .replace(b"units: {cdu-1:", b"units: {cdu-1..999999:"),
     "long numbers": b"apiVersion: " + b"9" * 5_000 + b"\n",
 }
 CHILD = """

@@ -13,11 +13,12 @@ from generator.spec.site import Url
 
 Role = Literal["worker", "control", "login", "storage", "monitor"]
 
-_NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,61}-[0-9]{1,3}(\.\.[0-9]{1,3})?")
+MOST_IN_A_RACK = 200
+_NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,61}-([0-9]{1,3})(?:\.\.([0-9]{1,3}))?")
 
 
 def _check_node(name: object) -> object:
-    if isinstance(name, str) and _NODE.fullmatch(name):
+    if isinstance(name, str) and (match := _NODE.fullmatch(name)) and int(match[2] or match[1]) <= MOST_IN_A_RACK:
         return name
     raise refuse(f'needs a node or a range of nodes such as "train-h-a05-2", {got(name)}')
 
@@ -38,11 +39,15 @@ class Pool(Strict):
     cluster: Name | None = Field(None, description="Cluster that the nodes belong to.")
     clusters: list[Name] = Field(default_factory=list, description="Several clusters, for shared roles.")
     racks: RangeText | None = Field(None, description="Racks, when no rack kind says that it holds this pool.")
-    per_rack: Annotated[int, Field(ge=1, le=200)] | None = Field(None, description="Nodes in each of these racks.")
+    per_rack: Annotated[int, Field(ge=1, le=MOST_IN_A_RACK)] | None = Field(
+        None, description="Nodes in each of these racks."
+    )
     slot: Annotated[int, Field(ge=1, le=4000)] = Field(
         1, description="First address slot that the pool takes in a rack; pools that share a rack must differ."
     )
-    absent: list[NodeText] = Field(default_factory=list, description="Nodes that do not exist; never renumbered.")
+    absent: list[NodeText] = Field(
+        default_factory=list, max_length=1000, description="Nodes that do not exist; never renumbered."
+    )
     spares: Annotated[int, Field(ge=0)] = Field(0, description="Nodes kept out of the quota that tenants share.")
 
 
