@@ -12,7 +12,7 @@ import yaml
 
 from generator import resources
 from generator.folders import SPEC
-from generator.report import visible
+from generator.text import visible
 
 Side = Literal["good", "bad"]
 Texts = dict[str, str]
@@ -32,7 +32,8 @@ class Edit:
 class Lesson:
     """What a rule teaches. `shows` is the finding's message; `at` has what its position marks between > and <.
 
-    Further `files` stand beside the spec. `{ab*99}` stands for 99 times ab, a lone surrogate for a byte that is no text.
+    Further `files` stand beside the spec. `{ab*99}` stands for 99 times ab, a lone surrogate for a byte that is
+    not text.
     """
 
     rule: str
@@ -84,7 +85,7 @@ def page(rule: str) -> str:
     lines += _section("Refused", {name: _added(bad[name], good[name]) for name in bad})
     lines += _section("Accepted", {name: _added(good[name], bad[name]) for name in good})
     lines += ["", "The finding:", f"    {found.shows}"]
-    return "\n".join(visible(line) for line in lines)
+    return "\n".join(visible(line, None) for line in lines)
 
 
 def _added(text: str, without: str, but: str | None = None) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from generator.problems import Problem, dotted
 from generator.source import Source
+from generator.text import visible
 
 Style = Callable[[str, str], str]
 """Colours a piece of text: (kind, text) to text; kinds are error, warning, position, hint."""
@@ -15,11 +16,6 @@ Style = Callable[[str, str], str]
 
 def plain(kind: str, text: str) -> str:
     return text
-
-
-def visible(text: str) -> str:
-    """Control characters as their codes: what is printed cannot move the cursor of a terminal."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text)
 
 
 def as_text(problems: list[Problem], source: Source, style: Style = plain) -> str:
@@ -31,14 +27,14 @@ def _text(problem: Problem, source: Source, style: Style) -> str:
     severity = style(problem.severity, f"{problem.severity}[{problem.rule}]")
     position = problem.position
     where = f"{position.file}:{position.line}:{position.column}: " if position else ""
-    lines = [f"{style('position', visible(where))}{severity}: {visible(problem.message)}"]
+    lines = [f"{style('position', visible(where, None))}{severity}: {visible(problem.message, None)}"]
     if position and (shown := source.line(position)):
         column, shown = _window(shown.expandtabs(1), position.column)
         before, meant = shown[: column - 1], shown[column - 1 : column - 1 + position.length]
         mark = style(problem.severity, "^" * max(1, _width(meant)))
-        lines += [f"{position.line:>5} | {visible(shown)}", f"      | {' ' * _width(before)}{mark}"]
+        lines += [f"{position.line:>5} | {visible(shown, None)}", f"      | {' ' * _width(before)}{mark}"]
     if problem.hint:
-        lines.append(style("hint", f"  hint: {visible(problem.hint)}"))
+        lines.append(style("hint", f"  hint: {visible(problem.hint, None)}"))
     return "\n".join(lines)
 
 
@@ -54,7 +50,7 @@ def _width(text: str) -> int:
     """Columns of a terminal that the text takes: East Asian characters take two."""
     import unicodedata
 
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in visible(text))
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in visible(text, None))
 
 
 def as_json(problems: list[Problem], source: Source) -> str:
@@ -119,9 +115,9 @@ def as_junit(problems: list[Problem], source: Source) -> str:
     for problem in problems:
         position = problem.position
         place = f"{position.file}:{position.line}:{position.column}" if position else dotted(problem.path)
-        case = ElementTree.SubElement(suite, "testcase", classname=problem.rule, name=visible(place))
-        failure = ElementTree.SubElement(case, "failure", type=problem.severity, message=visible(problem.message))
-        failure.text = visible(problem.hint or "")
+        case = ElementTree.SubElement(suite, "testcase", classname=problem.rule, name=visible(place, None))
+        failure = ElementTree.SubElement(case, "failure", type=problem.severity, message=visible(problem.message, None))
+        failure.text = visible(problem.hint or "", None)
     if not problems:
         ElementTree.SubElement(suite, "testcase", classname="center", name="validate")
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)

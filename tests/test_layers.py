@@ -20,6 +20,7 @@ ROOMS: dict[str, str] = {
     "source": "problems",
     "quantity": "",
     "resources": "",
+    "text": "",
     "artifact": "",
     "emit": "",
     "spec.*": "source quantity problems",
@@ -36,11 +37,11 @@ ROOMS: dict[str, str] = {
     "tree": "emit problems",
     "write": "tree",
     "diff": "tree write",
-    "report": "source problems",
+    "report": "source problems text",
     "folders": "resources problems",
-    "explain": "resources folders report",
+    "explain": "resources folders text",
     "schema": "spec.*",
-    "apply.*": "tree resources problems",
+    "apply.*": "tree resources problems text",
     "cli": "*",
 }
 # Libraries that change what a room is: only these rooms may know them.

@@ -75,7 +75,7 @@ def test_nothing_that_is_printed_moves_the_cursor() -> None:
     evil = problem(1, 4, 1, message="\x1b]0;owned\x07\nsecond line", hint="\r\x85")
     shown = as_text([evil], source, plain)
     assert all(character.isprintable() for line in shown.split("\n") for character in line)
-    assert len(shown.split("\n")) == 4 and "\\x1b]0;owned\\x07\\x0asecond line" in shown and "\\u202e" in shown
+    assert len(shown.split("\n")) == 4 and "\\x1b]0;owned\\x07\\nsecond line" in shown and "\\u202e" in shown
 
 
 def test_problems_of_two_kinds_are_styled() -> None:

@@ -15,8 +15,8 @@ from typing import Literal
 from generator.apply.differences import Field, changed_fields, is_applied, owned_fields
 from generator.apply.kube import ApiError, Json, Kube, Resource, spread
 from generator.apply.membership import INTENDED, LABEL, NAMESPACE, Key, Record, digest
-from generator.apply.text import visible
 from generator.problems import Position, Problem
+from generator.text import visible
 
 DEFINITION = "CustomResourceDefinition"
 NOT_ABOUT_THE_OBJECT = frozenset({-1, 0, 401})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.apply.kube import MANAGER, Json
-from generator.apply.text import visible
+from generator.text import visible
 
 _SERVERS_OWN = frozenset({"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"})
 _ABSENT = object()

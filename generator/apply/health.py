@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generator.apply.kube import Json
-from generator.apply.text import visible
+from generator.text import visible
 
 # Conditions that say "this object works" when they are true, whatever its kind.
 _GOOD_CONDITIONS = frozenset({"Active", "Available", "Established", "Ready"})

@@ -23,8 +23,8 @@ from generator.apply.blocks import Node, choose, control_nodes
 from generator.apply.lock import held
 from generator.apply.report import FileChange, HostOutcome, HostsReport, State
 from generator.apply.ssh import Connections, SshAccess
-from generator.apply.text import visible
 from generator.problems import Problem, Refused
+from generator.text import visible
 
 Progress = Callable[[str], None]
 

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 from generator.apply.kubeconfig import Access, read_kubeconfig
-from generator.apply.text import visible
+from generator.text import visible
 
 Json = dict[str, Any]
 Item = TypeVar("Item")

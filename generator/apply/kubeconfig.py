@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from generator.apply.text import visible
 from generator.problems import Problem, Refused
+from generator.text import visible
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration

@@ -19,8 +19,8 @@ from datetime import UTC, datetime, timedelta
 
 from generator.apply.kube import ApiError, Json, Kube, Resource
 from generator.apply.membership import BOOKKEEPER, NAME, NAMESPACE, NAMESPACES
-from generator.apply.text import visible
 from generator.problems import Problem, Refused
+from generator.text import visible
 
 SECONDS = 60
 _LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", namespaced=True)

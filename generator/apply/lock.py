@@ -16,8 +16,8 @@ from pathlib import Path
 
 from generator.apply.blocks import Node, choose, control_nodes
 from generator.apply.ssh import Connections, SshAccess
-from generator.apply.text import visible
 from generator.problems import Problem, Refused
+from generator.text import visible
 
 HELD = 9
 ACQUIRE = """

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from generator.apply.kube import Json, Kube, Resource
-from generator.apply.text import visible
 from generator.problems import Problem, Refused
+from generator.text import visible
 
 NAMESPACE = "center-system"
 NAME = "center"

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from generator.apply.blocks import Node
-from generator.apply.text import visible
+from generator.text import visible
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
