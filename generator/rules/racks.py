@@ -51,6 +51,8 @@ def racks_match_their_loops(center: Center) -> Iterator[Finding]:
     """A tank needs an immersion loop, a rack a cold-plate loop."""
     for racks in center.racks:
         loop = center.spec.cooling.loops.get(racks.loop or "")
+        if racks.type.immersion and loop is None:
+            yield Finding(_kind_path(racks), f"{racks.title} is a tank without a loop", "say its loop")
         if loop and racks.type.immersion != loop.kind.endswith("immersion"):
             what = "a tank" if racks.type.immersion else "a rack"
             message = f'{racks.title} is {what}, loop "{racks.loop}" is a {loop.kind} loop'

@@ -7,27 +7,38 @@ from collections.abc import Iterator
 from generator.model import Center, Pool
 from generator.rules import Finding, rule
 
-BASE = ("time", "metrics", "ssh", "kernel-settings")
+Needs = dict[str, tuple[str, ...]]
+
+# What the files of nodes ask of a system: names of packages and units, and paths, by their purpose.
+BASE: Needs = {
+    "packages": ("time", "metrics", "ssh"),
+    "units": ("time", "metrics", "ssh", "kernel-settings"),
+    "paths": ("time", "metrics", "ssh", "kernel-settings"),
+}
+MIRROR: Needs = {"paths": ("package-sources", "package-key")}
+SLURM: dict[str, Needs] = {
+    "control": {"packages": ("slurm-controller",), "units": ("slurm-controller", "munge"), "paths": ("slurm",)},
+    "worker": {"packages": ("slurm-node",), "units": ("slurm-node",), "paths": ("slurm-node",)},
+}
 
 
-def _needs(center: Center, pool: Pool) -> Iterator[str]:
-    """The purposes that the files of a pool's nodes serve; each needs a path and most a unit of the system."""
-    yield from BASE
-    for name in pool.clusters:
-        if center.clusters[name].kind == "slurm" and pool.role == "control":
-            yield "slurm-controller"
-        if center.clusters[name].kind == "slurm" and pool.role == "worker":
-            yield "slurm-node"
+def _needs(center: Center, pool: Pool) -> Iterator[Needs]:
+    yield BASE
+    if center.spec.network.mirror:
+        yield MIRROR
+    if any(center.clusters[name].kind == "slurm" for name in pool.clusters):
+        yield SLURM.get(pool.role, {})
 
 
 @rule("system.incomplete")
 def systems_say_what_pools_need(center: Center) -> Iterator[Finding]:
     """Nobody has published, or nobody has checked, how this system names what the pool needs."""
     for pool in center.pools.values():
-        missing = [need for need in _needs(center, pool) if need not in pool.system.units]
+        needs = [(kind, purpose) for need in _needs(center, pool) for kind, names in need.items() for purpose in names]
+        missing = sorted({purpose for kind, purpose in needs if purpose not in getattr(pool.system, kind)})
         if missing:
             message = f'system "{pool.system.name}" does not say how it does {", ".join(missing)}'
-            hint = 'copy its file into catalog/ beside the spec and complete it, or use another system'
+            hint = "copy its file into catalog/ beside the spec and complete it, or use another system"
             yield Finding((*pool.path, "system"), message, hint)
 
 

@@ -34,7 +34,9 @@ class Place:
         if match:
             first, last = int(match["first"]), int(match["last"] or match["first"])
             fixed = [int(part) for part in match["head"].split(".")[:3]]
-            if max(*fixed, last) < 256 and first <= last and int(match["port"] or 1) < 65536:
+            port, rest = int(match["port"] or 1), match["rest"] or ""
+            unit = not rest or (rest.isdecimal() and 0 < int(rest) < 256) or match["scheme"] != "modbus"
+            if max(*fixed, last) < 256 and first <= last and 0 < port < 65536 and unit:
                 hosts = tuple(f"{match['head']}{number}" for number in range(first, last + 1))
                 return cls(match["scheme"], hosts, int(match["port"]) if match["port"] else None, match["rest"] or "")
         examples = '"modbus://10.24.0.11:502/1" or "redfish://10.24.1.1..8"'

@@ -1,0 +1,35 @@
+"""Services: a place where they can run, and a queue that lets them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator.model import Center
+from generator.rules import Finding, rule
+
+
+@rule("service.no-cluster")
+def services_have_a_cluster(center: Center) -> Iterator[Finding]:
+    """A service is objects of Kubernetes; a pool in no such cluster has nowhere to put them."""
+    for service in center.services.values():
+        if service.kind.needs.cluster not in {center.clusters[name].kind for name in service.pool.clusters}:
+            message = f'service "{service.name}" needs a Kubernetes cluster, pool "{service.pool.name}" is in none'
+            yield Finding((*service.path, "pool"), message)
+
+
+@rule("service.no-accelerator")
+def services_have_the_devices_that_they_need(center: Center) -> Iterator[Finding]:
+    """A service that computes on accelerators waits forever on a pool without any."""
+    for service in center.services.values():
+        if service.kind.needs.accelerator and service.pool.accelerators_per_node == 0:
+            message = f'service "{service.name}" needs accelerators, pool "{service.pool.name}" has none'
+            yield Finding((*service.path, "pool"), message)
+
+
+@rule("service.no-quota")
+def services_have_a_queue(center: Center) -> Iterator[Finding]:
+    """A tenant's work passes through its queue on a pool, and it has one only where it has quota."""
+    for service in center.services.values():
+        if not any(share.pool is service.pool for share in service.tenant.quota):
+            message = f'tenant "{service.tenant.name}" has no quota of pool "{service.pool.name}"'
+            yield Finding((*service.path, "pool"), message, "give the tenant a share of the pool, or use another pool")
