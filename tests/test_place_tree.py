@@ -255,6 +255,28 @@ def test_links_of_the_system_are_followed_and_a_link_in_place_of_a_file_is_repla
     assert centre.run()["changed"] is False
 
 
+def test_a_link_is_made_repaired_and_taken_back(centre: Centre) -> None:
+    zone, place = "/usr/share/zoneinfo/Asia/Shanghai", centre.root / "etc/localtime"
+    (centre.root / "etc").mkdir()
+    place.write_text("a file from before\n")
+    centre.gives("/etc/kept", "x\n")
+    centre.tree.wants("links", {"path": "/etc/localtime", "target": zone})
+    foretold, done = centre.run("--check"), centre.run()
+    assert changed_paths(foretold) == changed_paths(done)
+    assert changed_paths(done)["/etc/localtime"] == "update"
+    assert str(place.readlink()) == zone
+    assert centre.run()["changed"] is False
+
+    place.unlink()
+    place.symlink_to("/etc/elsewhere")
+    assert changed_paths(centre.run()) == {"/etc/localtime": "update"}
+    assert str(place.readlink()) == zone
+
+    centre.tree.wants("links")
+    assert changed_paths(centre.run()) == {"/etc/localtime": "remove"}
+    assert not place.is_symlink()
+
+
 def test_a_folder_in_place_of_a_file_and_a_missing_user_are_named_before_any_write(centre: Centre) -> None:
     (centre.root / "etc/b").mkdir(parents=True)
     centre.gives("/etc/a", "a\n")

@@ -40,7 +40,7 @@ class HostTree:
         self._write_manifest(to)
 
     def wants(self, kind: str, *entries: Any, to: str = "all") -> None:
-        """Set the packages, units or directories of a group."""
+        """Set the packages, units, directories or links of a group."""
         self._list(to, kind)[:] = entries
         self._write_manifest(to)
 
@@ -49,7 +49,8 @@ class HostTree:
         (self.folder / "hosts" / self.block / "known_hosts").write_text(f"@cert-authority * {authority}")
 
     def _list(self, group: str, kind: str) -> list[Any]:
-        manifest = self.manifests.setdefault(group, {"packages": [], "files": [], "units": [], "directories": []})
+        empty: dict[str, Any] = {"packages": [], "files": [], "units": [], "directories": [], "links": []}
+        manifest = self.manifests.setdefault(group, empty)
         entries: list[Any] = manifest[kind]
         return entries
 

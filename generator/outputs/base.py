@@ -10,13 +10,18 @@ from generator.model import Center
 from generator.outputs.groups import HostFile, group_files, pools_by_system, system_group
 
 
+# What decides which files, packages and units there are.
+_DECIDES = ("pools", "site.timezone", "network.mirror", "network.dns", "access.ssh")
+
+
 def artifacts(center: Center) -> Iterator[Artifact]:
     for pools in pools_by_system(center, center.pools.values()).values():
         system = pools[0].system
         packages = [package for purpose in ("time", "metrics", "ssh") for package in system.packages[purpose]]
         units = [system.units[purpose] for purpose in ("time", "metrics", "ssh", "kernel-settings")]
         files = _files(center, system)
-        yield from group_files(system_group(pools[0]), files, ("pools",), packages, units)
+        zone = {"/etc/localtime": f"/usr/share/zoneinfo/{center.spec.site.timezone}"}
+        yield from group_files(system_group(pools[0]), files, _DECIDES, packages, units, links=zone)
 
 
 def _files(center: Center, system: OperatingSystem) -> Iterator[HostFile]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from generator.artifact import Artifact, Body, Json
@@ -66,6 +67,7 @@ def group_files(
     packages: Iterable[str] = (),
     units: Iterable[str] = (),
     directories: Iterable[dict[str, Any]] = (),
+    links: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Artifact]:
     """The manifest of a group and each of its files."""
     files = sorted(files, key=lambda file: file.path)
@@ -73,6 +75,7 @@ def group_files(
         "packages": sorted(set(packages)),
         "files": [file.entry() for file in files],
         "units": [{"name": unit, "class": "restart"} for unit in sorted(set(units))],
+        "links": [{"path": path, "target": target} for path, target in sorted(links.items())],
         "directories": sorted(directories, key=lambda directory: str(directory["path"])),
     }
     causes = tuple(dict.fromkeys([*because, *(cause for file in files for cause in file.because)]))

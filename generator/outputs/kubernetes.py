@@ -141,5 +141,3 @@ def _node_labels(center: Center, cluster: str) -> dict[str, dict[str, str]]:
         if cluster in nodes.pool.clusters
         for node in nodes.nodes()
     }
-
-

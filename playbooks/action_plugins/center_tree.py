@@ -56,10 +56,12 @@ def gather(block: Path, node: str, groups: Iterable[str]) -> dict[str, list[Any]
         group = folder.name
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
         packages.update(manifest.get("packages", []))
-        for file in manifest.get("files", []):
+        for file in manifest.get("files", []) + manifest.get("links", []):
             if file["path"] in files:
                 raise ValueError(f'"{file["path"]}" is given by two groups of this node, one of them "{group}"')
-            files[file["path"]] = {**file, "content": content_of(folder, file, facts)}
+            files[file["path"]] = (
+                link_of(file) if "target" in file else {**file, "content": content_of(folder, file, facts)}
+            )
         merge(directories, manifest.get("directories", []), "path", group)
         merge(units, manifest.get("units", []), "name", group)
     if sum(len(file["content"]) for file in files.values()) > NODE_LIMIT:
@@ -104,6 +106,12 @@ def content_of(folder: Path, file: dict[str, Any], facts: dict[str, str]) -> str
         raise ValueError(f'"{path}" has the hole "node.{absent[0]}", which nodes.json does not fill')
     filled = HOLE.sub(lambda hole: fill(hole, holes, facts), content) if holes else content
     return base64.b64encode(filled).decode("ascii")
+
+
+def link_of(link: dict[str, Any]) -> dict[str, Any]:
+    """A symbolic link as the module takes it: a file whose content is the target."""
+    target = base64.b64encode(link["target"].encode("utf-8")).decode("ascii")
+    return {"path": link["path"], "mode": "0777", "owner": "root", "group": "root", "link": True, "content": target}
 
 
 def fill(hole: re.Match[bytes], holes: frozenset[str], facts: dict[str, str]) -> bytes:

@@ -22,9 +22,12 @@ class RefusedError(Exception):
 
 
 class Found(NamedTuple):
-    """What is at a path; `content` is None for directories, for special files and beyond READ_LIMIT."""
+    """What is at a path; `content` is None for directories, for special files and beyond READ_LIMIT.
 
-    kind: str  # "file", "directory" or "other"
+    The content of a link is its target.
+    """
+
+    kind: str  # "file", "link", "directory" or "other"
     mode: int
     uid: int
     gid: int
@@ -32,19 +35,24 @@ class Found(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What has to be at a path; `content` is None for a directory."""
+    """What has to be at a path; `content` is None for a directory, and the target of a link."""
 
     path: str
     mode: int
     uid: int
     gid: int
     content: bytes | None
+    link: bool = False
 
     @property
     def kind(self) -> str:
+        if self.link:
+            return "link"
         return "directory" if self.content is None else "file"
 
     def equals(self, found: Found) -> bool:
+        if self.link:  # a link has no mode, and nobody asks for its owner
+            return (found.kind, found.content) == ("link", self.content)
         return (self.kind, self.mode, self.uid, self.gid, self.content) == tuple(found)
 
 
@@ -83,6 +91,8 @@ class Disk:
             except FileNotFoundError:
                 return None
             shape = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+            if stat.S_ISLNK(found.st_mode):
+                return Found("link", *shape, os.fsencode(os.readlink(name, dir_fd=folder)))
             if not stat.S_ISREG(found.st_mode):
                 return Found("directory" if stat.S_ISDIR(found.st_mode) else "other", *shape, None)
             with os.fdopen(os.open(name, OPEN_FILE, dir_fd=folder), "rb") as source:
@@ -100,6 +110,8 @@ class Disk:
                     os.mkdir(name, 0o700, dir_fd=folder)
                 with closing(os.open(name, OPEN_FOLDER, dir_fd=folder)) as directory:
                     _dress(directory, wanted)
+            elif wanted.link:
+                _relink(folder, name, wanted.content)
             else:
                 _replace(folder, name, wanted, wanted.content)
             os.fsync(folder)
@@ -160,8 +172,21 @@ def _shorten(trail: list[int], length: int) -> None:
         os.close(trail.pop())
 
 
+def _temporary(name: str) -> str:
+    """Always the same name: a rerun replaces what a killed run left."""
+    return f".{name}.center-new"
+
+
+def _relink(folder: int, name: str, target: bytes) -> None:
+    temporary = _temporary(name)
+    with suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=folder)
+    os.symlink(os.fsdecode(target), temporary, dir_fd=folder)
+    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
 def _replace(folder: int, name: str, wanted: Wanted, content: bytes) -> None:
-    temporary = f".{name}.center-new"  # always the same name: a rerun replaces what a killed run left
+    temporary = _temporary(name)
     with suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=folder)
     try:

@@ -131,7 +131,7 @@ def resolve(entry: dict[str, Any], lenient: bool) -> Wanted:
             raise RefusedError(f'{path}: no user "{entry["owner"]}" or no group "{entry["group"]}" here') from None
         uid = gid = UNKNOWN
     content = base64.b64decode(entry["content"]) if "content" in entry else None
-    return Wanted(path, int(entry["mode"], 8), uid, gid, content)
+    return Wanted(path, int(entry["mode"], 8), uid, gid, content, link=entry.get("link", False))
 
 
 def read_record(disk: Disk) -> dict[str, list[str]]:
