@@ -19,12 +19,9 @@ CENTERS = ["starter", "duo"]
 each_center = pytest.mark.parametrize("name", CENTERS)
 
 SURROUNDINGS: dict[str, dict[str, str]] = {
-    "hash seed 0": {"PYTHONHASHSEED": "0"},
-    "hash seed 1": {"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati"},
-    "hash seed 4711": {"PYTHONHASHSEED": "4711", "TZ": "America/St_Johns", "LC_ALL": "C"},
-    "another locale": {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "PYTHONUTF8": "0"},
-    "optimized": {"PYTHONOPTIMIZE": "2", "COLUMNS": "20", "NO_COLOR": "1"},
-    "Ansible settings": {"ANSIBLE_CONFIG": "/nonexistent", "ANSIBLE_JINJA2_NATIVE": "1", "SOURCE_DATE_EPOCH": "1"},
+    "hash seed 0": {"PYTHONHASHSEED": "0", "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "PYTHONUTF8": "0"},
+    "hash seed 1": {"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati", "PYTHONOPTIMIZE": "2", "COLUMNS": "20"},
+    "hash seed 4711": {"PYTHONHASHSEED": "4711", "TZ": "America/St_Johns", "LC_ALL": "C", "SOURCE_DATE_EPOCH": "1"},
 }
 
 
@@ -97,7 +94,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
 
 
 @each_center
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_order_of_keys_does_not_matter(
     name: str, seed: int, plain: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
