@@ -27,7 +27,7 @@ def test_duo_comes_up_and_its_cooling_alarms_ring(capsys: pytest.CaptureFixture[
     found = {step.title: step.found for step in console.steps}
     assert all(step.passed for step in console.steps)
     assert found["Validate duo"] == "0 errors, 0 warnings"
-    assert found["Apply with --limit to the three hosts"].startswith("as the preview said")
+    assert found["Apply with --limit to the three hosts"].endswith("as rendered")
     assert found["Apply again"].startswith("0 changed")
     assert found["Ask slurmctld"].startswith("slurmctld is UP with 7 nodes")
     assert found["Start two jobs, the second over the quota"].startswith("run-1 runs on train-h, run-2 waits")
