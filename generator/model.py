@@ -71,7 +71,6 @@ class Pool:
         each = self.accelerator.power.value
         return None if each is None else power.magnitude + self.server.accelerators * each.magnitude
 
-
     @property
     def cpu_milli(self) -> int:
         """Thousandths of a core that a node offers to work; 5 % stay with the system."""

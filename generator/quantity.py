@@ -74,9 +74,7 @@ class Quantity:
             except ValueError as error:
                 raise PydanticCustomError("quantity", "{sentence}", {"sentence": str(error)}) from None
 
-        return core_schema.no_info_plain_validator_function(
-            validate, serialization=core_schema.to_string_ser_schema()
-        )
+        return core_schema.no_info_plain_validator_function(validate, serialization=core_schema.to_string_ser_schema())
 
     @classmethod
     def __get_pydantic_json_schema__(

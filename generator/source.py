@@ -347,5 +347,3 @@ class _Builder:
 
 def _finding(source: Source, rule: str, message: str, path: Path) -> Problem:
     return Problem(rule, message, path, position=source.locate(path))
-
-

@@ -9,7 +9,6 @@ from generator.catalog.models import OperatingSystem
 from generator.model import Center
 from generator.outputs.groups import HostFile, group_files, pools_by_system, system_group
 
-
 # What decides which files, packages and units there are.
 _DECIDES = ("pools", "site.timezone", "network.mirror", "network.dns", "access.ssh")
 

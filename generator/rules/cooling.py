@@ -77,7 +77,7 @@ def facility_water_is_cold_enough(center: Center) -> Iterator[Finding]:
             if loop.spec.supply.magnitude < reach - 1e-9:
                 message = (
                     f'loop "{loop.name}" asks for {loop.spec.supply}, unit "{unit.name}" reaches {reach:.1f} °C '
-                    f'from water of {water.supply}'
+                    f"from water of {water.supply}"
                 )
                 yield Finding((*loop.path, "supply"), message)
                 break
@@ -162,7 +162,7 @@ def coolant_stays_above_the_dew_point(center: Center) -> Iterator[Finding]:
         dew = dew_point(air.supply.magnitude, air.humidity.magnitude)
         if loop.spec.supply.magnitude - dew < DEW_POINT_MARGIN - 1e-9:
             message = (
-                f'coolant of {loop.spec.supply} is {loop.spec.supply.magnitude - dew:.1f} K above the dew point '
+                f"coolant of {loop.spec.supply} is {loop.spec.supply.magnitude - dew:.1f} K above the dew point "
                 f'{dew:.1f} °C of hall "{racks.hall}"; {DEW_POINT_MARGIN:.1f} K are needed'
             )
             yield Finding((*loop.path, "supply"), message)

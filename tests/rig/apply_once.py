@@ -1,4 +1,4 @@
-"""Run one apply in a process of its own, so that a test can stop or kill it. Job on stdin, report on stdout, as JSON."""
+"""One apply in a process of its own, so that a test can stop or kill it: job on stdin, report on stdout, as JSON."""
 
 from __future__ import annotations
 
