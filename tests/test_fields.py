@@ -174,8 +174,11 @@ def merged(first: Data, second: Data) -> Data:
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the public files that the sample names."""
-    folder = tmp_path_factory.mktemp("public")
+    return with_public_files(tmp_path_factory.mktemp("public"))
+
+
+def with_public_files(folder: Path) -> Path:
+    """The folder with the public files that the sample names in it."""
     for name, text in PUBLIC.items():
         (folder / name).write_text(text + "\n")
     return folder
