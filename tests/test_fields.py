@@ -272,9 +272,9 @@ def others(field: Field, value: Any) -> Iterator[Any]:
         yield from ("2x 62 A 400 V 3-phase", "1 A 10 V")
     elif isinstance(annotation, type) and issubclass(annotation, Quantity):
         unit = re.sub(r"^[-0-9. ]+", "", value)
-        yield from (f"{number} {unit}" for number in (0.1, 1, 5, 30, 33, 45, 90, 99, 9000))
+        yield from (f"{number} {unit}" for number in (0.1, 5, 33, 99, 9000))
     elif annotation is int:
-        yield from (value + 1, value + 40, 1, 2, 200)
+        yield from (value + 1, 1, 200)
     elif annotation is float:
         yield from (value + 0.5, 1.01)
     elif annotation is str:
