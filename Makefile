@@ -31,8 +31,12 @@ demo: packages  ## five minutes: a centre, three booted hosts, a cooling alarm; 
 rehearse: packages tools  ## the same with a real Kubernetes control plane and queued jobs
 	@$(BIN)/python -m tests.rehearsal rehearse
 
+RIG := hosts or cluster or rehearsal
+
+# What boots hosts or a control plane wants the machine for itself; everything else shares its cores.
 test: packages tools  ## every test; compiles the control plane once
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto -m "not ($(RIG))"
+	@$(BIN)/python -m pytest -m "$(RIG)"
 
 lint: venv  ## ruff, mypy, yamllint, ansible-lint
 	@$(BIN)/ruff check .
