@@ -127,7 +127,7 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return with_public_files(tmp_path_factory.mktemp("public"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=spoilt())
 def test_any_spec_is_judged_or_refused(data: dict[str, Any], public: Path) -> None:
     judge_and_render(data, public)
@@ -143,7 +143,7 @@ def unusual(draw: st.DrawFn) -> dict[str, Any]:
     return data
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(data=unusual())
 def test_any_combination_of_right_values_is_judged_and_rendered(data: dict[str, Any], public: Path) -> None:
     judge_and_render(data, public)

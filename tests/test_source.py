@@ -461,7 +461,7 @@ def pieces() -> Iterator[bytes]:
     )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(list(pieces())), max_size=40).map(b"".join)))
 @example(b"? ")
 @example(b"a: |\n\xc2\xa0")
