@@ -292,11 +292,15 @@ def _show(problems: list[Problem], source: Source, form: str, err: bool = False)
             click.echo(report.as_text(problems, source, _coloured if stream.isatty() else report.plain), err=err)
         errors = sum(problem.is_error for problem in problems)
         if not err or errors:
-            _say(f"{errors} errors, {len(problems) - errors} warnings")
+            _say(f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}")
     else:
         text = report.FORMATS[form](problems, source)
         if text:
             click.echo(text, err=err)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def main() -> NoReturn:

@@ -260,11 +260,15 @@ class Share:
     unit: str
     path: Path
 
+    @property
+    def accelerators(self) -> int:
+        return self.amount if self.unit == "accelerators" else self.amount * self.pool.accelerators_per_node
+
     def resources(self) -> dict[str, str]:
         """Kubernetes resources of the share."""
         per_node = self.pool.accelerators_per_node
         if per_node:
-            return self.pool.resources(self.amount if self.unit == "accelerators" else self.amount * per_node)
+            return self.pool.resources(self.accelerators)
         return {"cpu": f"{self.pool.cpu_milli * self.amount}m", "memory": f"{self.pool.memory_mib * self.amount}Mi"}
 
     @property

@@ -69,7 +69,7 @@ def test_1_for_findings_on_the_stream_that_programs_read(site: Path) -> None:
     done = center("validate", "mine", cwd=site)
     assert done.returncode == 1
     assert done.stdout.startswith("center.yaml:39:") and "error[address.slot-shared]" in done.stdout
-    assert done.stderr == "1 errors, 0 warnings\n"
+    assert done.stderr == "1 error, 0 warnings\n"
     for verb in ("render", "apply"):
         refused = center(verb, "mine", cwd=site)
         assert (refused.returncode, refused.stdout) == (1, "") and "error[address.slot-shared]" in refused.stderr

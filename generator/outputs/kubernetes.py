@@ -7,7 +7,7 @@ from typing import Any
 
 from generator.artifact import Artifact, Json, Yaml
 from generator.model import Center, Pool, Share, Tenant
-from generator.outputs import services, tenants
+from generator.outputs import policies, services, tenants
 from generator.outputs.objects import QUEUES, labels, metadata, node_label
 
 
@@ -40,6 +40,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
 def _objects(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(center, "center-system")}
     yield from _tenant_roles(center)
+    yield from policies.policies(center)
     members = center.tenants_of(cluster)
     for pool in center.pools_of(cluster, "worker"):
         yield _flavor(center, pool)

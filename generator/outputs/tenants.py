@@ -18,7 +18,8 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
     for tenant in center.tenants_of(cluster):
         shares = [share for share in tenant.quota if cluster in share.pool.clusters]
         for environment, namespace in zip(tenant.environments, tenant.namespaces(), strict=True):
-            objects = tuple(_objects(center, tenant, environment, namespace, shares))
+            devices = _devices(center, cluster, tenant)
+            objects = tuple(_objects(center, tenant, environment, namespace, shares, devices))
             causes = (dotted(tenant.path), "pools", f"clusters.{cluster}", "metadata.name")
             yield Artifact(f"clusters/{cluster}/namespaces/{namespace}.yaml", Yaml(objects), causes)
 
@@ -28,8 +29,22 @@ def queue_name(tenant: Tenant, share: Share) -> str:
     return f"{tenant.name}.{share.pool.name}"
 
 
+def _devices(center: Center, cluster: str, tenant: Tenant) -> dict[str, int]:
+    """The most accelerators of each kind that a queue may ever admit; none of pools that are not the tenant's."""
+    devices = {pool.plugin.resource: 0 for pool in center.pools_of(cluster) if pool.plugin}
+    for share in (*tenant.quota, *tenant.borrow):
+        if share.pool.plugin and cluster in share.pool.clusters:
+            devices[share.pool.plugin.resource] += share.accelerators
+    return devices
+
+
 def _objects(
-    center: Center, tenant: Tenant, environment: str, namespace: str, shares: list[Share]
+    center: Center,
+    tenant: Tenant,
+    environment: str,
+    namespace: str,
+    shares: list[Share],
+    devices: dict[str, int],
 ) -> Iterator[dict[str, Any]]:
     owned = labels(center, tenant, environment)
 
@@ -55,6 +70,10 @@ def _objects(
             }
         },
     }
+    if devices:
+        # The queue is the quota; this is the wall behind it, never tighter than what the queue may admit.
+        hard = {f"requests.{resource}": str(count) for resource, count in devices.items()}
+        yield {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": named("accelerators"), "spec": {"hard": hard}}
     yield {
         "apiVersion": "v1",
         "kind": "LimitRange",

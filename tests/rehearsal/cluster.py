@@ -28,6 +28,7 @@ QUEUES = {
     "course-ai-101.train-d": {"hygon.com/dcu": "16"},
     "rain-nowcast.train-d": {"hygon.com/dcu": "8"},
 }
+QUEUE = "kueue.x-k8s.io/queue-name"
 VISION, RAIN = "vision-lab--main", "rain-nowcast--main"
 NAMESPACES = {VISION, RAIN, "course-ai-101--main", "course-ai-101--exam"}
 
@@ -165,7 +166,59 @@ def trespass(cluster: Cluster, step: Step) -> None:
             expect("orbidden" in str(refused), f"kubectl {' '.join(words)}: {refused}")
         else:
             expect(False, f"a member of vision-lab may: kubectl {' '.join(words)}")
-    step.found = f"{len(forbidden)} trespasses of vision-lab refused"
+    step.found = f"{len(forbidden)} trespasses and {_smuggle(cluster)} ways around the queue refused"
+
+
+def _smuggle(cluster: Cluster) -> int:
+    """Work that no queue would count is refused, whoever seems to own it; queued work of the same form passes."""
+    fair = _pod({"nvidia.com/gpu": "1"}, labels={QUEUE: "train-h"})
+    _try_out(cluster, fair)
+    uid = cluster.job("run-1")["metadata"]["uid"]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "run-1", "uid": uid, "controller": True}
+    ways = {
+        "a pod without a queue": _pod({"nvidia.com/gpu": "1"}),
+        "a pod that claims to be of a job": _pod({"nvidia.com/gpu": "1"}, owners=[owner]),
+        "a pod on another tenant's accelerators": _pod({"hygon.com/dcu": "1"}, labels={QUEUE: "train-h"}),
+        "a pod of system priority": _pod({}, labels={QUEUE: "train-h"}, priorityClassName="system-node-critical"),
+        "a deployment without a queue": {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "smuggled"},
+            "spec": {
+                "selector": {"matchLabels": {"app": "smuggled"}},
+                "template": {"metadata": {"labels": {"app": "smuggled"}}, "spec": fair["spec"]},
+            },
+        },
+    }
+    for way, manifest in ways.items():
+        try:
+            _try_out(cluster, manifest)
+        except KubectlError as refused:
+            expect("denied request" in str(refused) or "exceeded quota" in str(refused), f"{way}: {refused}")
+        else:
+            expect(False, f"{way} is accepted")
+    return len(ways)
+
+
+def _try_out(cluster: Cluster, manifest: Manifest) -> None:
+    """Ask the API server as a member of vision-lab; it decides, and nothing is kept."""
+    words = ("create", "--namespace", VISION, "--dry-run=server", "-f-")
+    cluster.plane.kubectl(*words, kubeconfig=cluster.vision, stdin=json.dumps(manifest))
+
+
+def _pod(devices: dict[str, str], labels: dict[str, str] | None = None, owners: Any = (), **more: Any) -> Manifest:
+    """A pod that meets the restricted Pod Security Standard."""
+    resources = {"cpu": "1", "memory": "1Gi", **devices}
+    container = {
+        "name": "main",
+        "image": "registry.invalid/main:1",
+        "resources": {"requests": resources, "limits": resources},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    security = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+    meta = {"name": "smuggled", "labels": labels or {}, "ownerReferences": list(owners)}
+    spec = {"containers": [container], "securityContext": security, **more}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
 def check_status(cluster: Cluster, step: Step) -> None:
