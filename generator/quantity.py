@@ -143,13 +143,6 @@ class Efficiency(Percentage):
     dimension, article, example, least = "efficiency", "an", "98 %", "1 %"
 
 
-class Length(Quantity):
-    """Metres."""
-
-    dimension, example = "length", "2 m"
-    units = {"m": 1.0, "mm": 1e-3}
-
-
 class Mass(Quantity):
     """Kilograms."""
 
@@ -162,20 +155,6 @@ class CarbonIntensity(Quantity):
 
     dimension, example = "carbon intensity", "0.5306 kg/kWh"
     units = {"kg/kWh": 1.0, "g/kWh": 1e-3}
-
-
-class Duration(Quantity):
-    """Seconds."""
-
-    dimension, example = "duration", "30 min"
-    units = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-class Money(Quantity):
-    """An amount in the currency written; kept as text beside the number, never converted."""
-
-    dimension, article, example = "amount of money", "an", "20000 CNY"
-    units = {"CNY": 1.0, "EUR": 1.0, "USD": 1.0, "CHF": 1.0}
 
 
 class EnergyPrice(Quantity):

@@ -5,12 +5,12 @@ Every number from the outside world is a fact: a value with its status and sourc
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from generator.quantity import Flow, Mass, Percentage, Power, Quantity, Temperature, TemperatureRise
-from generator.spec.common import Name, Strict, Text
+from generator.spec.common import Name, Strict, Text, refuse
 
 Value = TypeVar("Value")
 Status = Literal["V", "I", "S", "X", "U", "N"]
@@ -154,6 +154,12 @@ class CoolingDevice(Entry):
     points: list[dict[str, Any]] = Field(min_length=1)
     example: dict[str, Any]
 
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if self.protocol == "redfish" and not self.resource:
+            raise refuse('a Redfish device needs "resource", such as "redfish/v1/ThermalEquipment/CDUs/1"')
+        return self
+
 
 class Ratings(Strict):
     """What a cooling device can do."""
@@ -173,6 +179,7 @@ class OperatingSystem(Entry):
     packages: dict[Name, list[str]]
     units: dict[Name, str]
     paths: dict[Name, str]
+    versions: dict[Name, str] = Field(default_factory=dict, description="Releases that the system packages.")
 
 
 class TenantClass(Entry):

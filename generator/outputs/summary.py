@@ -28,12 +28,23 @@ class LoopLine:
     capacity: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterLine:
+    """A cluster and the number of its nodes."""
+
+    name: str
+    kind: str
+    version: str
+    nodes: int
+
+
 def artifacts(center: Center) -> Iterator[Artifact]:
     power = sum(racks.power * racks.count for racks in center.racks) / 1000
     context = {
         "center": center,
         "spec": center.spec,
         "pools": [_pool(center, pool) for pool in center.pools.values()],
+        "clusters": [_cluster(center, name) for name in center.clusters],
         "loops": [_loop(center, loop) for loop in center.loops.values()],
         "racks": sum(racks.count for racks in center.racks),
         "nodes": sum(center.counts.values()),
@@ -47,6 +58,12 @@ def _pool(center: Center, pool: Pool) -> PoolLine:
     nodes = center.counts[pool.name]
     power = None if pool.node_power is None else round(pool.node_power * nodes / 1000, 1)
     return PoolLine(pool, nodes, nodes * pool.accelerators_per_node, power)
+
+
+def _cluster(center: Center, name: str) -> ClusterLine:
+    cluster = center.clusters[name]
+    nodes = sum(center.counts[pool.name] for pool in center.pools_of(name))
+    return ClusterLine(name, cluster.kind, cluster.version, nodes)
 
 
 def _loop(center: Center, loop: Loop) -> LoopLine:

@@ -8,6 +8,8 @@ from generator.model import Center
 from generator.rules import Finding, rule
 
 NODE_LIMIT = 5000
+OLDEST_KUBERNETES = 34
+"""Minor version of Kubernetes 1 below which the queues are neither supported nor tested (Kueue's own floor)."""
 
 
 @rule("cluster.no-control")
@@ -37,6 +39,31 @@ def control_planes_survive_a_loss(center: Center) -> Iterator[Finding]:
         workers = sum(center.counts[pool.name] for pool in center.pools_of(name, "worker"))
         if count == 1 and workers > 16:
             yield Finding(("clusters", name), f'cluster "{name}" of {workers} workers hangs on one control node')
+
+
+@rule("cluster.kubernetes-version")
+def kubernetes_is_new_enough(center: Center) -> Iterator[Finding]:
+    """The queues that bind quota are supported on recent versions only."""
+    for name, cluster in center.clusters.items():
+        if cluster.kind == "kubernetes" and int(cluster.version.partition(".")[2]) < OLDEST_KUBERNETES:
+            message = (
+                f'cluster "{name}" runs Kubernetes {cluster.version}; its queues need 1.{OLDEST_KUBERNETES} or newer'
+            )
+            yield Finding(("clusters", name, "version"), message)
+
+
+@rule("cluster.slurm-version")
+def slurm_is_what_the_system_packages(center: Center) -> Iterator[Finding]:
+    """Slurm comes from the packages of the nodes' operating system; another release would not be installed."""
+    for name, cluster in center.clusters.items():
+        if cluster.kind != "slurm":
+            continue
+        for pool in center.pools_of(name):
+            packaged = pool.system.versions.get("slurm")
+            if packaged and packaged != cluster.version:
+                message = f'cluster "{name}" asks for Slurm {cluster.version}, {pool.system.title} packages {packaged}'
+                yield Finding(("clusters", name, "version"), message, f'say "version: "{packaged}""')
+                break
 
 
 @rule("cluster.slurm-controllers")

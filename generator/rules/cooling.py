@@ -194,6 +194,15 @@ def devices_of_racks_can_be_read(center: Center) -> Iterator[Finding]:
                 yield Finding(("halls", hall_name, "rack-kinds", name), message)
 
 
+@rule("cooling.plain-login")
+def logins_travel_encrypted(center: Center) -> Iterator[Finding]:
+    """Port 80 means HTTP without TLS, where everybody on the facility network could read the login."""
+    for device in center.devices():
+        if device.credentials and device.device.protocol == "redfish" and device.port == 80:
+            message = f'the login of device "{device.name}" would travel in clear text to port 80'
+            yield Finding((*device.path, "at"), message, "use the device's TLS port, such as 443")
+
+
 @rule("cooling.unknown-capacity", severity="warning")
 def capacities_are_known(center: Center) -> Iterator[Finding]:
     """A loop is only proven against capacities that somebody has published or measured."""
