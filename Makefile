@@ -12,11 +12,18 @@ help:  ## list the verbs
 venv: $(VENV)/.stamp  ## virtual environment from the hash-checked lock file
 
 $(VENV)/.stamp: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' 2>/dev/null || $(MAKE) --no-print-directory python
 	@echo "virtual environment: installing $$(grep -c '==' requirements.lock) locked packages"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Debian splits venv from Python; elsewhere the reader is told what is missing.
+python:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update --quiet --quiet && apt-get install --yes --quiet --quiet python3-venv; \
+	else echo "Python 3.11 or newer with venv is needed"; exit 1; fi
 
 # Test hosts, a small package repository and Prometheus come from Debian; other systems do without.
 packages: venv
@@ -46,7 +53,7 @@ lint: venv  ## ruff, mypy, yamllint, ansible-lint
 	@$(BIN)/ansible-lint --offline --profile production --strict playbooks
 
 check: venv  ## are generated files what the code makes of them?
-	@$(BIN)/python -m tests.golden --check
+	@$(BIN)/center render starter --check --out tests/centers/starter/expected
 
 golden: venv  ## rewrite the generated files
 	@$(BIN)/python -m tests.golden
@@ -58,4 +65,4 @@ lock: venv  ## resolve the dependencies anew (needs uv)
 	@uv pip compile --quiet pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url \
 	  --no-header --output-file requirements.lock
 
-.PHONY: help venv packages tools demo rehearse test lint check golden bench lock
+.PHONY: help venv python packages tools demo rehearse test lint check golden bench lock
