@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,10 +27,15 @@ def _coloured(kind: str, text: str) -> str:
     return click.style(text, fg=_COLOURS.get(kind), bold=kind == "error")
 
 
+def _wants_colours(stream: Any) -> bool:
+    """Whether a person with a terminal that can, and who has not said no, will read this stream."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def _say(text: str) -> None:
     """For people beside a result, so never on the stream that programs read."""
     if not _settings().get("quiet"):
-        click.echo(text, err=True)
+        click.echo(text, err=True, color=_wants_colours(sys.stderr))
 
 
 def _progress(text: str) -> None:
@@ -52,7 +58,9 @@ class _Done(Exception):
 # What verbs have in common
 
 center_argument = click.argument("center", required=False)
-out_option = click.option("--out", type=click.Path(path_type=Path), help="Render into this folder instead.")
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), help="The rendered tree; default: generated/ beside the spec."
+)
 limit_option = click.option("--limit", multiple=True, metavar="NODE", help="Only these nodes; may be repeated.")
 cluster_option = click.option("--cluster", multiple=True, metavar="NAME", help="Only these clusters.")
 hosts_option = click.option("--hosts", "only_hosts", is_flag=True, help="Only hosts, no clusters.")
@@ -289,7 +297,7 @@ def _show(problems: list[Problem], source: Source, form: str, err: bool = False)
     if form == "text":
         stream = sys.stderr if err else sys.stdout
         if problems:
-            click.echo(report.as_text(problems, source, _coloured if stream.isatty() else report.plain), err=err)
+            click.echo(report.as_text(problems, source, _coloured if _wants_colours(stream) else report.plain), err=err)
         errors = sum(problem.is_error for problem in problems)
         if not err or errors:
             _say(f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -70,7 +71,8 @@ class _Expansion:
             self.problems += refused.problems
             return None
         if found is None:
-            message = f'the catalogue has no {kind.__name__.lower()} "{name}"'
+            words = re.sub("(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
+            message = f'the catalogue has no {words} "{name}"'
             hint = did_you_mean(name, self.catalog.names(kind))
             self.problems.append(Problem("reference.catalog", message, path, hint))
         return found

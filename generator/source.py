@@ -84,9 +84,13 @@ class Source:
         return text.strip() + "\n"
 
 
-def load(file: FilePath) -> Source:
-    """Read a spec and the files it includes; raises Refused with every finding that could be made."""
-    source = Source(root=file.parent)
+def load(file: FilePath, into: Source | None = None) -> Source:
+    """Read a spec and the files it includes; raises Refused with every finding that could be made.
+
+    What could be read stays in `into`, so that also those findings can be shown beside their lines.
+    """
+    source = Source() if into is None else into
+    source.root = file.parent
     problems: list[Problem] = []
     _read(source, file, file.name, problems)
     for name, path in _included(source, problems):

@@ -40,7 +40,10 @@ class OpenTree:
     def __init__(self, root: Path, *, create: bool = False) -> None:
         with naming(str(root)):
             if create:
-                root.mkdir(parents=True, exist_ok=True)
+                try:
+                    root.mkdir(parents=True, exist_ok=True)
+                except FileNotFoundError as error:  # where nobody may make folders, such as /proc
+                    raise WriteError(str(root), "no folder can be made there") from error
             self._root = os.open(root, _FOLDER)
         self._chain: list[tuple[str, int]] = []  # the folders down to the last file, kept open for its neighbours
 

@@ -29,7 +29,7 @@ def validate(file: Path) -> Validation:
     """Read, expand and judge a spec; never raises for what a user wrote."""
     read = Source()
     try:
-        read = source.load(file)
+        source.load(file, into=read)
         words = spec.read(read)
     except Refused as refused:
         return Validation(file, read, None, _placed(refused.problems, read))

@@ -287,9 +287,64 @@ def test_an_interrupt_ends_quietly(site: Path) -> None:
     code = """
 import os, signal, sys
 from generator import cli, source
-source.load = lambda file: os.kill(os.getpid(), signal.SIGINT)
+source.load = lambda file, into: os.kill(os.getpid(), signal.SIGINT)
 sys.argv = ["center", "validate", "mine"]
 cli.main()
 """
     done = center(cwd=site, command=(sys.executable, "-c", code))
     assert done.returncode == 128 + signal.SIGINT and "Traceback" not in done.stderr
+
+
+def test_findings_of_the_text_itself_are_shown_beside_their_line(site: Path) -> None:
+    edit(site, "site: {timezone: Europe/Zurich}", "site:\n\ttimezone: Europe/Zurich")
+    assert "| \ttimezone".expandtabs(1) in center("validate", "mine", cwd=site).stdout.expandtabs(1)
+
+
+def test_text_of_several_lines_is_text(site: Path) -> None:
+    edit(site, "title: My first centre}", 'title: "My\\nfirst centre\\n"}')
+    assert center("render", "mine", cwd=site).returncode == 0
+    assert (site / "inventories/mine/generated/summary.md").read_text("utf-8").startswith("# My first centre\n")
+
+
+def test_a_folder_that_nobody_can_make_is_a_finding(site: Path) -> None:
+    done = center("render", "mine", "--out", "/proc/center", cwd=site)
+    assert done.returncode == 1 and 'error[write.refused]: "/proc/center"' in done.stderr
+
+
+def test_without_ssh_no_host_is_reached(site: Path) -> None:
+    center("render", "mine", cwd=site)
+    done = center("diff", "mine", "--hosts", cwd=site, PATH=str(site))
+    assert done.returncode == 1 and "error[hosts.no-ssh]" in done.stderr
+
+
+def test_a_cluster_that_cannot_be_asked_is_not_called_unchanged(site: Path) -> None:
+    center("render", "mine", cwd=site)
+    for verb in ("diff", "status"):
+        done = center(verb, "mine", "--cluster", "cloud", "--kubeconfig", "/nowhere", cwd=site)
+        assert (done.returncode, done.stdout) == (1, "cloud: not compared\n")
+        assert 'kubeconfig "/nowhere": cannot be read: No such file' in done.stderr
+
+
+def test_one_kubeconfig_is_for_one_cluster(site: Path) -> None:
+    second = '  second: {kind: kubernetes, version: "1.36", pods: 10.129.0.0/16, services: 10.97.0.0/16}\n\naccess:'
+    edit(site, "\naccess:", second)
+    edit(site, "cluster: cloud}", "clusters: [cloud, second]}")
+    edit(
+        site,
+        "cluster: cloud, slot: 2}",
+        "cluster: cloud, slot: 2}\n  more: {server: generic-1u, cluster: second, racks: a01, per-rack: 1, slot: 9}",
+    )
+    assert center("render", "mine", cwd=site).returncode == 0
+    done = center("diff", "mine", "--kubeconfig", "/nowhere", "--cluster", "cloud", "--cluster", "second", cwd=site)
+    assert done.returncode == 64 and "cloud, second" in done.stderr
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])
+def test_a_terminal_may_ask_for_no_colour(variable: str, value: str, site: Path) -> None:
+    edit(site, "timezone", "timezoon")
+    said = subprocess.run(
+        ["script", "-qec", f"{CENTER} validate {site / 'inventories/mine'}", "/dev/null"],
+        env={"PATH": os.environ["PATH"], "TERM": "xterm", variable: value},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert said.returncode == 1 and ("\x1b[" in said.stdout) == (value == "xterm")

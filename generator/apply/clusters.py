@@ -61,13 +61,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ClusterDiff:
-    """What an apply would do to a cluster; `withheld` are deletions that need a confirmation by name."""
+    """What an apply would do to a cluster; `withheld` are deletions that need a confirmation by name.
+
+    Not `compared` when the cluster could not be asked: then the problems say why, and nothing else is known.
+    """
 
     cluster: str
     steps: tuple[Step, ...] = ()
     withheld: tuple[Step, ...] = ()
     unchanged: int = 0
     problems: tuple[Problem, ...] = ()
+    compared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def diff_cluster(
             record = read_record(kube, target.centre, target.cluster)
             return _diff(target, compare(kube, record, manifests, confirm), missing_labels(kube, labels))
     except Refused as refusal:
-        return ClusterDiff(target.cluster, problems=tuple(refusal.problems))
+        return ClusterDiff(target.cluster, problems=tuple(refusal.problems), compared=False)
 
 
 def apply_cluster(
@@ -166,7 +170,7 @@ def status_cluster(target: Target, manifests: Sequence[Manifest], *, labels: Lab
             diff = _diff(target, found, missing_labels(kube, labels))
             return ClusterStatus(diff, _tree(found), tuple(ailing), read_lease(kube).writer(kube.now()))
     except Refused as refusal:
-        return ClusterStatus(ClusterDiff(target.cluster, problems=tuple(refusal.problems)))
+        return ClusterStatus(ClusterDiff(target.cluster, problems=tuple(refusal.problems), compared=False))
 
 
 def unlock_cluster(target: Target, holder: str) -> tuple[Problem, ...]:

@@ -45,8 +45,10 @@ def read_kubeconfig(access: Access, secrets: contextlib.ExitStack) -> Configurat
             raise refused(f"is larger than {KUBECONFIG_BYTES} bytes")
         content = yaml.safe_load(text)
         cluster, user = _chosen(content, access.context)
-    except (OSError, yaml.YAMLError, RecursionError, LookupError, TypeError, ValueError) as error:
-        raise refused(f"cannot be read ({type(error).__name__}: {visible(error)})") from error
+    except OSError as error:
+        raise refused(f"cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, RecursionError, LookupError, TypeError, ValueError) as error:
+        raise refused(f"is no kubeconfig ({type(error).__name__}: {visible(error)})") from error
     if not access.allow_commands and (how := user.keys() & {"exec", "auth-provider"}):
         hint = "allow commands of this kubeconfig explicitly, or use one with a certificate or a token"
         raise refused(f'gets its credentials by "{min(how)}", which may run a command', hint)

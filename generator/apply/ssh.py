@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from generator.apply.blocks import Node
+from generator.problems import Problem, Refused
 from generator.text import visible
 
 Item = TypeVar("Item")
@@ -52,6 +54,10 @@ class Connections:
         self.access = access
 
     def __enter__(self) -> Self:
+        if shutil.which("ssh") is None:
+            raise Refused(
+                [Problem("hosts.no-ssh", "there is no ssh on this machine", hint="install the OpenSSH client")]
+            )
         self._folder = tempfile.TemporaryDirectory(prefix="center-")
         if len(self._folder.name) > CONTROL_PATH_BYTES:
             self._folder.cleanup()

@@ -90,6 +90,9 @@ def _chosen(request: Request) -> list[str]:
         if name not in known:
             hint = did_you_mean(name, known) or f"clusters: {', '.join(known)}"
             raise Refused([Problem("usage.unknown-cluster", f'the tree has no Kubernetes cluster "{name}"', hint=hint)])
+    if request.kubeconfig and len(request.clusters or known) > 1:
+        message = f"one kubeconfig reaches one cluster; the tree has {len(known)}: {', '.join(known)}"
+        raise Refused([Problem("usage.which-cluster", message, hint="name one with --cluster")])
     return list(request.clusters) or known
 
 
@@ -120,6 +123,8 @@ def _cluster(verb: str, request: Request, name: str, progress: Progress) -> Outc
         found = clusters.diff_cluster(target, manifests, labels=labels, confirm=request.confirm)
         return _difference(name, found)
     state = clusters.status_cluster(target, manifests, labels=labels)
+    if not state.diff.compared:
+        return _difference(name, state.diff)
     remarks = [f"{name}: {key} {why}" for key, why in state.ailing]
     if state.writer:
         remarks.append(f"{name}: {state.writer} is writing")
@@ -136,6 +141,8 @@ def _difference(cluster: str, found: clusters.ClusterDiff) -> Outcome:
         lines.append(_sentence(cluster, step))
         lines += [f"    {field.path}: {field.old or 'nothing'} -> {field.new or 'nothing'}" for field in step.fields]
     total = f"{cluster}: {len(found.steps)} objects differ, {found.unchanged} as rendered"
+    if not found.compared:
+        total = f"{cluster}: not compared"
     code = 1 if found.problems else 2 if found.steps or found.withheld else 0
     return Outcome((*lines, *_waiting(cluster, found.withheld), total), found.problems, code)
 

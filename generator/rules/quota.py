@@ -16,7 +16,7 @@ def _shares(center: Center, pool: Pool) -> list[Share]:
 def promises_fit_into_pools(center: Center) -> Iterator[Finding]:
     """Quota is what a tenant may always have, so all of it together fits into the pool less its spares."""
     for pool in center.pools.values():
-        nodes = center.counts[pool.name] - pool.spares
+        nodes = max(0, center.counts[pool.name] - pool.spares)
         shares = _shares(center, pool)
         promised = sum(share.nodes for share in shares)
         if shares and promised > nodes + 1e-9:
