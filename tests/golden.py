@@ -1,4 +1,4 @@
-"""The rendered tree of the starter centre as reviewed: ``python -m tests.golden`` brings it up to date."""
+"""The rendered trees of the sample centres as reviewed: ``python -m tests.golden`` brings them up to date."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-STARTER = ROOT / "inventories/starter"
-EXPECTED = ROOT / "tests/centers/starter/expected"
+CENTRES = ("starter", "duo")
 
 
-def render(out: Path) -> None:
-    """Render the starter centre with the command, as an operator would."""
-    command = [sys.executable, "-m", "generator", "--quiet", "render", str(STARTER), "--out", str(out)]
+def expected(centre: str) -> Path:
+    return ROOT / "tests/centers" / centre / "expected"
+
+
+def render(centre: str, out: Path) -> None:
+    """Render a sample with the command, as an operator would."""
+    folder = str(ROOT / "inventories" / centre)
+    command = [sys.executable, "-m", "generator", "--quiet", "render", folder, "--out", str(out)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=120)
 
 
 if __name__ == "__main__":
-    shutil.rmtree(EXPECTED, ignore_errors=True)
-    render(EXPECTED)
+    for name in CENTRES:
+        shutil.rmtree(expected(name), ignore_errors=True)
+        render(name, expected(name))

@@ -1,25 +1,28 @@
-"""Every byte of the starter centre's tree was reviewed; whoever changes one sees it in the diff of the commit."""
+"""Every byte of the samples' trees was reviewed; whoever changes one sees it in the diff of the commit."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
 
-from tests.golden import EXPECTED, render
+import pytest
+
+from tests.golden import CENTRES, expected, render
 
 
 def texts(tree: Path) -> dict[str, str]:
     return {str(file.relative_to(tree)): file.read_text("utf-8") for file in tree.rglob("*") if file.is_file()}
 
 
-def test_the_starter_centre_renders_as_reviewed(tmp_path: Path) -> None:
-    render(tmp_path / "tree")
-    found, expected = texts(tmp_path / "tree"), texts(EXPECTED)
+@pytest.mark.parametrize("centre", CENTRES)
+def test_the_centre_renders_as_reviewed(centre: str, tmp_path: Path) -> None:
+    render(centre, tmp_path / "tree")
+    found, reviewed = texts(tmp_path / "tree"), texts(expected(centre))
     lines = [
         line
-        for path in sorted(found.keys() | expected.keys())
+        for path in sorted(found.keys() | reviewed.keys())
         for line in difflib.unified_diff(
-            expected.get(path, "").splitlines(), found.get(path, "").splitlines(), f"reviewed/{path}", path, lineterm=""
+            reviewed.get(path, "").splitlines(), found.get(path, "").splitlines(), f"reviewed/{path}", path, lineterm=""
         )
     ]
-    assert found == expected, "\n".join(["run `make golden` and review:", *lines[:80]])
+    assert found == reviewed, "\n".join(["run `make golden` and review:", *lines[:80]])
