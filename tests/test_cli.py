@@ -349,3 +349,11 @@ def test_a_terminal_may_ask_for_no_colour(variable: str, value: str, site: Path)
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert said.returncode == 1 and ("\x1b[" in said.stdout) == (value == "xterm")
+
+
+@pytest.mark.parametrize(("user", "root"), [("center", "no"), ("root", "prohibit-password")])
+def test_hosts_let_in_whom_apply_logs_in_as(user: str, root: str, site: Path) -> None:
+    edit(site, 'authority: "path:ssh_ca.pub"', f'authority: "path:ssh_ca.pub", user: {user}')
+    assert center("render", "mine", cwd=site).returncode == 0
+    [daemon] = (site / "inventories/mine/generated").rglob("00-center.conf")
+    assert f"\nPermitRootLogin {root}\n" in daemon.read_text("utf-8")
