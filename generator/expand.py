@@ -26,7 +26,7 @@ from generator.model import Block, Center, Device, Loop, NodeRange, Pool, Racks,
 from generator.problems import Path, Problem, Refused, did_you_mean
 from generator.source import Source
 from generator.spec.common import NameRange
-from generator.spec.halls import Hall, Place, RackKind, Row, Unit, UnitRatings
+from generator.spec.halls import Hall, Place, RackKind, Row, Unit
 
 Kind = TypeVar("Kind", bound=Entry)
 _Kind = tuple[RackType | None, tuple[tuple[Pool, int], ...]]
@@ -262,7 +262,7 @@ class _Expansion:
         for name, host in zip(span.names(), place.hosts, strict=False):
             yield Device(
                 name, loop, device, host, place.port or _PORTS[place.scheme], place.rest, words.credentials,
-                tuple(feeds), path, words.ratings if isinstance(words, Unit) else UnitRatings(),
+                tuple(feeds), path, words.ratings,
             )  # fmt: skip
 
     # Tenants and services

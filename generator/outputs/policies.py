@@ -11,6 +11,8 @@ from generator.outputs.objects import metadata
 _QUEUED = "has(object.metadata.labels) && 'kueue.x-k8s.io/queue-name' in object.metadata.labels"
 # Pods of a queued job carry no queue of their own; the controller that makes them is the only one who may say so.
 _OF_A_JOB = "request.userInfo.username == 'system:serviceaccount:kube-system:job-controller'"
+# Kueue lets a pod of an admitted job pass, so nobody but a controller may say whose a pod is.
+_BY_A_CONTROLLER = "request.userInfo.username.startsWith('system:serviceaccount:kube-system:')"
 _PLAIN_PRIORITY = "!has(object.spec.priorityClassName) || !object.spec.priorityClassName.startsWith('system-')"
 
 
@@ -24,6 +26,9 @@ def policies(center: Center) -> Iterator[dict[str, Any]]:
     queued = f"({_QUEUED}) || (request.resource.resource == 'pods' && {_OF_A_JOB})"
     message = "work of a tenant needs the label kueue.x-k8s.io/queue-name with the name of a pool"
     yield from _policy(center, "center-tenant-queue", [pods, *work], queued, message)
+    message = "only a controller makes a pod that belongs to something else"
+    orphan = f"!has(object.metadata.ownerReferences) || {_BY_A_CONTROLLER}"
+    yield from _policy(center, "center-tenant-owner", [pods], orphan, message)
     message = "tenants do not use system priority classes"
     yield from _policy(center, "center-tenant-priority", [pods], _PLAIN_PRIORITY, message)
 

@@ -68,7 +68,7 @@ def _cluster(center: Center, name: str) -> ClusterLine:
 
 def _loop(center: Center, loop: Loop) -> LoopLine:
     heat = sum(racks.liquid_heat * racks.count for racks in center.racks if racks.loop == loop.name) / 1000
-    known = [unit.capacity for unit in loop.units]
+    known = [unit.capacity for unit in loop.units or loop.tanks]
     capacity = None if not known or None in known else round(sum(value for value in known if value) / 1000, 1)
     return LoopLine(loop, round(heat, 1), capacity)
 

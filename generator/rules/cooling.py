@@ -48,6 +48,18 @@ def loops_carry_their_heat(center: Center) -> Iterator[Finding]:
             yield Finding((*loop.path, "units"), message)
 
 
+@rule("cooling.rack-capacity")
+def racks_carry_their_own_heat(center: Center) -> Iterator[Finding]:
+    """A tank, or another unit that stands in each rack, carries the heat of its own rack and of no other."""
+    for racks in center.racks:
+        loop = center.loops.get(racks.loop or "")
+        own = next((tank for tank in (loop.tanks if loop else ()) if tank.name == racks.name(racks.first)), None)
+        if own and own.capacity is not None and racks.liquid_heat > own.capacity * (1 + 1e-9):
+            heat, capacity = racks.liquid_heat / 1000, own.capacity / 1000
+            message = f"{racks.title} must carry {heat:.2f} kW, its own device carries {capacity:.2f} kW"
+            yield Finding((*own.path, "ratings", "capacity"), message)
+
+
 @rule("cooling.no-units")
 def loops_have_something_that_cools(center: Center) -> Iterator[Finding]:
     """A cold-plate loop moves its liquid with cooling units; a tank condenses its own vapour."""
@@ -207,11 +219,11 @@ def logins_travel_encrypted(center: Center) -> Iterator[Finding]:
 def capacities_are_known(center: Center) -> Iterator[Finding]:
     """A loop is only proven against capacities that somebody has published or measured."""
     for loop in center.loops.values():
-        unknown = sorted({unit.device.name for unit in loop.units if unit.capacity is None})
+        unknown = sorted({unit.device.name for unit in (*loop.units, *loop.tanks) if unit.capacity is None})
         if unknown:
             message = f'loop "{loop.name}" cannot be checked: the capacity of "{unknown[0]}" is unknown'
             hint = 'say what its data sheet says, for example "ratings: {capacity: 80 kW}"'
-            yield Finding((*loop.path, "units"), message, hint)
+            yield Finding((*loop.path, "units") if loop.units else loop.path, message, hint)
 
 
 def dew_point(temperature: float, humidity: float) -> float:

@@ -66,3 +66,11 @@ def spares_leave_something(center: Center) -> Iterator[Finding]:
         if pool.spares and pool.spares >= center.counts[pool.name]:
             message = f'pool "{pool.name}" keeps {pool.spares} of its {center.counts[pool.name]} nodes as spares'
             yield Finding((*pool.path, "spares"), message)
+
+
+@rule("quota.none", severity="warning")
+def tenants_have_something(center: Center) -> Iterator[Finding]:
+    """A tenant without a share of any pool gets no namespace and no queue: nothing is rendered for it."""
+    for tenant in center.tenants.values():
+        if not tenant.quota:
+            yield Finding(tenant.path, f'tenant "{tenant.name}" has no quota, so it gets nothing')

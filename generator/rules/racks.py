@@ -80,6 +80,15 @@ def pools_are_counted_once(center: Center) -> Iterator[Finding]:
             yield Finding(("pools", name), f'pool "{name}" says {said} without {missing}')
 
 
+@rule("pool.no-places")
+def accelerators_have_places(center: Center) -> Iterator[Finding]:
+    """An accelerator goes into a place of the server; a server without places would count none."""
+    for pool in center.pools.values():
+        if pool.accelerator and pool.server.accelerators == 0:
+            message = f'server "{pool.server.name}" of pool "{pool.name}" has no place for an accelerator'
+            yield Finding((*pool.path, "accelerator"), message)
+
+
 @rule("pool.absent-unknown")
 def absent_nodes_have_a_place(center: Center) -> Iterator[Finding]:
     """A hole is a node that the racks would otherwise hold."""

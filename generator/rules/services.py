@@ -26,6 +26,31 @@ def services_have_the_devices_that_they_need(center: Center) -> Iterator[Finding
             yield Finding((*service.path, "pool"), message)
 
 
+@rule("service.too-large")
+def services_fit_into_the_quota(center: Center) -> Iterator[Finding]:
+    """What a service needs at its largest fits into one node where it must, and into what its tenant may have."""
+    for service in center.services.values():
+        pool, inputs = service.pool, service.inputs
+        per_node = pool.accelerators_per_node
+        shares = [share for share in (*service.tenant.quota, *service.tenant.borrow) if share.pool is pool]
+        if per_node == 0 or not shares:
+            continue
+        each = inputs.get("accelerators") or per_node
+        if each > per_node:
+            message = (
+                f'one replica of service "{service.name}" needs {each} accelerators, a node of the pool has {per_node}'
+            )
+            yield Finding((*service.path, "inputs"), message)
+        count = inputs["replicas"].most if inputs.get("replicas") else inputs.get("nodes") or 1
+        allowed = sum(share.accelerators for share in shares)
+        if each <= per_node and each * count > allowed:
+            message = (
+                f'service "{service.name}" may need {each * count} accelerators of pool "{pool.name}", '
+                f'tenant "{service.tenant.name}" may have {allowed}'
+            )
+            yield Finding((*service.path, "inputs"), message, "it would wait for ever; lower it or raise the quota")
+
+
 @rule("service.no-quota")
 def services_have_a_queue(center: Center) -> Iterator[Finding]:
     """A tenant's work passes through its queue on a pool, and it has one only where it has quota."""

@@ -127,6 +127,7 @@ class RackKind(Strict):
     device: Name | None = Field(None, description="Monitored device of the rack itself, such as a tank.")
     at: Endpoint | None = Field(None, description="Where monitoring reads the device of each rack.")
     credentials: SecretReference | None = Field(None, description="Reference to the device's monitoring login.")
+    ratings: UnitRatings = Field(default_factory=UnitRatings, description="From the data sheet of the rack's device.")
     holds: dict[Name, Annotated[int, Field(ge=1, le=200)]] = Field(
         default_factory=dict, description="Nodes of each pool in one rack."
     )

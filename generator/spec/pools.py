@@ -19,6 +19,8 @@ _NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,61}-([0-9]{1,3})(?:\.\.([0-9]{1,3}))?")
 
 def _check_node(name: object) -> object:
     if isinstance(name, str) and (match := _NODE.fullmatch(name)) and int(match[2] or match[1]) <= MOST_IN_A_RACK:
+        if int(match[2] or match[1]) < int(match[1]):
+            raise refuse(f'the range "{name}" ends before it begins')
         return name
     raise refuse(f'needs a node or a range of nodes such as "train-h-a05-2", {got(name)}')
 

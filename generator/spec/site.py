@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from generator.quantity import CarbonIntensity, Efficiency, EnergyPrice, Percentage, Power, RackFeed, Temperature
-from generator.spec.common import Domain, Host, Name, Network, PublicFile, Strict, Text, got, refuse
+from generator.spec.common import Address, Domain, Host, Name, Network, PublicFile, Strict, Text, got, refuse
 
 
 class Metadata(Strict):
@@ -92,7 +92,7 @@ class NetworkSubject(Strict):
 
     domain: Domain = Field(description="DNS domain of the nodes.")
     plans: Plans = Field(description="Address plan.")
-    dns: list[Host] = Field(default_factory=list, description="Name servers of the hosts.", max_length=3)
+    dns: list[Address] = Field(default_factory=list, description="Name servers of the hosts.", max_length=3)
     ntp: list[Host] = Field(min_length=1, description="Time servers of the hosts.")
     mirror: Mirror | None = Field(None, description="Package repository of the hosts; default: what they came with.")
 

@@ -178,6 +178,9 @@ def _smuggle(cluster: Cluster) -> int:
     ways = {
         "a pod without a queue": _pod({"nvidia.com/gpu": "1"}),
         "a pod that claims to be of a job": _pod({"nvidia.com/gpu": "1"}, owners=[owner]),
+        "a queued pod that claims to be of an admitted job": _pod(
+            {"nvidia.com/gpu": "1"}, labels={QUEUE: "train-h"}, owners=[owner]
+        ),
         "a pod on another tenant's accelerators": _pod({"hygon.com/dcu": "1"}, labels={QUEUE: "train-h"}),
         "a pod of system priority": _pod({}, labels={QUEUE: "train-h"}, priorityClassName="system-node-critical"),
         "a deployment without a queue": {
