@@ -113,7 +113,7 @@ class Temperature(Quantity):
     """Degrees Celsius."""
 
     dimension, example, least, most = "temperature", "36 °C", "-100 °C", "400 °C"
-    units = {"°C": 1.0}
+    units = {"°C": 1.0, "℃": 1.0}
 
 
 class TemperatureRise(Quantity):

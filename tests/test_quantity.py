@@ -36,7 +36,7 @@ READ: list[tuple[type[Quantity], str, float]] = [
     (Power, "40 kW", 40_000), (Power, "40kW", 40_000), (Power, "0.5 MW", 500_000), (Power, "600 W", 600),
     (Power, "0 W", 0),
     (Temperature, "36 °C", 36), (Temperature, "-40.5 °C", -40.5), (Temperature, "-100 °C", -100),
-    (Temperature, "400 °C", 400),
+    (Temperature, "400 °C", 400), (Temperature, "32 ℃", 32),
     (TemperatureRise, "10 K", 10), (TemperatureRise, "0.1 K", 0.1),
     (Flow, "400 L/min", 400), (Flow, "6 m3/h", 100),
     (Percentage, "80 %", 0.8), (Percentage, "98.5 %", 0.985), (Percentage, "0 %", 0), (Percentage, "100 %", 1),

@@ -22,6 +22,7 @@ from generator import catalog, expand, outputs, source, spec
 from generator.model import Center
 from generator.problems import Refused
 from generator.render import render
+from generator.spec.common import NameRange
 from tests.lessons import ROOT, STARTER
 
 Data = dict[str, Any]
@@ -228,3 +229,17 @@ def test_a_pool_that_moves_in_moves_no_cooling_device() -> None:
     assert before == {"t01": "10.24.1.1", "t02": "10.24.1.2", "t03": "10.24.1.3"}
     data["pools"]["visitor"] = {"server": "generic-1u", "slot": 30, "racks": "t02", "per-rack": 1}
     assert places() == before
+
+
+@pytest.mark.parametrize("text", ["a1..02", "a01..2", "a05..04", "a", "01", "a1.2", "a01..24,b01..03"])
+def test_ranges_that_could_mean_two_things_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="range"):
+        NameRange.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("a01..03", ["a01", "a02", "a03"]), ("a9..11", ["a9", "a10", "a11"]), ("cdu-1..2", ["cdu-1", "cdu-2"])],
+)
+def test_ranges_say_their_names(text: str, names: list[str]) -> None:
+    assert list(NameRange.parse(text).names()) == names

@@ -153,7 +153,7 @@ class NameRange:
         first, last = match["first"], match["last"] or match["first"]
         if int(last) < int(first):
             raise ValueError(f'the range "{text}" ends before it begins')
-        if first.startswith("0") and len(first) != len(last):
+        if "0" in (first[0], last[0]) and len(first) != len(last):
             raise ValueError(f'the range "{text}" changes its number of digits')
         width = len(first) if first.startswith("0") or len(first) == len(last) else 1
         return cls(match["prefix"], int(first), int(last), width)
