@@ -341,6 +341,15 @@ class Center:
     def clusters(self) -> dict[str, Cluster]:
         return self.spec.clusters
 
+    @property
+    def power(self) -> float:
+        """Watts at the peak of all racks, as far as the catalogue knows."""
+        return sum(racks.power * racks.count for racks in self.racks)
+
+    def heat_of(self, loop: Loop) -> float:
+        """Watts that a loop takes from all of its racks."""
+        return sum(racks.liquid_heat * racks.count for racks in self.racks if racks.loop == loop.name)
+
     def ranges(self) -> Iterator[NodeRange]:
         for block in self.blocks.values():
             yield from block.ranges

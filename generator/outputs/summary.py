@@ -39,7 +39,6 @@ class ClusterLine:
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
-    power = sum(racks.power * racks.count for racks in center.racks) / 1000
     context = {
         "center": center,
         "spec": center.spec,
@@ -48,7 +47,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         "loops": [_loop(center, loop) for loop in center.loops.values()],
         "racks": sum(racks.count for racks in center.racks),
         "nodes": sum(center.counts.values()),
-        "power": round(power, 1),
+        "power": round(center.power / 1000, 1),
         "least_pue": _least_pue(center),
     }
     yield Artifact("summary.md", TextTemplate("summary.md", context, "markdown"), ("",))
@@ -67,15 +66,12 @@ def _cluster(center: Center, name: str) -> ClusterLine:
 
 
 def _loop(center: Center, loop: Loop) -> LoopLine:
-    heat = sum(racks.liquid_heat * racks.count for racks in center.racks if racks.loop == loop.name) / 1000
     known = [unit.capacity for unit in loop.units or loop.tanks]
     capacity = None if not known or None in known else round(sum(value for value in known if value) / 1000, 1)
-    return LoopLine(loop, round(heat, 1), capacity)
+    return LoopLine(loop, round(center.heat_of(loop) / 1000, 1), capacity)
 
 
 def _least_pue(center: Center) -> float | None:
     """What the power chain alone makes of the PUE: 1 over the product of its efficiencies."""
     chain = center.spec.power.chain
-    if chain is None:
-        return None
-    return round(1 / (chain.transformer.magnitude * chain.ups.magnitude * chain.distribution.magnitude), 4)
+    return round(1 / chain.efficiency, 4) if chain else None

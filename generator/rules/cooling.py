@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from generator.model import Center, Device, Loop
+from generator.model import Center, Device
 from generator.rules import Finding, rule
 
 BOILING_MARGIN = 10.0
@@ -16,10 +16,6 @@ TOWER_APPROACH = 3.0
 """Kelvin above wet bulb that a good cooling tower reaches; component range 2.8 to 6.7 K (LBNL 2024)."""
 
 
-def _heat(center: Center, loop: Loop) -> float:
-    return sum(racks.liquid_heat * racks.count for racks in center.racks if racks.loop == loop.name)
-
-
 def _capacity(units: list[Device]) -> float:
     return sum(unit.capacity or 0.0 for unit in units)
 
@@ -28,7 +24,7 @@ def _capacity(units: list[Device]) -> float:
 def loops_carry_their_heat(center: Center) -> Iterator[Finding]:
     """The units of a loop carry its heat, also with one unit lost (N+1) and with one feed lost (2N)."""
     for loop in center.loops.values():
-        heat, units = _heat(center, loop), list(loop.units)
+        heat, units = center.heat_of(loop), list(loop.units)
         if not units or any(unit.capacity is None for unit in units):
             continue
         situations = [("", units)]
@@ -144,7 +140,7 @@ def units_pump_enough(center: Center) -> Iterator[Finding]:
         if loop.spec.rise is None or density is None or heat_capacity is None or not rated or None in rated:
             continue
         per_kelvin = density * heat_capacity / 60_000  # kW for each L/min and K
-        needed = _heat(center, loop) / 1000 / (per_kelvin * loop.spec.rise.magnitude)
+        needed = center.heat_of(loop) / 1000 / (per_kelvin * loop.spec.rise.magnitude)
         given = sum(flow for flow in rated if flow)
         if needed > given * (1 + 1e-9):
             message = (

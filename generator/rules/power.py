@@ -70,11 +70,7 @@ def the_utility_carries_the_centre(center: Center) -> Iterator[Finding]:
     utility, chain = center.spec.power.utility, center.spec.power.chain
     if utility is None:
         return
-    efficiency = 1.0
-    if chain:
-        efficiency = chain.transformer.magnitude * chain.ups.magnitude * chain.distribution.magnitude
-    racks = sum(group.power * group.count for group in center.racks)
-    needed = racks * center.spec.power.simultaneity.magnitude / efficiency
+    needed = center.power * center.spec.power.simultaneity.magnitude / (chain.efficiency if chain else 1.0)
     if _exceeds(needed, utility.capacity.magnitude):
         message = f"the racks need {_kw(needed)} from the utility, the contract gives {utility.capacity}"
         yield Finding(("power", "utility", "capacity"), message)

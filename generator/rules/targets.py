@@ -14,8 +14,7 @@ def the_power_chain_allows_the_pue(center: Center) -> Iterator[Finding]:
     chain, pue = center.spec.power.chain, center.spec.targets.pue
     if chain is None or pue is None:
         return
-    efficiency = chain.transformer.magnitude * chain.ups.magnitude * chain.distribution.magnitude
-    least = 1 / efficiency
+    least = 1 / chain.efficiency
     if pue < least:
         message = (
             f"a PUE of {pue:g} cannot be reached: the power chain alone "

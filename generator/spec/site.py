@@ -104,6 +104,11 @@ class Chain(Strict):
     ups: Efficiency = Field(description="Efficiency of the uninterruptible supply.")
     distribution: Efficiency = Field(description="Efficiency of the distribution.")
 
+    @property
+    def efficiency(self) -> float:
+        """What arrives at the racks of what the utility gives; 1 is all."""
+        return self.transformer.magnitude * self.ups.magnitude * self.distribution.magnitude
+
 
 class Feed(Strict):
     """One independent path of power to the racks."""
