@@ -67,19 +67,30 @@ class Source:
         lines = self._lines.get(position.file, [])
         return lines[position.line - 1] if 0 < position.line <= len(lines) else ""
 
-    def public_file(self, name: str) -> str:
-        """The text of a small file beside the spec; raises ValueError with the sentence for the user."""
+    def remember(self, name: str, lines: list[str]) -> None:
+        """Keep the lines of another file beside the spec, to show them beside its findings."""
+        self._lines[name] = lines
+
+    def small_file(self, name: str, most: int) -> bytes:
+        """The bytes of a file beside the spec; raises ValueError with the sentence for the user."""
         if not _stays_inside(self.root, name):
             raise ValueError(f'"{name}" is not a plain file below the folder of the spec')
         try:
             with (self.root / name).open("rb") as stream:
-                raw = stream.read(MAX_PUBLIC + 1)
-            text = raw.decode("ascii")
+                raw = stream.read(most + 1)
         except OSError as error:
             raise ValueError(f'"{name}" cannot be read: {error.strerror or error}') from None
+        if len(raw) > most:
+            raise ValueError(f'"{name}" is larger than {most // 1024} KiB')
+        return raw
+
+    def public_file(self, name: str) -> str:
+        """The text of a small file of public keys; raises ValueError with the sentence for the user."""
+        try:
+            text = self.small_file(name, MAX_PUBLIC).decode("ascii")
         except UnicodeDecodeError:
             raise ValueError(f'"{name}" is not a text file of public keys') from None
-        if len(raw) > MAX_PUBLIC or "PRIVATE KEY" in text or not text.strip():
+        if "PRIVATE KEY" in text or not text.strip():
             raise ValueError(f'"{name}" is not a file of public keys')
         return text.strip() + "\n"
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.artifact import Artifact, Json, TextTemplate
-from generator.model import Block, Center, NodeRange, Pool
+from generator.model import Center
+from generator.nodes import Block, NodeRange, Pool
 from generator.outputs.groups import group, groups_of
 from generator.problems import dotted
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.artifact import Artifact, TextTemplate
-from generator.model import Center, Loop, Pool
+from generator.model import Center
+from generator.nodes import Pool
+from generator.plant import CoolingLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class PoolLine:
 class LoopLine:
     """A loop with its heat and its capacity in kW."""
 
-    loop: Loop
+    loop: CoolingLoop
     heat: float
     capacity: float | None
 
@@ -65,7 +67,7 @@ def _cluster(center: Center, name: str) -> ClusterLine:
     return ClusterLine(name, cluster.kind, cluster.version, nodes)
 
 
-def _loop(center: Center, loop: Loop) -> LoopLine:
+def _loop(center: Center, loop: CoolingLoop) -> LoopLine:
     known = [unit.capacity for unit in loop.units or loop.tanks]
     capacity = None if not known or None in known else round(sum(value for value in known if value) / 1000, 1)
     return LoopLine(loop, round(center.heat_of(loop) / 1000, 1), capacity)

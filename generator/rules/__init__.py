@@ -55,13 +55,13 @@ def rules() -> dict[str, Rule]:
 
 
 def judge(center: Center) -> list[Problem]:
-    """Findings of all rules, less the warnings that the spec accepts with a reason."""
+    """Findings of all rules, less the warnings that the spec accepts with a reason that still holds."""
     problems = [
         Problem(rule.id, finding.message, finding.path, finding.hint, rule.severity, at_key=finding.at_key)
         for rule in rules().values()
         for finding in rule.check(center)
     ]
-    accepted = set(center.spec.accepted)
+    accepted = {name for name, words in center.spec.accepted.items() if not center.is_past(words.until)}
     kept = [problem for problem in problems if problem.is_error or problem.rule not in accepted]
     silenced = {problem.rule for problem in problems if not problem.is_error} & accepted
     return kept + [_unused(name) for name in sorted(accepted - silenced)]

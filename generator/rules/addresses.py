@@ -6,7 +6,8 @@ import ipaddress
 import itertools
 from collections.abc import Iterator
 
-from generator.model import Center, NodeRange, number_of
+from generator.model import Center
+from generator.nodes import NodeRange, number_of
 from generator.problems import Path
 from generator.rules import Finding, rule
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from generator.model import Center, Device
+from generator.model import Center
+from generator.plant import Device
 from generator.rules import Finding, rule
 
 BOILING_MARGIN = 10.0
@@ -152,12 +153,24 @@ def units_pump_enough(center: Center) -> Iterator[Finding]:
 
 @rule("cooling.air-capacity")
 def halls_carry_the_rest(center: Center) -> Iterator[Finding]:
-    """Heat that no liquid takes stays in the air of the hall."""
-    for name, hall in center.spec.halls.items():
-        heat = sum((racks.power - racks.liquid_heat) * racks.count for racks in center.racks if racks.hall == name)
-        if hall.air and heat > hall.air.capacity.magnitude * (1 + 1e-9):
-            message = f'hall "{name}" leaves {heat / 1000:.1f} kW to its air, which carries {hall.air.capacity}'
-            yield Finding(("halls", name, "air", "capacity"), message)
+    """Heat that no liquid takes stays in the air of the hall; its handlers carry it, also with one lost (N+1)."""
+    for name, air in center.airs.items():
+        heat, lost = center.air_heat_of(name), ""
+        if air.spec.capacity:
+            capacity = air.spec.capacity.magnitude
+        else:
+            known = [handler.capacity for handler in air.handlers]
+            if None in known:
+                continue
+            capacity = sum(each for each in known if each)
+            if air.spec.redundancy == "N+1":
+                largest = max(air.handlers, key=lambda handler: handler.capacity or 0.0)
+                capacity, lost = capacity - (largest.capacity or 0.0), f' with "{largest.name}" lost'
+        if heat > capacity * (1 + 1e-9):
+            message = (
+                f'hall "{name}" leaves {heat / 1000:.1f} kW to its air, which carries {capacity / 1000:.1f} kW{lost}'
+            )
+            yield Finding((*air.path, "capacity" if air.spec.capacity else "units"), message)
 
 
 @rule("cooling.dew-point")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.model import Center, Racks
+from generator.model import Center
+from generator.nodes import Racks
 from generator.rules import Finding, rule
 
 
@@ -21,15 +22,14 @@ def _survivors(center: Center, feeds: list[str]) -> Iterator[tuple[str | None, l
 def racks_have_enough_power(center: Center) -> Iterator[Finding]:
     """The peak of a rack stays within what its feeds give one rack after derating, with one feed lost if 2N is said."""
     for racks in center.racks:
-        hall = center.spec.halls[racks.hall]
-        for lost, left in _survivors(center, hall.feeds):
+        for lost, left in _survivors(center, list(racks.feeds)):
             feeds = [center.spec.power.feeds[name] for name in left]
-            given = sum(feed.rack.magnitude * feed.derating.magnitude for feed in feeds)
-            if left and _exceeds(racks.power, given):
+            given = sum((racks.feed or feed.rack).magnitude * feed.derating.magnitude for feed in feeds)
+            if left and _exceeds(racks.peak, given):
                 names = " and ".join(left)
                 lost_text = f' with feed "{lost}" lost' if lost else ""
                 message = (
-                    f"{racks.title} needs {_kw(racks.power)}, feed {names} gives {_kw(given)} after derating{lost_text}"
+                    f"{racks.title} needs {_kw(racks.peak)}, feed {names} gives {_kw(given)} after derating{lost_text}"
                 )
                 yield Finding(racks.path, message, at_key=True)
                 break
@@ -58,10 +58,14 @@ def redundant_halls_have_two_feeds(center: Center) -> Iterator[Finding]:
     """2N means that every rack has power from two independent feeds."""
     if center.spec.power.redundancy != "2N":
         return
-    for name, hall in center.spec.halls.items():
+    for hall_name, hall in center.spec.halls.items():
         if len(set(hall.feeds)) < 2:
-            message = f'hall "{name}" has one feed, redundancy 2N needs two'
-            yield Finding(("halls", name, "feeds"), message)
+            message = f'hall "{hall_name}" has one feed, redundancy 2N needs two'
+            yield Finding(("halls", hall_name, "feeds"), message)
+        for name, row in hall.rows.items():
+            if row.feeds and len(set(row.feeds)) < 2:
+                message = f'row "{name}" has one feed, redundancy 2N needs two'
+                yield Finding(("halls", hall_name, "rows", name, "feeds"), message)
 
 
 @rule("power.utility")
@@ -70,7 +74,7 @@ def the_utility_carries_the_centre(center: Center) -> Iterator[Finding]:
     utility, chain = center.spec.power.utility, center.spec.power.chain
     if utility is None:
         return
-    needed = center.power * center.spec.power.simultaneity.magnitude / (chain.efficiency if chain else 1.0)
+    needed = center.power * center.simultaneity / (chain.efficiency if chain else 1.0)
     if _exceeds(needed, utility.capacity.magnitude):
         message = f"the racks need {_kw(needed)} from the utility, the contract gives {utility.capacity}"
         yield Finding(("power", "utility", "capacity"), message)
@@ -89,10 +93,10 @@ def power_is_known(center: Center) -> Iterator[Finding]:
 
 def _drawn(center: Center, racks: Racks, feed: str, lost: str | None) -> float:
     """Watts that one feed gives these racks while another is lost; feeds share a hall's load evenly."""
-    feeds = [name for name in dict.fromkeys(center.spec.halls[racks.hall].feeds) if name != lost]
+    feeds = [name for name in dict.fromkeys(racks.feeds) if name != lost]
     if feed not in feeds:
         return 0.0
-    return racks.power * racks.count * center.spec.power.simultaneity.magnitude / len(feeds)
+    return racks.power * racks.count * center.simultaneity / len(feeds)
 
 
 def _exceeds(needed: float, given: float) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.model import Center, Pool, Share
+from generator.model import Center, Share
+from generator.nodes import Pool
 from generator.rules import Finding, rule
 
 

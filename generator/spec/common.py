@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.functional_validators import AfterValidator, BeforeValidator
@@ -189,3 +190,20 @@ def _check_range(text: object) -> object:
 RangeText = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9-]*[0-9]+(\.\.[0-9]+)?$", examples=["a01..24"]), BeforeValidator(_check_range)
 ]
+
+Redundancy = Literal["N", "N+1"]
+
+
+def _check_date(text: object) -> object:
+    try:
+        if isinstance(text, str) and len(text) == 10:
+            return datetime.date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise refuse(f'needs a date such as "2027-01-31", {got(text)}')
+
+
+Date = Annotated[
+    str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", examples=["2027-01-31"]), BeforeValidator(_check_date)
+]
+"""A day in ISO 8601; as text its order is that of the calendar. The day itself still counts."""
