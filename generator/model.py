@@ -9,10 +9,7 @@ from typing import Any
 
 from generator import spec
 from generator.assets import Asset
-from generator.catalog.models import (
-    PricePlan,
-    TenantClass,
-)
+from generator.catalog.models import Entry, PricePlan, TenantClass
 from generator.nodes import Block, Node, NodeRange, Pool, Racks
 from generator.plant import CoolingLoop, Device, HallAir, Net, Supply, Water
 from generator.problems import Path
@@ -149,6 +146,21 @@ class Center:
         liquid = sum(self.heat_of(loop) for loop in self.loops.values() if loop.spec.from_ == water.name)
         air = sum(self.air_heat_of(air.hall) for air in self.airs.values() if air.spec.from_ == water.name)
         return liquid + air
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything of the catalogue that the centre stands on, each once, by kind and name."""
+        found: list[Entry | None] = [racks.type for racks in self.racks]
+        for pool in self.pools.values():
+            found += [pool.server, pool.accelerator, pool.vendor]
+        for net in self.nets.values():
+            found += [net.leaf, net.spine]
+        found += [supply.device for supply in self.supplies.values()]
+        found += [loop.coolant for loop in self.loops.values()]
+        found += [device.device for device in self.devices()]
+        found += [rejecter.device for water in self.waters.values() for rejecter in water.rejecters]
+        found += [handler.device for air in self.airs.values() for handler in air.handlers]
+        once = {(entry.folder, entry.name): entry for entry in found if entry}
+        return iter(once[key] for key in sorted(once))
 
     def ranges(self) -> Iterator[NodeRange]:
         for block in self.blocks.values():

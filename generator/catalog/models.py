@@ -5,9 +5,10 @@ Every number from the outside world is a fact: a value with its status and sourc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from generator.quantity import (
     Efficiency,
@@ -106,9 +107,8 @@ class Vendor(Entry):
     slurm: SlurmDevices
 
 
-Performance = dict[
-    Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4", "int8"], Fact[Throughput]
-]
+Precision = Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4", "int8"]
+Performance = dict[Precision, Fact[Throughput]]
 
 
 class Accelerator(Entry):
@@ -301,3 +301,16 @@ class TenantClass(Entry):
 
 
 KINDS: dict[str, type[Entry]] = {kind.folder: kind for kind in Entry.__subclasses__()}
+
+
+def facts(part: BaseModel, name: str = "") -> Iterator[tuple[str, Fact[Any]]]:
+    """Every value of a thing that says how sure it is, by its dotted name as the file has it."""
+    for key, field in type(part).model_fields.items():
+        value = getattr(part, key)
+        below = value.items() if isinstance(value, dict) else [("", value)]
+        for word, each in below:
+            path = ".".join(filter(None, (name, field.alias or key, word)))
+            if isinstance(each, Fact):
+                yield path, each
+            elif isinstance(each, BaseModel):
+                yield from facts(each, path)

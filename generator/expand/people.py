@@ -66,7 +66,7 @@ def check_offers(names: Names) -> None:
     everybody = [tenant for found in words.organizations.values() for tenant in found.tenants]
     for name, storage in words.storage.items():
         path: Path = ("storage", name)
-        names.all_known("cluster", storage.on, words.clusters, (*path, "on"))
+        names.all_known("cluster", storage.clusters, words.clusters, (*path, "clusters"))
         if storage.pool:
             names.known("pool", storage.pool, words.pools, (*path, "pool"))
         if storage.fabric:

@@ -40,7 +40,7 @@ class FileSystem(Strict):
     )
     mount: MountPoint = Field(description="Where nodes mount it.")
     purpose: Literal["home", "project", "scratch", "data", "software"] = Field(description="What it is for.")
-    on: list[Name] = Field(min_length=1, description="Clusters whose workers and login nodes mount it.")
+    clusters: list[Name] = Field(min_length=1, description="Clusters whose workers and login nodes mount it.")
     fabric: Name | None = Field(None, description="Fabric that its servers are on; default: every node reaches them.")
     capacity: Capacity | None = Field(None, description="Usable size.")
     quota: Capacity | None = Field(None, description="Limit of a home for each person, of the rest for each tenant.")
