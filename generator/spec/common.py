@@ -133,7 +133,9 @@ SecretReference = Annotated[
     str, Field(pattern=r"^(env|file|vault|store):", examples=["env:CDU_LOGIN"]), BeforeValidator(_check_secret)
 ]
 
-_RANGE = re.compile(r"(?P<prefix>[a-z]+|[a-z][a-z0-9-]*?-)(?P<first>[0-9]{1,6})(?:\.\.(?P<last>[0-9]{1,6}))?")
+_RANGE = re.compile(
+    r"(?P<prefix>[a-z](?:[a-z0-9-]{0,38}[a-z-])?)(?P<first>[0-9]{1,6})(?:\.\.(?P<last>[0-9]{1,6}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class NameRange:
     def parse(cls, text: str) -> Self:
         """Read ``a01``, ``a01..24`` or ``cdu-1..3``; raises ValueError with the sentence for the user."""
         match = _RANGE.fullmatch(text)
-        if match is None:
+        if match is None or "--" in text:
             raise ValueError(f'needs a name or a range such as "a01..24", got "{text[:60]}"')
         first, last = match["first"], match["last"] or match["first"]
         if int(last) < int(first):
