@@ -9,7 +9,7 @@ from typing import Any
 
 from generator import spec
 from generator.assets import Asset
-from generator.catalog.models import Entry, PricePlan, TenantClass
+from generator.catalog.models import Entry, PricePlan, Release, TenantClass
 from generator.nodes import Block, Node, NodeRange, Pool, Racks
 from generator.plant import CoolingLoop, Device, HallAir, Net, Supply, Water
 from generator.problems import Path
@@ -103,6 +103,8 @@ class Center:
     guarantees: dict[str, tuple[Share, ...]] = field(default_factory=dict)
     services: dict[str, ServiceUse] = field(default_factory=dict)
     prices: PricePlan | None = None
+    releases: dict[str, Release] = field(default_factory=dict)
+    """The release of each cluster whose version the catalogue knows."""
     assets: tuple[Asset, ...] = ()
     public_files: dict[str, str] = field(default_factory=dict)
     """Contents of the files that ``path:`` references name."""

@@ -23,7 +23,7 @@ from generator.quantity import (
     TemperatureRise,
     Volume,
 )
-from generator.spec.common import Name, Strict, Text, refuse
+from generator.spec.common import Date, Name, Strict, Text, refuse
 
 Value = TypeVar("Value")
 Status = Literal["V", "I", "S", "X", "U", "N"]
@@ -285,6 +285,14 @@ class OperatingSystem(Entry):
     units: dict[Name, str]
     paths: dict[Name, str]
     versions: dict[Name, str] = Field(default_factory=dict, description="Releases that the system packages.")
+
+
+class Release(Entry):
+    """A version of a program that clusters run, and how long its makers repair it."""
+
+    folder: ClassVar[str] = "releases"
+    kind: Literal["release"]
+    ends: Fact[Date] = Field(description="Last day on which its makers repair it.")
 
 
 class TenantClass(Entry):

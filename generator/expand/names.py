@@ -28,14 +28,19 @@ class Names:
     def report(self, rule: str, message: str, path: Path, hint: str | None = None, *, at_key: bool = False) -> None:
         self.problems.append(Problem(rule, message, path, hint, at_key=at_key))
 
-    def find(self, kind: type[Kind], name: str, path: Path) -> Kind | None:
-        """A thing of the catalogue; unknown or faulty is a finding at the name."""
+    def optional(self, kind: type[Kind], name: str) -> Kind | None:
+        """A thing of the catalogue if there is one; a faulty file is a finding in it."""
         try:
-            found = self.catalog.get(kind, name)
+            return self.catalog.get(kind, name)
         except Refused as refused:
             self.problems += refused.problems
             return None
-        if found is None:
+
+    def find(self, kind: type[Kind], name: str, path: Path) -> Kind | None:
+        """A thing of the catalogue; unknown is a finding at the name."""
+        before = len(self.problems)
+        found = self.optional(kind, name)
+        if found is None and len(self.problems) == before:
             words = re.sub("(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
             message = f'the catalogue has no {words} "{name}"'
             hint = did_you_mean(name, self.catalog.names(kind)) or f'"center catalog {kind.folder}" lists all'

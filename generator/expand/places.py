@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from generator.catalog.models import Accelerator, OperatingSystem, RackType, Server, Vendor
+from generator.catalog.models import Accelerator, OperatingSystem, RackType, Release, Server, Vendor
 from generator.expand.names import Names
 from generator.nodes import Block, NodeRange, Pool, Racks, number_of
 from generator.plant import Net
@@ -140,6 +140,14 @@ def _cut(racks: Racks, by_place: list[tuple[Pool, NameRange, int]]) -> Iterator[
     for first, end in itertools.pairwise(steps):
         more = tuple((pool, count) for pool, span, count in inside if span.first <= first <= span.last)
         yield replace(racks, first=first, last=end - 1, contents=racks.contents + more)
+
+
+def releases(names: Names) -> Iterator[tuple[str, Release]]:
+    """What the catalogue knows of the versions of clusters; an unknown version is no error."""
+    for name, cluster in names.words.clusters.items():
+        release = names.optional(Release, f"{cluster.kind}-{cluster.version.replace('.', '-')}")
+        if release:
+            yield name, release
 
 
 def blocks(racks: tuple[Racks, ...]) -> dict[str, Block]:

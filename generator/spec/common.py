@@ -133,9 +133,7 @@ SecretReference = Annotated[
     str, Field(pattern=r"^(env|file|vault|store):", examples=["env:CDU_LOGIN"]), BeforeValidator(_check_secret)
 ]
 
-_RANGE = re.compile(
-    r"(?P<prefix>[a-z](?:[a-z0-9-]{0,38}[a-z-])?)(?P<first>[0-9]{1,6})(?:\.\.(?P<last>[0-9]{1,6}))?"
-)
+_RANGE = re.compile(r"(?P<prefix>[a-z](?:[a-z0-9-]{0,38}[a-z-])?)(?P<first>[0-9]{1,6})(?:\.\.(?P<last>[0-9]{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True)
