@@ -68,7 +68,7 @@ def test_1_for_findings_on_the_stream_that_programs_read(site: Path) -> None:
     edit(site, "slot: 2", "slot: 1")
     done = center("validate", "mine", cwd=site)
     assert done.returncode == 1
-    assert done.stdout.startswith("center.yaml:39:") and "error[address.slot-shared]" in done.stdout
+    assert done.stdout.startswith("center.yaml:40:") and "error[address.slot-shared]" in done.stdout
     assert done.stderr == "1 error, 0 warnings\n"
     for verb in ("render", "apply"):
         refused = center(verb, "mine", cwd=site)
@@ -183,11 +183,11 @@ def test_every_format_is_for_its_reader(site: Path) -> None:
     assert {done.returncode for done in shown.values()} == {1}
     assert {done.stderr for done in shown.values()} == {""}
     [problem] = json.loads(shown["json"].stdout)["problems"]
-    assert (problem["rule"], problem["file"], problem["line"]) == ("address.slot-shared", "center.yaml", 39)
+    assert (problem["rule"], problem["file"], problem["line"]) == ("address.slot-shared", "center.yaml", 40)
     [result] = json.loads(shown["sarif"].stdout)["runs"][0]["results"]
     assert result["ruleId"] == "address.slot-shared"
     assert ElementTree.fromstring(shown["junit"].stdout).get("failures") == "1"
-    assert shown["github"].stdout.startswith("::error file=center.yaml,line=39,col=")
+    assert shown["github"].stdout.startswith("::error file=center.yaml,line=40,col=")
 
 
 def test_no_colour_where_no_terminal_is(site: Path) -> None:
