@@ -37,7 +37,7 @@ ROOMS: dict[str, str] = {
     "tree": "emit problems",
     "write": "tree",
     "diff": "tree write",
-    "report": "source problems text",
+    "report": "source problems text folders explain",
     "folders": "resources problems",
     "explain": "resources folders text",
     "schema": "spec.*",
