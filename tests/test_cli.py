@@ -183,7 +183,11 @@ def test_every_format_is_for_its_reader(site: Path) -> None:
     assert {done.returncode for done in shown.values()} == {1}
     assert {done.stderr for done in shown.values()} == {""}
     [problem] = json.loads(shown["json"].stdout)["problems"]
-    assert (problem["rule"], problem["file"], problem["line"]) == ("address.slot-shared", "inventories/mine/center.yaml", 39)
+    assert (problem["rule"], problem["file"], problem["line"]) == (
+        "address.slot-shared",
+        "inventories/mine/center.yaml",
+        39,
+    )
     [result] = json.loads(shown["sarif"].stdout)["runs"][0]["results"]
     assert result["ruleId"] == "address.slot-shared"
     assert ElementTree.fromstring(shown["junit"].stdout).get("failures") == "1"

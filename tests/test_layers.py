@@ -40,14 +40,14 @@ ROOMS: dict[str, str] = {
     "report": "source problems text folders explain",
     "folders": "resources problems",
     "explain": "resources folders text",
-    "schema": "spec.*",
+    "schema": "spec.* quantity",
     "apply.*": "tree resources problems text",
     "cli": "*",
 }
 # Libraries that change what a room is: only these rooms may know them.
 LIBRARIES = {
     "yaml": ("source", "explain", "skeleton", "apply.*"),
-    "pydantic": ("quantity", "spec.*", "catalog.*", "services"),
+    "pydantic": ("quantity", "spec.*", "catalog.*", "services", "schema"),
     "jinja2": ("render",),
     "click": ("cli",),
     "ansible_runner": ("apply.*",),
