@@ -107,6 +107,9 @@ def _explain(node: Node, models: dict[str, Node]) -> None:
         unit = part.get("$comment", "")
         part["description"] = about if unit in about else f"{about} ({unit})"
         _set_beside(part)
+        if "allOf" in part and "type" not in part:
+            # An editor that completes the key wants to know at once that a mapping follows.
+            part["type"] = "object"
     for condition in node.get("allOf", ()):
         if "then" in condition:
             [key] = condition["if"]["properties"]
