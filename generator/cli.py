@@ -225,6 +225,15 @@ def schema() -> None:
 
 
 @cli.command()
+@click.argument("page", type=click.Choice(["spec", "rules"]))
+def docs(page: str) -> None:
+    """Print a reference page: every field of center.yaml, or every finding."""
+    from generator.reference import PAGES
+
+    click.echo(PAGES[page](), nl=False)
+
+
+@cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print shell completion, for example: source <(center completion bash)"""

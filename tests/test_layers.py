@@ -41,13 +41,14 @@ ROOMS: dict[str, str] = {
     "folders": "resources problems",
     "explain": "resources folders text",
     "schema": "spec.* quantity",
+    "reference": "schema spec.* explain",
     "apply.*": "tree resources problems text",
     "cli": "*",
 }
 # Libraries that change what a room is: only these rooms may know them.
 LIBRARIES = {
     "yaml": ("source", "explain", "skeleton", "apply.*"),
-    "pydantic": ("quantity", "spec.*", "catalog.*", "services", "schema"),
+    "pydantic": ("quantity", "spec.*", "catalog.*", "services", "schema", "reference"),
     "jinja2": ("render",),
     "click": ("cli",),
     "ansible_runner": ("apply.*",),
