@@ -121,13 +121,16 @@ def _name(name: str) -> str:
 
 @cli.command("validate")
 @center_argument
-@click.option("--format", "form", type=click.Choice(sorted(report.FORMATS)), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", *report.FORMATS]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Judge dates too, by this day; else none is judged.")
 def validate_(center: str | None, form: str, strict: bool, as_of: Any) -> None:
     """Check a spec offline: every finding at once, each at its line."""
     found = validate.validate(folders.spec_file(center), as_of.date().isoformat() if as_of else None)
-    _show(found.problems, found.source, form)
+    if form == "text":
+        _show(found.problems, found.source)
+    elif text := report.FORMATS[form](found.problems, found.source, folders.seen_from_here(found.file.parent)):
+        click.echo(text)
     raise _Done(FAILED if found.errors or (strict and found.problems) else FINE)
 
 
@@ -223,6 +226,15 @@ def schema() -> None:
 
 
 @cli.command()
+@click.argument("page", type=click.Choice(["spec", "rules"]))
+def docs(page: str) -> None:
+    """Print a reference page: every field of center.yaml, or every finding."""
+    from generator.reference import PAGES
+
+    click.echo(PAGES[page](), nl=False)
+
+
+@cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print shell completion, for example: source <(center completion bash)"""
@@ -240,7 +252,7 @@ def _judged(where: str | None) -> tuple[Path, Center]:
     """A centre without errors; its findings are shown, errors end the verb."""
     file = folders.spec_file(where)
     found = validate.validate(file)
-    _show(found.problems, found.source, "text", err=True)
+    _show(found.problems, found.source, err=True)
     if found.errors or found.center is None:
         raise _Done(FAILED)
     return file, found.center
@@ -290,22 +302,17 @@ def _everywhere(
     for line in outcome.lines:
         click.echo(line)
     if outcome.problems:
-        _show(list(outcome.problems), Source(), "text", err=True)
+        _show(list(outcome.problems), Source(), err=True)
     return outcome.code
 
 
-def _show(problems: list[Problem], source: Source, form: str, err: bool = False) -> None:
-    if form == "text":
-        stream = sys.stderr if err else sys.stdout
-        if problems:
-            click.echo(report.as_text(problems, source, _coloured if _wants_colours(stream) else report.plain), err=err)
-        errors = sum(problem.is_error for problem in problems)
-        if not err or errors:
-            _say(f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}")
-    else:
-        text = report.FORMATS[form](problems, source)
-        if text:
-            click.echo(text, err=err)
+def _show(problems: list[Problem], source: Source, err: bool = False) -> None:
+    stream = sys.stderr if err else sys.stdout
+    if problems:
+        click.echo(report.as_text(problems, source, _coloured if _wants_colours(stream) else report.plain), err=err)
+    errors = sum(problem.is_error for problem in problems)
+    if not err or errors:
+        _say(f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}")
 
 
 def _count(number: int, word: str) -> str:
@@ -321,7 +328,7 @@ def main() -> NoReturn:
         code = done.code
     except Refused as refused:
         usage = any(problem.rule.startswith("usage.") for problem in refused.problems)
-        _show(refused.problems, Source(), "text", err=True)
+        _show(refused.problems, Source(), err=True)
         code = USAGE if usage else FAILED
     except click.Abort:
         code = 130

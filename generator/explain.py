@@ -79,13 +79,34 @@ def _edit(text: str, bad: str = "", good: str | None = None, both: str | None = 
 def page(rule: str) -> str:
     """The lesson as a person reads it in a terminal."""
     found = lesson(rule)
-    sample, good, bad = found.sample(), found.texts("good"), found.texts("bad")
     lines = [f"{found.severity}[{rule}]", "", *textwrap.wrap(found.why, 100)]
-    lines += _section("In a centre with", {name: _added(good[name], sample[name], bad[name]) for name in good})
-    lines += _section("Refused", {name: _added(bad[name], good[name]) for name in bad})
-    lines += _section("Accepted", {name: _added(good[name], bad[name]) for name in good})
+    for title, shown in _examples(found):
+        lines += ["", f"{title}:", *(f"    {line}" for line in shown)]
     lines += ["", "The finding:", f"    {found.shows}"]
     return "\n".join(visible(line, None) for line in lines)
+
+
+def markdown(rule: str) -> str:
+    """The lesson as a web page shows it, without a heading."""
+    found = lesson(rule)
+    lines = textwrap.wrap(found.why, 120)
+    for title, shown in _examples(found):
+        lines += ["", f"{title}:", "```yaml", *shown, "```"]
+    lines += ["", "The finding:", "```", found.shows, "```"]
+    return "\n".join(visible(line, None) for line in lines)
+
+
+def _examples(found: Lesson) -> Iterator[tuple[str, list[str]]]:
+    """The lines that matter of both sides, with a title each."""
+    sample, good, bad = found.sample(), found.texts("good"), found.texts("bad")
+    sections = {
+        "In a centre with": {name: _added(good[name], sample[name], bad[name]) for name in good},
+        "Refused": {name: _added(bad[name], good[name]) for name in bad},
+        "Accepted": {name: _added(good[name], bad[name]) for name in good},
+    }
+    for title, files in sections.items():
+        if any(files.values()):
+            yield title, list(_excerpt(files))
 
 
 def _added(text: str, without: str, but: str | None = None) -> list[str]:
@@ -94,10 +115,8 @@ def _added(text: str, without: str, but: str | None = None) -> list[str]:
     return [line for line in text.split("\n") if line not in without.split("\n") and line in kept.split("\n")]
 
 
-def _section(title: str, files: dict[str, list[str]]) -> Iterator[str]:
-    if any(files.values()):
-        yield from ("", f"{title}:")
+def _excerpt(files: dict[str, list[str]]) -> Iterator[str]:
     for name, lines in files.items():
         if lines and name != SPEC:
-            yield f"    # {name}"
-        yield from (f"    {line}" for line in lines)
+            yield f"# {name}"
+        yield from lines

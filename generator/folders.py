@@ -32,6 +32,12 @@ def spec_file(where: str | None) -> Path:
     raise Refused([Problem("usage.no-center", f"there is no {SPEC} at {looked}", hint=hint)])
 
 
+def seen_from_here(folder: Path) -> Path:
+    """The folder as a repository names it when its root is where we stand; elsewhere, its whole path."""
+    whole, here = folder.absolute(), Path.cwd()
+    return whole.relative_to(here) if whole.is_relative_to(here) else whole
+
+
 def begin(name: str, parent: Path) -> list[Path]:
     """Write a first centre and its SSH authority; refuses to touch a folder that has something in it."""
     folder = parent / name

@@ -81,10 +81,13 @@ class Quantity:
         cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         units = "|".join(re.escape(unit).replace("/", "\\/") for unit in cls.units)
+        about = f"{cls.article} {cls.dimension}; units: {', '.join(cls.units)}"
         return {
             "type": "string",
             "pattern": f"^{_NUMBER} ?({units})$",
-            "description": f"{cls.article} {cls.dimension}; units: {', '.join(cls.units)}",
+            # A field's own description replaces this one; the comment stays, and editors show both.
+            "description": about,
+            "$comment": about,
             "examples": [cls.example],
         }
 
@@ -229,9 +232,11 @@ class RackFeed(Quantity):
         cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         pattern = r"^([1-9]x )?[1-9][0-9]{0,2} A [1-9][0-9]{1,2} V( 3-phase)?$"
+        about = f"{cls.article} {cls.dimension}; currents and voltage between conductors"
         return {
             "type": "string",
             "pattern": pattern,
-            "description": "currents and voltage between conductors that one feed gives one rack",
+            "description": about,
+            "$comment": about,
             "examples": [cls.example],
         }

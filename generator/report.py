@@ -1,12 +1,21 @@
-"""Findings for people and programs: text, JSON, SARIF 2.1.0, JUnit, GitHub annotations."""
+"""Findings for people and programs: text, JSON, SARIF 2.1.0, JUnit, GitHub annotations.
+
+What programs read names files as seen from where the command runs, because that is how a repository names them;
+`folder` is the folder of the spec, seen from there.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from generator.problems import Problem, dotted
+from generator.folders import SPEC
+from generator.problems import Position, Problem, dotted
 from generator.source import Source
 from generator.text import visible
 
@@ -53,8 +62,11 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in visible(text, None))
 
 
-def as_json(problems: list[Problem], source: Source) -> str:
-    """One record a finding, the same facts as in text."""
+HERE = Path()
+
+
+def as_json(problems: list[Problem], source: Source, folder: Path = HERE) -> str:
+    """One record a finding, the same facts as in text; docs/report.schema.json describes them."""
     records = [
         {
             "rule": problem.rule,
@@ -62,7 +74,7 @@ def as_json(problems: list[Problem], source: Source) -> str:
             "message": problem.message,
             "hint": problem.hint,
             "path": dotted(problem.path),
-            "file": problem.position.file if problem.position else None,
+            "file": str(folder / problem.position.file) if problem.position else None,
             "line": problem.position.line if problem.position else None,
             "column": problem.position.column if problem.position else None,
         }
@@ -71,50 +83,77 @@ def as_json(problems: list[Problem], source: Source) -> str:
     return json.dumps({"version": 1, "problems": records}, ensure_ascii=False, indent=2)
 
 
-def as_sarif(problems: list[Problem], source: Source) -> str:
+def as_sarif(problems: list[Problem], source: Source, folder: Path = HERE) -> str:
     """SARIF 2.1.0 for code scanning; every result has a location, as GitHub demands."""
+    rules = sorted({problem.rule: problem.severity for problem in problems}.items())
+    index = {rule: number for number, (rule, _) in enumerate(rules)}
+    results = [
+        {
+            "ruleId": problem.rule,
+            "ruleIndex": index[problem.rule],
+            "level": problem.severity,
+            "message": {"text": problem.message + (f" ({problem.hint})" if problem.hint else "")},
+            "locations": [{"physicalLocation": _location(problem, folder)}],
+            "partialFingerprints": {"centerFinding/v1": fingerprint},
+        }
+        for problem, fingerprint in zip(problems, _fingerprints(problems, source), strict=True)
+    ]
+    driver = {"name": "center", "rules": [_sarif_rule(rule, severity) for rule, severity in rules]}
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    log = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
+    return json.dumps(log, ensure_ascii=False, indent=2)
+
+
+def _location(problem: Problem, folder: Path) -> dict[str, Any]:
     from urllib.parse import quote
 
-    results: list[dict[str, Any]] = []
+    position = problem.position or Position(SPEC, 1, 1)
+    file = folder / position.file
+    uri = file.as_uri() if file.is_absolute() else quote(os.fsencode(file))
+    end = position.column + position.length
+    region = {"startLine": position.line, "startColumn": position.column, "endColumn": end}
+    return {"artifactLocation": {"uri": uri}, "region": region}
+
+
+def _fingerprints(problems: list[Problem], source: Source) -> Iterator[str]:
+    """What stays the same of a finding when lines move: its rule and its place in the spec, or else its line's text.
+
+    Numbers in a message change with values elsewhere, so the message is no part of it.
+    """
+    seen: Counter[tuple[str, ...]] = Counter()
     for problem in problems:
-        position = problem.position
-        region = {
-            "startLine": position.line if position else 1,
-            "startColumn": position.column if position else 1,
-            "endColumn": position.column + position.length if position else 2,
-        }
-        text = problem.message + (f" ({problem.hint})" if problem.hint else "")
-        artifact = {"uri": quote(position.file if position else "center.yaml")}
-        results.append(
-            {
-                "ruleId": problem.rule,
-                "level": problem.severity,
-                "message": {"text": text},
-                "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
-            }
-        )
-    rules = [{"id": rule} for rule in sorted({problem.rule for problem in problems})]
-    driver = {"name": "center", "rules": rules}
-    return json.dumps(
-        {
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-            "version": "2.1.0",
-            "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
-        },
-        ensure_ascii=False,
-        indent=2,
-    )
+        file = problem.position.file if problem.position else ""
+        line = source.line(problem.position) if problem.position else ""
+        about = (problem.rule, file, dotted(problem.path) or (line or "").strip())
+        seen[about] += 1
+        text = "\0".join((*about, str(seen[about])))
+        yield hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def as_junit(problems: list[Problem], source: Source) -> str:
+def _sarif_rule(rule: str, severity: str) -> dict[str, Any]:
+    """What a viewer shows beside a result: how grave it is, and what `center explain` tells."""
+    from generator import explain  # reads YAML files, which only this format needs
+
+    words: dict[str, Any] = {}
+    if rule in explain.lessons():
+        why = explain.lesson(rule).why.strip()
+        words["fullDescription"] = {"text": why}
+        words["help"] = {"text": explain.page(rule), "markdown": explain.markdown(rule)}
+    topic = rule.partition(".")[0]
+    properties = {"tags": [topic], "problem.severity": severity, "precision": "very-high"}
+    return {"id": rule, **words, "defaultConfiguration": {"level": severity}, "properties": properties}
+
+
+def as_junit(problems: list[Problem], source: Source, folder: Path = HERE) -> str:
     """JUnit: a failed test for each finding, or one that passed when there is none."""
     from xml.etree import ElementTree
 
     suite = ElementTree.Element("testsuite", name="center", tests=str(max(1, len(problems))))
     suite.set("failures", str(len(problems)))
+    suite.set("errors", "0")
     for problem in problems:
         position = problem.position
-        place = f"{position.file}:{position.line}:{position.column}" if position else dotted(problem.path)
+        place = f"{folder / position.file}:{position.line}:{position.column}" if position else dotted(problem.path)
         case = ElementTree.SubElement(suite, "testcase", classname=problem.rule, name=visible(place, None))
         failure = ElementTree.SubElement(case, "failure", type=problem.severity, message=visible(problem.message, None))
         failure.text = visible(problem.hint or "", None)
@@ -123,14 +162,16 @@ def as_junit(problems: list[Problem], source: Source) -> str:
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def as_github(problems: list[Problem], source: Source) -> str:
+def as_github(problems: list[Problem], source: Source, folder: Path = HERE) -> str:
     """Workflow commands: one annotation a finding."""
     lines = []
     for problem in problems:
         position = problem.position
         place = ""
         if position:
-            place = f" file={_property(position.file)},line={position.line},col={position.column},"
+            end = position.column + position.length
+            file = _property(str(folder / position.file))
+            place = f" file={file},line={position.line},col={position.column},endColumn={end},"
         text = problem.message + (f" - {problem.hint}" if problem.hint else "")
         lines.append(f"::{problem.severity}{place or ' '}title={_property(problem.rule)}::{_data(text)}")
     return "\n".join(lines)
@@ -144,8 +185,8 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-FORMATS: dict[str, Callable[[list[Problem], Source], str]] = {
-    "text": as_text,
+# What programs read; text, which people read, has colours as well.
+FORMATS: dict[str, Callable[[list[Problem], Source, Path], str]] = {
     "json": as_json,
     "sarif": as_sarif,
     "junit": as_junit,

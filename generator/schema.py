@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, NoDefault
+from pydantic_core import core_schema
+
+from generator.quantity import Quantity
 from generator.spec import Center
+
+Node = dict[str, Any]
 
 _NAMES = ("properties", "definitions")
 _HEADER = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "center.yaml"}
+_REFERENCE = "#/definitions/"
 
 
-def schema() -> dict[str, Any]:
-    """The schema, in the form that editors understand best."""
-    raw = Center.model_json_schema(by_alias=True, ref_template="#/definitions/{model}")
+def schema() -> Node:
+    """The schema of center.yaml, in the form that editors understand best."""
+    made = schema_of(Center)
+    about = "Files beside this one whose subjects continue these."
+    made["properties"]["include"] = {"type": "array", "items": {"type": "string"}, "description": about}
+    return {**made, **_HEADER}
+
+
+def schema_of(model: type[BaseModel]) -> Node:
+    """The schema of any mapping of the language."""
+    raw = model.model_json_schema(ref_template=_REFERENCE + "{model}", schema_generator=_WithMadeDefaults)
     raw["definitions"] = raw.pop("$defs")
-    raw["properties"]["include"] = {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "Files beside this one whose subjects continue these.",
-    }
     converted = _convert(raw)
     assert isinstance(converted, dict)
-    return {**converted, **_HEADER}
+    for node in _nodes(converted):
+        _explain(node, converted["definitions"])
+    return converted
+
+
+class _WithMadeDefaults(GenerateJsonSchema):
+    """Defaults that a function makes are defaults too; what is empty goes without saying."""
+
+    def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:
+        make = schema.get("default_factory")
+        value = make() if make else super().get_default_value(schema)  # type: ignore[call-arg]
+        if isinstance(value, Quantity):
+            return str(value)
+        return NoDefault if value in (None, [], {}) or isinstance(value, BaseModel) else value
 
 
 def _convert(node: Any) -> Any:
@@ -30,42 +55,87 @@ def _convert(node: Any) -> Any:
         return [_convert(item) for item in node]
     if not isinstance(node, dict):
         return node
+    kinds = node.get("discriminator")
     node = {
         # Below "properties" and "definitions" the keys are names, not words of the schema.
         key: {name: _convert(part) for name, part in value.items()} if key in _NAMES else _convert(value)
         for key, value in node.items()
         if key not in ("title", "discriminator")
     }
-    if "$ref" in node and len(node) > 1:
-        # Draft-07 ignores what stands beside a reference.
-        node["allOf"] = [{"$ref": node.pop("$ref")}]
+    _set_beside(node)
     if "patternProperties" in node:
         node["additionalProperties"] = False
-    if "oneOf" in node:
-        node = _by_kind(node)
+    if kinds:
+        node = _by_kind(node, kinds["propertyName"], kinds["mapping"])
     if "anyOf" in node:
         node = _optional(node)
     return node
 
 
-def _by_kind(node: dict[str, Any]) -> dict[str, Any]:
+def _by_kind(node: Node, key: str, models: dict[str, str]) -> Node:
     """A union by kind as conditions, so that an editor speaks of the kind that was written and of no other."""
-    members = node.pop("oneOf")
-    kinds = [member["$ref"].rsplit("/", 1)[1].lower() for member in members]
+    del node["oneOf"]
     conditions = [
-        {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": member}
-        for kind, member in zip(kinds, members, strict=True)
+        {"if": {"properties": {key: {"const": kind}}, "required": [key]}, "then": {"$ref": models[kind]}}
+        for kind in sorted(models)
     ]
-    kind = {"kind": {"enum": kinds}}
-    return {**node, "type": "object", "properties": kind, "required": ["kind"], "allOf": conditions}
+    choice = {"enum": sorted(models), "description": f"One of {', '.join(sorted(models))}."}
+    return {**node, "type": "object", "properties": {key: choice}, "required": [key], "allOf": conditions}
 
 
-def _optional(node: dict[str, Any]) -> dict[str, Any]:
+def _optional(node: Node) -> Node:
     """`X or nothing`: an editor offers X; saying nothing is leaving the key out."""
     members = [member for member in node["anyOf"] if member != {"type": "null"}]
     if len(members) != 1:
         return node
     del node["anyOf"]
-    node.pop("default", None)
     member = members[0]
     return {**node, "allOf": [member]} if "$ref" in member else {**member, **node}
+
+
+def _nodes(node: Any) -> Iterator[Node]:
+    if isinstance(node, dict):
+        yield node
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(part)
+
+
+def _explain(node: Node, models: dict[str, Node]) -> None:
+    """What an editor shows beside a key, a kind and a value of the wrong form."""
+    for part in node["properties"].values() if _is_mapping(node) else ():
+        about = part.get("description") or _about(part, models)
+        unit = part.get("$comment", "")
+        part["description"] = about if unit in about else f"{about} ({unit})"
+        _set_beside(part)
+        if "allOf" in part and "type" not in part:
+            # An editor that completes the key wants to know at once that a mapping follows.
+            part["type"] = "object"
+    for condition in node.get("allOf", ()):
+        if "then" in condition:
+            [key] = condition["if"]["properties"]
+            about = _model(condition["then"], models).get("description", "")
+            node["properties"][key].setdefault("enumDescriptions", []).append(about)
+    if "pattern" in node and node.get("examples"):
+        needed = node.get("$comment", "a value").partition(";")[0]
+        node["patternErrorMessage"] = f'needs {needed} such as "{node["examples"][0]}"'
+
+
+def _is_mapping(node: Node) -> bool:
+    return node.get("type") == "object" and "properties" in node
+
+
+def _about(node: Node, models: dict[str, Node]) -> str:
+    """A key without words of its own is about what it holds."""
+    found = [_model(part, models).get("description", "") for part in _nodes(node) if "$ref" in part]
+    words = " ".join(dict.fromkeys(found))
+    return f"By name: {words[:1].lower()}{words[1:]}" if node.get("type") == "object" and words else words
+
+
+def _model(reference: Node, models: dict[str, Node]) -> Node:
+    return models[str(reference["$ref"]).removeprefix(_REFERENCE)]
+
+
+def _set_beside(node: Node) -> None:
+    """Draft-07 ignores what stands beside a reference, so the reference moves into a list of its own."""
+    if "$ref" in node and len(node) > 1:
+        node["allOf"] = [{"$ref": node.pop("$ref")}]

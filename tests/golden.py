@@ -1,4 +1,7 @@
-"""The rendered trees of the sample centres as reviewed: ``python -m tests.golden`` brings them up to date."""
+"""The rendered trees of the sample centres and the reference pages as reviewed.
+
+``python -m tests.golden`` brings them up to date.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CENTRES = ("starter", "duo")
+PAGES = {"spec": ROOT / "docs/spec.md", "rules": ROOT / "docs/rules.md"}
 
 
 def expected(centre: str) -> Path:
@@ -22,7 +26,15 @@ def render(centre: str, out: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True, timeout=120)
 
 
+def page(name: str) -> bytes:
+    """Print a reference page with the command."""
+    command = [sys.executable, "-m", "generator", "docs", name]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60).stdout
+
+
 if __name__ == "__main__":
     for name in CENTRES:
         shutil.rmtree(expected(name), ignore_errors=True)
         render(name, expected(name))
+    for name, file in PAGES.items():
+        file.write_bytes(page(name))

@@ -183,11 +183,15 @@ def test_every_format_is_for_its_reader(site: Path) -> None:
     assert {done.returncode for done in shown.values()} == {1}
     assert {done.stderr for done in shown.values()} == {""}
     [problem] = json.loads(shown["json"].stdout)["problems"]
-    assert (problem["rule"], problem["file"], problem["line"]) == ("address.slot-shared", "center.yaml", 40)
+    assert (problem["rule"], problem["file"], problem["line"]) == (
+        "address.slot-shared",
+        "inventories/mine/center.yaml",
+        40,
+    )
     [result] = json.loads(shown["sarif"].stdout)["runs"][0]["results"]
     assert result["ruleId"] == "address.slot-shared"
     assert ElementTree.fromstring(shown["junit"].stdout).get("failures") == "1"
-    assert shown["github"].stdout.startswith("::error file=center.yaml,line=40,col=")
+    assert shown["github"].stdout.startswith("::error file=inventories/mine/center.yaml,line=40,col=")
 
 
 def test_no_colour_where_no_terminal_is(site: Path) -> None:

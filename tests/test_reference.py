@@ -1,0 +1,89 @@
+"""The reference pages say everything that the language and the rules say, and are up to date."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from markdown_it import MarkdownIt
+
+from generator import schema
+from tests.golden import PAGES, page
+from tests.lessons import ROOT
+
+SPEC, RULES = (PAGES[name].read_text("utf-8") for name in ("spec", "rules"))
+LESSONS = sorted(file.stem for file in (ROOT / "tests/bad").glob("*.yaml"))
+FIELDS = set(re.findall(r"^\| `([a-z][^`]*)` \|", SPEC, re.M))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_current(name: str) -> None:
+    assert PAGES[name].read_bytes() == page(name), "run `make golden` and review"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_tables_are_whole_and_links_lead_somewhere(name: str) -> None:
+    """Read by a Markdown parser: every row has as many cells as its table, every link has its heading."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(PAGES[name].read_text("utf-8"))
+    headings = [
+        re.sub(r"[^a-z0-9 -]", "", tokens[index + 1].content.lower()).replace(" ", "-")
+        for index, token in enumerate(tokens)
+        if token.type == "heading_open"
+    ]
+    assert len(headings) == len(set(headings)), "two headings of one name, and links lead to the first"
+    text = PAGES[name].read_text("utf-8")
+    links = re.findall(r"\]\(#([^)]*)\)", text)
+    assert len(links) > 10 and set(links) <= set(headings)
+    rows = [line for line in text.split("\n") if line.startswith("|")]
+    assert len(rows) == sum(token.type == "tr_open" for token in tokens) + sum(
+        token.type == "table_open" for token in tokens
+    )
+    cells = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
+    assert set(cells) <= ({6, 4} if name == "spec" else {3})
+
+
+@pytest.mark.parametrize("rule", LESSONS)
+def test_every_finding_is_told(rule: str) -> None:
+    [section] = re.findall(rf"^### {re.escape(rule)}\n(.*?)(?=^##|\Z)", RULES, re.M | re.S)
+    assert re.search(r"^\*(error|warning)\*$", section, re.M)
+    assert "The finding:" in section and ("Refused:" in section or "Accepted:" in section)
+
+
+def test_every_field_is_told() -> None:
+    """As many fields of a name as the schema has, whichever way a reader comes to them."""
+    made = schema.schema()
+    names = {key for model in made["definitions"].values() for key in model["properties"]}
+    told = {field.rpartition(".")[2] for field in FIELDS}
+    assert names <= told
+    assert all(model["description"] in SPEC for model in made["definitions"].values())
+    assert made["properties"].keys() <= {*re.findall(r"^\| \[([a-z-]+)\]", SPEC, re.M), *FIELDS}
+
+
+def row(field: str) -> list[str]:
+    [line] = [line for line in SPEC.split("\n") if line.startswith(f"| `{field}` |")]
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+@pytest.mark.parametrize(
+    ("field", "takes", "default", "example"),
+    [
+        ("power.feeds.NAME.capacity", "power; units: W, kW, MW", "required", "`40 kW`"),
+        ("power.simultaneity", "percentage; units: %", "`100 %`", "`80 %`"),
+        ("pools.NAME.slot", "whole number, at least 1, at most 4,000", "`1`", ""),
+        ("network.dns", "list of text, at most 3 of them", "", "`10.16.0.0`"),
+        ("organizations.NAME.tenants.NAME.environments", "list of name, at most 40 characters, at least 1 of them",
+         '`["main"]`', ""),
+        ("targets.pue", "number, more than 1, less than 5", "", "`1.1`"),
+    ],
+)  # fmt: skip
+def test_a_field_is_told_as_the_language_means_it(field: str, takes: str, default: str, example: str) -> None:
+    """Written down here by hand from the models."""
+    assert [*row(field)[1:3], row(field)[4]] == [takes, default, example]
+
+
+def test_the_command_refuses_other_pages() -> None:
+    command = [sys.executable, "-m", "generator", "docs", "poems"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 64 and "'spec', 'rules'" in done.stderr
