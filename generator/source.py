@@ -29,9 +29,12 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 # Private-use characters are the render room's placeholders; the others are invisible or not text at all.
+_NO_CHARACTERS = "\ufdd0-\ufdef\ufffe\uffff" + "".join(
+    f"{chr(plane << 16 | 0xFFFE)}-{chr(plane << 16 | 0xFFFF)}" for plane in range(1, 15)
+)
 _FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff"
-    "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
+    f"\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff{_NO_CHARACTERS}]"
 )
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -79,6 +82,8 @@ class Source:
             raise ValueError(f'"{name}" cannot be read: {error.strerror or error}') from None
         except UnicodeDecodeError:
             raise ValueError(f'"{name}" is not a text file of public keys') from None
+        if _FORBIDDEN.search(text.replace("\r\n", "\n")):
+            raise ValueError(f'"{name}" is not a text file of public keys')
         if len(raw) > MAX_PUBLIC or "PRIVATE KEY" in text or not text.strip():
             raise ValueError(f'"{name}" is not a file of public keys')
         return text.strip() + "\n"
@@ -100,11 +105,12 @@ def load(file: FilePath, into: Source | None = None) -> Source:
     return source
 
 
-def loads(text: str, name: str = "center.yaml") -> Source:
+def loads(text: str | bytes, name: str = "center.yaml") -> Source:
     """Read a spec from text, without includes; for catalogue files, examples and tests."""
     source = Source()
     problems: list[Problem] = []
-    _parse(source, text.encode("utf-8", "surrogatepass"), name, problems)
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    _parse(source, raw, name, problems)
     if problems:
         raise Refused(problems)
     return source
@@ -165,7 +171,7 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
     try:
         text = "\n".join(_lines(raw.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
-        position = _end_of(error.object[: error.start].decode(), name)
+        position = _end_of("\n".join(_lines(error.object[: error.start].decode())), name)
         problems.append(Problem("source.encoding", "is not UTF-8 text", hint="save it as UTF-8", position=position))
         return
     if forbidden := _FORBIDDEN.search(text):
