@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile import texts
+from tests.hostile import files, texts
 from tests.hostile.case import SECRET, Case, write
 from tests.lessons import ROOT, STARTER
 
@@ -57,6 +57,10 @@ def check(cases: dict[str, Case], folder: Path) -> None:
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("group", ["YAML", "depth", "size", "character", "escape", "encoding"])
-def test_texts(group: str, tmp_path: Path) -> None:
-    check({name: case for name, case in texts.CASES.items() if name.startswith(group)}, tmp_path)
+CASES = texts.CASES | files.CASES
+GROUPS = sorted({name.partition(":")[0] for name in CASES})
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_case_is_a_finding_at_its_place(group: str, tmp_path: Path) -> None:
+    check({name: case for name, case in CASES.items() if name.startswith(f"{group}:")}, tmp_path)

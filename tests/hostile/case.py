@@ -33,6 +33,13 @@ def text(finds: str, content: str | bytes) -> Case:
     return Case(f"center.yaml:{finds}", {"center.yaml": content})
 
 
+def place(fragment: str) -> str:
+    """Where a text of the smallest centre stands, as a finding shows it."""
+    before, found, _ = (STARTER / "center.yaml").read_text("utf-8").partition(fragment)
+    assert found, fragment
+    return f"center.yaml:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
 def starter(finds: str, *edits: tuple[str, str], **more: Content) -> Case:
     """The smallest centre with some of its text exchanged, and more files beside it."""
     spec = (STARTER / "center.yaml").read_text("utf-8")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tests.hostile.case import Case, text
 
 MEGABYTE = 1024 * 1024
+
+BOMB = "a: &a [lol, lol]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghi"))
 
 YAML = {
     "duplicate key": text("2:1: error[source.duplicate]", "a: 1\na: 2\n"),
@@ -13,10 +17,7 @@ YAML = {
     "anchor on a key": text("1:1: error[source.alias]", "&x a: 1\n*x : 2\n"),
     "alias without anchor": text("1:4: error[source.alias]", "a: *x\n"),
     "alias to itself": text("1:4: error[source.alias]", "a: &x [*x]\n"),
-    "alias bomb": text(
-        "1:4: error[source.alias]",
-        "a: &a [lol, lol]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
-    ),
+    "alias bomb": text("1:4: error[source.alias]", BOMB),
     "merge key": text("1:5: error[source.alias]", "a: {<<: {b: 1}}\n"),
     "merge of a bomb": text("1:4: error[source.alias]", "a: &a {b: 1}\nc: {<<: [*a, *a, *a]}\n"),
     "python object": text("1:4: error[source.tag]", "a: !!python/object/apply:os.system [id]\n"),
