@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,15 @@ GROUPS = sorted({name.partition(":")[0] for name in CASES})
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_case_is_a_finding_at_its_place(group: str, tmp_path: Path) -> None:
     check({name: case for name, case in CASES.items() if name.startswith(f"{group}:")}, tmp_path)
+
+
+def test_no_pattern_is_slow_on_any_text() -> None:
+    """Patterns that try again and again would take hours here; a fence of processor time ends them."""
+    command = [sys.executable, "-m", "tests.hostile.patterns"]
+    done = subprocess.run(command, preexec_fn=fenced, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) > 20_000
+
+
+def fenced() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (5, 5))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tests.hostile import texts
 from tests.hostile.case import NOTHING, Case, Content, folder, link, pipe, place, sparse, starter, unreadable
 
@@ -23,19 +25,23 @@ SPEC = {
 }
 
 
-def including(finds: str, names: str, **files: Content) -> Case:
+Files = Mapping[str, Content]
+NO_FILES: Files = {}
+
+
+def including(finds: str, names: str, files: Files = NO_FILES) -> Case:
     return Case(finds, {"center.yaml": f"include: {names}\nmain: 1\n", **files})
 
 
-def refused(names: str, **files: Content) -> Case:
-    return including("center.yaml:1:11: error[source.unreadable]", names, **files)
+def refused(names: str, files: Files = NO_FILES) -> Case:
+    return including("center.yaml:1:11: error[source.unreadable]", names, files)
 
 
 INCLUDE = {
     "upwards": refused("[../secret.yaml]"),
-    "upwards through a folder": refused("[sub/../../secret.yaml]", **{"sub/b.yaml": "b: 1\n"}),
+    "upwards through a folder": refused("[sub/../../secret.yaml]", {"sub/b.yaml": "b: 1\n"}),
     "upwards through itself": refused("[center.yaml/../../secret.yaml]"),
-    "upwards in the middle": refused("[./sub/./../../secret.yaml]", sub=folder),
+    "upwards in the middle": refused("[./sub/./../../secret.yaml]", {"sub": folder}),
     "absolute": refused("[/etc/passwd]"),
     "absolute twice": refused("[//etc/passwd]"),
     "home": refused("[~root/.bashrc]"),
@@ -43,37 +49,37 @@ INCLUDE = {
     "escaped dots": refused('["%2e%2e/secret.yaml"]'),
     "a variable": refused('["${HOME}/secret.yaml"]'),
     "a pattern": refused('["*.yaml"]'),
-    "link out": refused("[b.yaml]", **{"b.yaml": link("../secret.yaml")}),
-    "link within": refused("[b.yaml]", **{"b.yaml": link("c.yaml"), "c.yaml": "c: 1\n"}),
-    "link of a folder": refused("[sub/secret.yaml]", sub=link("..")),
-    "link to a device": refused("[b.yaml]", **{"b.yaml": link("/dev/zero")}),
-    "link to memory": refused("[b.yaml]", **{"b.yaml": link("/proc/self/environ")}),
-    "link to itself": refused("[b.yaml]", **{"b.yaml": link("b.yaml")}),
-    "pipe": refused("[b.yaml]", **{"b.yaml": pipe}),
-    "folder": refused("[b.yaml]", **{"b.yaml": folder}),
+    "link out": refused("[b.yaml]", {"b.yaml": link("../secret.yaml")}),
+    "link within": refused("[b.yaml]", {"b.yaml": link("c.yaml"), "c.yaml": "c: 1\n"}),
+    "link of a folder": refused("[sub/secret.yaml]", {"sub": link("..")}),
+    "link to a device": refused("[b.yaml]", {"b.yaml": link("/dev/zero")}),
+    "link to memory": refused("[b.yaml]", {"b.yaml": link("/proc/self/environ")}),
+    "link to itself": refused("[b.yaml]", {"b.yaml": link("b.yaml")}),
+    "pipe": refused("[b.yaml]", {"b.yaml": pipe}),
+    "folder": refused("[b.yaml]", {"b.yaml": folder}),
     "this folder": refused("[.]"),
     "no name": refused('[""]'),
     "blank": refused('[" "]'),
     "missing": refused("[b.yaml]"),
-    "unreadable": refused("[b.yaml]", **{"b.yaml": unreadable}),
+    "unreadable": refused("[b.yaml]", {"b.yaml": unreadable}),
     "long name": refused(f"[{'x' * 5_000}.yaml]"),
     "long path": refused(f"[{'x/' * 5_000}b.yaml]"),
-    "10 GB": including("center.yaml:1:11: error[source.size]", "[b.yaml]", **{"b.yaml": sparse(10 * 1024**3)}),
+    "10 GB": including("center.yaml:1:11: error[source.size]", "[b.yaml]", {"b.yaml": sparse(10 * 1024**3)}),
     "NUL in the name": including("center.yaml:1:11: error[source.character]", '["b\\0.yaml"]'),
     "itself": including("center.yaml:1:11: error[source.include]", "[center.yaml]"),
     "itself, in disguise": including("center.yaml:1:11: error[source.include]", "[.//./center.yaml]"),
-    "one file twice": including("center.yaml:1:19: error[source.include]", "[b.yaml, b.yaml]", **{"b.yaml": "b: 1\n"}),
+    "one file twice": including("center.yaml:1:19: error[source.include]", "[b.yaml, b.yaml]", {"b.yaml": "b: 1\n"}),
     "in a circle": including(
-        "b.yaml:1:1: error[source.duplicate]", "[b.yaml]", **{"b.yaml": "include: [center.yaml]\n"}
+        "b.yaml:1:1: error[source.duplicate]", "[b.yaml]", {"b.yaml": "include: [center.yaml]\n"}
     ),
     "in a chain": including(
-        "b.yaml:1:1: error[source.duplicate]", "[b.yaml]", **{"b.yaml": "include: [c.yaml]\n", "c.yaml": "c: 1\n"}
+        "b.yaml:1:1: error[source.duplicate]", "[b.yaml]", {"b.yaml": "include: [c.yaml]\n", "c.yaml": "c: 1\n"}
     ),
     "10,000 names": including("center.yaml:1:1: error[source.include]", f"[{', '.join(['b.yaml'] * 10_000)}]"),
     "200 large files": including(
         "center.yaml:1:",
         f"[{', '.join(f'b{n}.yaml' for n in range(200))}]",
-        **{f"b{n}.yaml": f"b{n}: 1\n#{'x' * 20_000}\n" for n in range(200)},
+        {f"b{n}.yaml": f"b{n}: 1\n#{'x' * 20_000}\n" for n in range(200)},
     ),
     "a name": including("center.yaml:1:10: error[source.include]", "b.yaml"),
     "a number": including("center.yaml:1:1: error[source.include]", "[1]"),
@@ -178,7 +184,7 @@ CATALOGUE = {
 
 def included(case: Case) -> Case:
     """The text of a case as a second file."""
-    return including(f"b.yaml:{case.finds.partition(':')[2]}", "[b.yaml]", **{"b.yaml": case.files["center.yaml"]})
+    return including(f"b.yaml:{case.finds.partition(':')[2]}", "[b.yaml]", {"b.yaml": case.files["center.yaml"]})
 
 
 # Whatever the reader refuses in a spec it refuses at the same place of other files; only limits are shared among them.
