@@ -182,7 +182,7 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
         _Builder(source, name, problems).build(yaml.parse(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        position = Position(name, mark.line + 1, mark.column + 1) if mark else Position(name, 1, 1)
+        position = _position(source, name, mark) if mark else Position(name, 1, 1)
         message = f"is not YAML: {error.problem or error.context}"
         problems.append(Problem("source.syntax", message, position=position))
     except yaml.YAMLError as error:
@@ -201,6 +201,14 @@ def _lines(text: str) -> list[str]:
 def _end_of(text: str, name: str) -> Position:
     """The place behind a text."""
     return Position(name, text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
+def _position(source: Source, name: str, mark: Any, length: int = 1) -> Position:
+    """Where a mark of the YAML reader is; it ends a last line that has no end, and may stand behind that."""
+    lines = source._lines[name]
+    if mark.line < len(lines):
+        return Position(name, mark.line + 1, mark.column + 1, length)
+    return Position(name, len(lines), len(lines[-1]) + 1)
 
 
 @dataclass(slots=True)
@@ -349,7 +357,7 @@ class _Builder:
         start, end = event.start_mark, event.end_mark
         same_line = start.line == end.line and type(event).__name__ == "ScalarEvent"
         length = max(1, end.column - start.column) if same_line else 1
-        return Position(self.name, start.line + 1, start.column + 1, length)
+        return _position(self.source, self.name, start, length)
 
     def _report(self, rule: str, message: str, event: Any, hint: str | None = None, path: Path = ()) -> None:
         self.problems.append(Problem(rule, message, path, hint, position=self._position(event)))
