@@ -199,7 +199,7 @@ ENCODED = {
     "overlong": (b"a: \xc0\x80\n", ("source.encoding", 1, 4)),
     "surrogate": (b"a: \xed\xa0\x80\n", ("source.encoding", 1, 4)),
     "cut": ("a: 中".encode()[:-1], ("source.encoding", 1, 4)),
-    "binary": (bytes(range(256)), ("source.encoding", 2, 118)),
+    "binary": (bytes(range(256)), ("source.encoding", 3, 115)),
 }
 
 

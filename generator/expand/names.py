@@ -30,22 +30,25 @@ class Names:
 
     def optional(self, kind: type[Kind], name: str) -> Kind | None:
         """A thing of the catalogue if there is one; a faulty file is a finding in it."""
-        try:
-            return self.catalog.get(kind, name)
-        except Refused as refused:
-            self.problems += refused.problems
-            return None
+        return self._look_up(kind, name)[0]
 
     def find(self, kind: type[Kind], name: str, path: Path) -> Kind | None:
         """A thing of the catalogue; unknown is a finding at the name."""
-        before = len(self.problems)
-        found = self.optional(kind, name)
-        if found is None and len(self.problems) == before:
+        found, readable = self._look_up(kind, name)
+        if found is None and readable:
             words = re.sub("(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
             message = f'the catalogue has no {words} "{name}"'
             hint = did_you_mean(name, self.catalog.names(kind)) or f'"center catalog {kind.folder}" lists all'
             self.report("reference.catalog", message, path, hint)
         return found
+
+    def _look_up(self, kind: type[Kind], name: str) -> tuple[Kind | None, bool]:
+        """The thing, and whether its file could be read; the findings of one that could not are kept."""
+        try:
+            return self.catalog.get(kind, name), True
+        except Refused as refused:
+            self.problems += refused.problems
+            return None, False
 
     def known(self, what: str, name: str, names: Iterable[str], path: Path, *, at_key: bool = False) -> bool:
         """Whether the spec defines a name; if not, a finding where it is used."""
