@@ -111,7 +111,7 @@ def condensers_stay_below_boiling(center: Center) -> Iterator[Finding]:
 def units_pump_enough(center: Center) -> Iterator[Finding]:
     """The flow that carries the heat at the loop's rise stays within what the units pump, also with one unit lost."""
     for loop in center.loops.values():
-        flow, machines = _flow_per_kw(loop), [unit.machine for unit in loop.units]
+        flow, machines = flow_per_kw(loop), [unit.machine for unit in loop.units]
         if flow is None or not machines or any(machine.flow is None for machine in machines):
             continue
         needed = center.heat_of(loop) / 1000 * flow
@@ -128,7 +128,7 @@ def units_pump_enough(center: Center) -> Iterator[Finding]:
 def cold_plates_get_enough_flow(center: Center) -> Iterator[Finding]:
     """The warmer the coolant, the less chips may lie above it, and the more of it cold plates need for each kW."""
     for loop in center.loops.values():
-        flow, supply = _flow_per_kw(loop), loop.spec.supply
+        flow, supply = flow_per_kw(loop), loop.spec.supply
         if loop.spec.kind != "cold-plate" or supply is None or flow is None:
             continue
         least = least_flow(supply.magnitude)
@@ -140,7 +140,7 @@ def cold_plates_get_enough_flow(center: Center) -> Iterator[Finding]:
             yield Finding((*loop.path, "rise"), message)
 
 
-def _flow_per_kw(loop: CoolingLoop) -> float | None:
+def flow_per_kw(loop: CoolingLoop) -> float | None:
     """L/min that carry one kW at the loop's rise: Q = density x heat capacity x flow x rise."""
     density, heat_capacity = loop.coolant.density.value, loop.coolant.heat_capacity.value
     if loop.spec.rise is None or not density or not heat_capacity:
