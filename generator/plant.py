@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from generator.catalog.models import AirHandler, Coolant, CoolingDevice, HeatRejection, Switch, Ups
@@ -18,6 +19,17 @@ from generator.spec.site import Climate
 def _first(*values: Quantity | None) -> float | None:
     """The magnitude of the first value that is known: the data sheet before the catalogue."""
     return next((value.magnitude for value in values if value), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One unit of whatever cools, as far as losing it goes: what it carries, what it takes, what powers it."""
+
+    title: str
+    capacity: float | None
+    power: float | None
+    feeds: tuple[str, ...]
+    flow: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,10 @@ class Device:
         known = self.device.ratings.power
         return _first(self.ratings.power, known.value if known else None)
 
+    @property
+    def machine(self) -> Machine:
+        return Machine(f'unit "{self.name}"', self.capacity, self.power, self.feeds, self.flow)
+
 
 @dataclass(frozen=True, slots=True)
 class CoolingLoop:
@@ -92,13 +108,23 @@ class Rejecter:
         return _first(self.spec.ratings.power, self.device.power.value)
 
     @property
+    def is_bound_by_weather(self) -> bool:
+        """A chiller pumps heat uphill; everything else cools towards the air outside."""
+        return self.device.form != "chiller"
+
+    @property
     def approach(self) -> float | None:
         """Kelvin between the air that cools (dry or wet bulb) and the water."""
         return _first(self.spec.ratings.approach, self.device.approach.value)
 
+    def machines(self, feeds: Iterable[str]) -> list[Machine]:
+        """The units one by one; they hang on all feeds of the centre unless the spec names some."""
+        powered = tuple(self.spec.feeds or feeds)
+        return [Machine(f'a unit of "{self.name}"', self.capacity, self.power, powered)] * self.spec.count
+
     def coldest(self, climate: Climate) -> float | None:
         """The coldest water on the design day in °C: no limit for a chiller; None when the approach is unknown."""
-        if self.device.form == "chiller":
+        if not self.is_bound_by_weather:
             return -math.inf
         air = climate.dry_bulb if self.device.form == "dry-cooler" else climate.wet_bulb
         return None if self.approach is None else air.magnitude + self.approach
@@ -115,6 +141,14 @@ class Water:
     @property
     def path(self) -> Path:
         return ("cooling", "facility", self.name)
+
+    def able(self, climate: Climate | None) -> list[Rejecter]:
+        """What cools the water to its supply temperature on the design day; all of it where no climate is said."""
+        if climate is None:
+            return list(self.rejecters)
+        reached = ((rejecter, rejecter.coldest(climate)) for rejecter in self.rejecters)
+        limit = self.spec.supply.magnitude + 1e-9
+        return [rejecter for rejecter, coldest in reached if coldest is not None and coldest <= limit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +169,10 @@ class Handler:
     def power(self) -> float | None:
         """Watts of electricity that it takes at its capacity."""
         return _first(self.ratings.power, self.device.power.value)
+
+    @property
+    def machine(self) -> Machine:
+        return Machine(f'"{self.name}"', self.capacity, self.power, self.feeds)
 
 
 @dataclass(frozen=True, slots=True)

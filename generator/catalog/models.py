@@ -221,6 +221,7 @@ class AirHandler(Entry):
     kind: Literal["air"]
     capacity: Fact[Power]
     power: Fact[Power] = Field(description="Electricity of one unit at its capacity; compressors, if it has some.")
+    water: bool = Field(False, description="Whether it needs cold water; one with compressors of its own does not.")
 
 
 class PricePlan(Entry):
