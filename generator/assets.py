@@ -29,14 +29,16 @@ COLUMNS = {
     "bmc-mac": ("bmc-mac", "bmc mac", "bmcmac", "带外mac", "带外mac地址"),
     "state": ("state", "status", "状态"),
 }  # fmt: skip
-MOST_ROWS, MOST_BYTES = 200_000, 16 * 1024 * 1024
+MOST_ROWS, MOST_BYTES, MOST_FINDINGS = 200_000, 16 * 1024 * 1024, 100
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_SERIAL = re.compile(r"[A-Za-z0-9._/+-]{1,64}")
+_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,63}")
+_ROUNDED = re.compile(r"[0-9][.,]?[0-9]*E\+[0-9]+")
+"""What a spreadsheet makes of a long number: the last digits are lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One machine as the table says it; a spare stands nowhere and therefore names its pool instead of a node."""
+    """One machine as the table says it; one that stands in no rack names its pool instead of a node."""
 
     node: str
     pool: str
@@ -44,7 +46,7 @@ class Asset:
     mac: str
     bmc_mac: str
     state: str
-    line: int
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def read(raw: bytes, name: str) -> Table:
         message = f'"{name}" is neither UTF-8 nor GBK text'
         problem = Problem("asset.table", message, hint="save it as UTF-8", position=Position(name, 1, 1))
         return Table((), (problem,), [])
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     reader = _Reader(name, text)
     return Table(tuple(reader.read()), tuple(reader.problems), reader.lines)
 
@@ -80,18 +83,23 @@ def _decoded(raw: bytes) -> str:
 class _Reader:
     def __init__(self, name: str, text: str) -> None:
         self.name, self.text = name, text
-        self.lines = text.splitlines()
+        self.lines = text.split("\n")
         self.problems: list[Problem] = []
+        self.begun = 1  # the line in which the row that is being read begins
 
     def read(self) -> list[Asset]:
-        heading = self.lines[0] if self.lines else ""
+        heading = self.lines[0]
+        if "\0" in self.text:
+            self._report("asset.table", "contains a NUL, so it is no text", 1, hint="save it as UTF-8")
+            return []
         delimiter = max(",;\t", key=heading.count)
         rows = csv.reader(io.StringIO(self.text), delimiter=delimiter, strict=True)
         try:
             columns = self._columns(next(rows, []))
             return [] if self.problems else list(self._assets(rows, columns))
         except csv.Error as error:
-            self._report("asset.table", f"cannot be read: {error}", rows.line_num)
+            hint = "a quote that opens a cell must close it" if "end of data" in str(error) else None
+            self._report("asset.table", f"cannot be read from this line on: {error}", self.begun, hint=hint)
             return []
 
     def _columns(self, heading: list[str]) -> dict[str, int]:
@@ -112,12 +120,15 @@ class _Reader:
 
     def _assets(self, rows: Any, columns: dict[str, int]) -> Iterator[Asset]:
         seen: dict[tuple[str, str], int] = {}
+        self.begun = rows.line_num + 1
         for row in rows:
-            line = rows.line_num
+            line, self.begun = self.begun, rows.line_num + 1
+            if len(self.problems) >= MOST_FINDINGS:
+                return
             if not any(cell.strip() for cell in row):
                 continue
             if line > MOST_ROWS:
-                self._report("asset.table", f"has more than {MOST_ROWS} lines", line)
+                self._report("asset.table", f"has more than {MOST_ROWS:,} lines", line)
                 return
             cells = {column: row[index].strip() if index < len(row) else "" for column, index in columns.items()}
             asset = self._asset(cells, line)
@@ -130,21 +141,37 @@ class _Reader:
         if state is None:
             hint = f"known states: {', '.join(sorted(set(STATES.values())))}"
             self._report("asset.value", f'knows no state "{cells["state"]}"', line, cells["state"], hint)
-        if not _SERIAL.fullmatch(cells["serial"]):
-            what = f'needs a serial number, got "{cells["serial"][:40]}"' if cells["serial"] else "has no serial number"
-            self._report("asset.value", what, line, cells["serial"])
+        self._check_serial(cells["serial"], line)
+        node, pool = cells["node"], cells.get("pool", "")
+        if not node and state == "in-service":
+            self._report("asset.value", "has a machine in service that names no node", line)
+        elif not node and not pool:
+            self._report("asset.value", "has a machine that names neither node nor pool", line)
         macs = {column: self._mac(cells.get(column, ""), line) for column in ("mac", "bmc-mac")}
+        if macs["mac"] and macs["mac"] == macs["bmc-mac"]:
+            what = f'gives the MAC address "{macs["mac"]}" to a host and to its management controller'
+            self._report("asset.value", what, line, cells["bmc-mac"])
         if len(self.problems) > before or state is None:
             return None
-        return Asset(
-            cells["node"], cells.get("pool", ""), cells["serial"], macs["mac"], macs["bmc-mac"], state, line,
-        )  # fmt: skip
+        position = self._position(line, node or pool)
+        return Asset(node, pool, cells["serial"], macs["mac"], macs["bmc-mac"], state, position)
+
+    def _check_serial(self, serial: str, line: int) -> None:
+        if _ROUNDED.fullmatch(serial):
+            hint = "format the column as text before the numbers are typed or pasted"
+            what = f'has the serial number "{serial}", of which a spreadsheet has cut off digits'
+            self._report("asset.value", what, line, serial, hint)
+        elif not _SERIAL.fullmatch(serial):
+            what = f'needs a serial number, got "{serial[:40]}"' if serial else "has no serial number"
+            self._report("asset.value", what, line, serial)
 
     def _mac(self, text: str, line: int) -> str:
         """A MAC address in the usual form; spreadsheets and switches write others."""
         digits = re.sub("[.:-]", "", text).lower()
         mac = ":".join(digits[index : index + 2] for index in range(0, len(digits), 2))
-        if text and not _MAC.fullmatch(mac):
+        # An odd first byte is an address of a group; zeros are what somebody types who does not know it.
+        right = _MAC.fullmatch(mac) and int(mac[:2], 16) % 2 == 0 and mac.strip("0:")
+        if text and not right:
             self._report(
                 "asset.value", f'needs a MAC address such as "0c:42:a1:00:00:01", got "{text[:40]}"', line, text
             )
@@ -155,15 +182,20 @@ class _Reader:
         told = {"node": asset.node, "serial number": asset.serial}
         addresses = [("MAC address", mac) for mac in (asset.mac, asset.bmc_mac)]
         for what, value in [*told.items(), *addresses]:
-            first = seen.setdefault((what, value), asset.line) if value else asset.line
-            if first != asset.line:
-                self._report("asset.twice", f'has the {what} "{value}" twice, first in line {first}', asset.line, value)
+            line = asset.position.line
+            first = seen.setdefault((what, value), line) if value else line
+            if first != line:
+                self._report("asset.twice", f'has the {what} "{value}" twice, first in line {first}', line, value)
                 new = False
         return new
 
     def _report(self, rule: str, message: str, line: int, cell: str = "", hint: str | None = None) -> None:
-        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        problem = Problem(rule, f"the table of machines {message}", hint=hint, position=self._position(line, cell))
+        self.problems.append(problem)
+
+    def _position(self, line: int, cell: str = "") -> Position:
+        """Where a cell stands, or its whole line."""
+        text = self.lines[line - 1] if line <= len(self.lines) else ""
         found = text.find(cell) if cell else -1
         column, length = (found + 1, len(cell)) if found >= 0 else (1, max(1, len(text)))
-        position = Position(self.name, max(1, line), column, length)
-        self.problems.append(Problem(rule, f"the table of machines {message}", hint=hint, position=position))
+        return Position(self.name, line, column, length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any
 from generator import spec
 from generator.assets import Asset
 from generator.catalog.models import Entry, PricePlan, Release, TenantClass
-from generator.nodes import Block, Node, NodeRange, Pool, Racks
+from generator.nodes import Block, Node, NodeRange, Pool, Racks, number_of
 from generator.plant import CoolingLoop, Device, HallAir, Net, Supply, Water
 from generator.problems import Path
 from generator.services import ServiceKind
@@ -178,6 +179,29 @@ class Center:
         for nodes in self.ranges():
             counts[nodes.pool.name] += nodes.count
         return counts
+
+    @cached_property
+    def owners(self) -> dict[str, Pool]:
+        """The pool of every node, by the name of the node."""
+        return {node.name: nodes.pool for nodes in self.ranges() for node in nodes.nodes()}
+
+    def out_of_service(self, pool: Pool) -> int:
+        """Nodes of a pool that have their place in a rack but are in repair, as the table of machines says."""
+        return self._in_repair[pool.name]
+
+    @cached_property
+    def _in_repair(self) -> Counter[str]:
+        broken = [asset.node for asset in self.assets if asset.state == "repair"]
+        return Counter(self.owners[node].name for node in broken if node in self.owners)
+
+    @cached_property
+    def bmc_offset(self) -> int | None:
+        """How far the address of a management controller is from that of its node; None without a plan for them."""
+        plans = self.spec.network.plans
+        if plans.bmc is None:
+            return None
+        nodes, controllers = (number_of(plan.partition("/")[0]) for plan in (plans.nodes, plans.bmc))
+        return controllers - nodes
 
     def pools_of(self, cluster: str, role: Role | None = None) -> list[Pool]:
         return [

@@ -22,6 +22,11 @@ class Node:
     rack: str
     address: str
 
+    def shifted(self, offset: int) -> str:
+        """The address that lies so far from the node's own, as its management controller's does."""
+        a, b, c, d = self.address.split(".")
+        return _dotted((int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)) + offset)
+
 
 @dataclass(frozen=True, eq=False)
 class Pool:

@@ -70,6 +70,12 @@ class Source:
         lines = self._lines.get(position.file, [])
         return lines[position.line - 1] if 0 < position.line <= len(lines) else ""
 
+    def hide(self, position: Position) -> None:
+        """Forget a line that may hold a secret: reports end in logs that strangers read."""
+        lines = self._lines.get(position.file, [])
+        if 0 < position.line <= len(lines):
+            lines[position.line - 1] = ""
+
     def remember(self, name: str, lines: list[str]) -> None:
         """Keep the lines of another file beside the spec, to show them beside its findings."""
         self._lines[name] = lines

@@ -8,17 +8,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from generator.model import Center
-from generator.problems import Path, Problem, Severity
+from generator.problems import Path, Position, Problem, Severity
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule has found: where and what; the registry adds the rule's name and severity."""
+    """What a rule has found: where and what; the registry adds the rule's name and severity.
+
+    `position` is for things that stand in another file than the spec; `hidden` keeps a line that may hold a secret
+    out of every report.
+    """
 
     path: Path
     message: str
     hint: str | None = None
     at_key: bool = False
+    position: Position | None = None
+    hidden: bool = False
 
 
 Check = Callable[[Center], Iterator[Finding]]
@@ -57,10 +63,13 @@ def rules() -> dict[str, Rule]:
 def judge(center: Center) -> list[Problem]:
     """Findings of all rules, less the warnings that the spec accepts with a reason that still holds."""
     problems = [
-        Problem(rule.id, finding.message, finding.path, finding.hint, rule.severity, at_key=finding.at_key)
+        Problem(
+            rule.id, finding.message, finding.path, finding.hint, rule.severity, finding.position, finding.at_key,
+            finding.hidden,
+        )
         for rule in rules().values()
         for finding in rule.check(center)
-    ]
+    ]  # fmt: skip
     accepted = {name for name, words in center.spec.accepted.items() if not center.is_past(words.until)}
     kept = [problem for problem in problems if problem.is_error or problem.rule not in accepted]
     silenced = {problem.rule for problem in problems if not problem.is_error} & accepted
