@@ -70,12 +70,24 @@ def judge(center: Center) -> list[Problem]:
         for rule in rules().values()
         for finding in rule.check(center)
     ]  # fmt: skip
-    accepted = {name for name, words in center.spec.accepted.items() if not center.is_past(words.until)}
+    ended = {name for name, words in center.spec.accepted.items() if center.is_past(words.until)}
+    accepted = set(center.spec.accepted) - ended
     kept = [problem for problem in problems if problem.is_error or problem.rule not in accepted]
     silenced = {problem.rule for problem in problems if not problem.is_error} & accepted
-    return kept + [_unused(name) for name in sorted(accepted - silenced)]
+    return [
+        *kept,
+        *(_unused(name) for name in sorted(accepted - silenced)),
+        *(_ended(center, name) for name in sorted(ended)),
+    ]
 
 
 def _unused(name: str) -> Problem:
     message = f'accepts "{name}", of which there is no warning'
     return Problem("accepted.unused", message, ("accepted", name), "remove it; errors cannot be accepted", "warning")
+
+
+def _ended(center: Center, name: str) -> Problem:
+    until = center.spec.accepted[name].until
+    message = f'"{name}" was accepted until {until}, which lies before {center.as_of}'
+    hint = "look at the warning again: correct its cause, or accept it anew"
+    return Problem("accepted.ended", message, ("accepted", name, "until"), hint, "warning")
