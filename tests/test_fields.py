@@ -111,7 +111,7 @@ OTHERS: dict[str, list[Any]] = {
     "Rejection.feeds": [["west"], ["no-such"]],
     "AirUnit.device": ["generic-in-row"],
     "AirUnit.feeds": [["west"], ["no-such"]],
-    "Air.from_": [None],
+    "Air.from_": [None, "fws-1"],
     "Row.feeds": [["west"]],
     "RackKind.leaves": [1, 3],
     "Pool.fabrics": [4, 64],
@@ -134,7 +134,7 @@ OTHERS: dict[str, list[Any]] = {
     "Prices.plan": ["no-such"],
     "Prices.discounts": ["10 %"],
     "Acceptance.until": ["2029-01-31", None],
-    "Targets.availability": ["99 %", "99.99 %"],
+    "Targets.availability": ["99.9 %"],
 }
 
 # What has to be so before another value of a field can show.
