@@ -152,6 +152,8 @@ def fingerprints(found: list[Problem], source: Source = SOURCE) -> list[str]:
 def test_a_fingerprint_stays_when_lines_and_numbers_move() -> None:
     moved = loads("# one\n# more\n" + TEXT)
     assert fingerprints([problem()]) == fingerprints([problem(line=4, column=3, message="another number")], moved)
+    edited = loads(TEXT.replace("{slot: 1}", "{slot: 1, spares: 2}"))
+    assert fingerprints([problem()]) == fingerprints([problem()], edited)
     assert fingerprints([problem(path=(), line=2)]) == fingerprints([problem(path=(), line=4)], moved)
 
 
