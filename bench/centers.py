@@ -23,7 +23,8 @@ def center(nodes: int, tenants: int = 3) -> str:
         )
         if index % CLUSTER_ROWS == 0:
             kinds.append(f"gpu{cluster}: {{type: rack-48u, holds: {{train{cluster}: {PER_RACK}}}}}")
-            pods, services = f"172.{16 + cluster % 16}.{cluster // 16 * 16}.0/20", f"192.168.{cluster}.0/24"
+            # A /24 for each of 4,035 nodes; so many clusters need more than the private networks hold.
+            pods, services = f"{20 + cluster // 16}.{cluster % 16 * 16}.0.0/12", f"192.168.{cluster}.0/24"
             clusters.append(f'c{cluster}: {{kind: kubernetes, version: "1.36", pods: {pods}, services: {services}}}')
             pools.append(f"train{cluster}: {{server: simulated-host, accelerator: simulated-8, cluster: c{cluster}}}")
             place = f"racks: {row}01..03, per-rack: 1, slot: 8"
@@ -71,7 +72,9 @@ pools:
 {pools}
 clusters:
 {clusters}
-access: {{ssh: {{authority: "path:ssh_ca.pub"}}}}
+access:
+  ssh: {{authority: "path:ssh_ca.pub"}}
+  identity: {{oidc: {{issuer: "https://id.bench.example"}}}}
 organizations:
   university:
     tenants:

@@ -123,9 +123,10 @@ def _name(name: str) -> str:
 @center_argument
 @click.option("--format", "form", type=click.Choice(["text", *report.FORMATS]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
-def validate_(center: str | None, form: str, strict: bool) -> None:
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Judge dates too, by this day; else none is judged.")
+def validate_(center: str | None, form: str, strict: bool, as_of: Any) -> None:
     """Check a spec offline: every finding at once, each at its line."""
-    found = validate.validate(folders.spec_file(center))
+    found = validate.validate(folders.spec_file(center), as_of.date().isoformat() if as_of else None)
     if form == "text":
         _show(found.problems, found.source)
     elif text := report.FORMATS[form](found.problems, found.source, folders.seen_from_here(found.file.parent)):

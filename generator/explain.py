@@ -33,7 +33,7 @@ class Lesson:
     """What a rule teaches. `shows` is the finding's message; `at` has what its position marks between > and <.
 
     Further `files` stand beside the spec. `{ab*99}` stands for 99 times ab, a lone surrogate for a byte that is
-    not text.
+    not text. What depends on a date is judged `as_of` a day, which the file says as `as-of`.
     """
 
     rule: str
@@ -43,6 +43,7 @@ class Lesson:
     at: str
     severity: str = "error"
     files: Texts = field(default_factory=dict)
+    as_of: str | None = None
 
     def sample(self) -> Texts:
         """The centre before any edit, by name of file."""
@@ -66,7 +67,9 @@ def lessons() -> dict[str, Path]:
 def lesson(rule: str) -> Lesson:
     """What a rule teaches; KeyError when there is no such rule."""
     data: dict[str, Any] = yaml.safe_load(lessons()[rule].read_text("utf-8"))
-    return Lesson(rule=rule, edits=tuple(_edit(**edit) for edit in data.pop("edits")), **data)
+    day = data.pop("as-of", None)
+    edits = tuple(_edit(**edit) for edit in data.pop("edits"))
+    return Lesson(rule=rule, edits=edits, as_of=str(day) if day else None, **data)
 
 
 def _edit(text: str, bad: str = "", good: str | None = None, both: str | None = None, file: str = SPEC) -> Edit:
@@ -79,7 +82,8 @@ def _edit(text: str, bad: str = "", good: str | None = None, both: str | None = 
 def page(rule: str) -> str:
     """The lesson as a person reads it in a terminal."""
     found = lesson(rule)
-    lines = [f"{found.severity}[{rule}]", "", *textwrap.wrap(found.why, 100)]
+    judged = f", with --as-of {found.as_of}" if found.as_of else ""
+    lines = [f"{found.severity}[{rule}]{judged}", "", *textwrap.wrap(found.why, 100)]
     for title, shown in _examples(found):
         lines += ["", f"{title}:", *(f"    {line}" for line in shown)]
     lines += ["", "The finding:", f"    {found.shows}"]

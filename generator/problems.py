@@ -25,7 +25,8 @@ class Position:
 class Problem:
     """A finding: what is wrong (one sentence), where in the spec, by which rule, and the fix if it is known.
 
-    `at_key` says that the last name of the path is what is meant, not the value behind it.
+    `at_key` says that the last name of the path is what is meant, not the value behind it; `hidden` that its line may
+    hold a secret and is shown to nobody.
     """
 
     rule: str
@@ -35,6 +36,7 @@ class Problem:
     severity: Severity = "error"
     position: Position | None = None
     at_key: bool = False
+    hidden: bool = False
 
     @property
     def is_error(self) -> bool:

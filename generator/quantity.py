@@ -153,6 +153,37 @@ class Mass(Quantity):
     units = {"kg": 1.0, "t": 1e3}
 
 
+class Length(Quantity):
+    """Metres."""
+
+    dimension, example, units = "length", "3 m", {"m": 1.0, "mm": 1e-3}
+
+
+class Volume(Quantity):
+    """Litres."""
+
+    dimension, example, units = "volume", "900 L", {"L": 1.0, "m3": 1e3}
+
+
+class FloorLoad(Quantity):
+    """Kilograms per square metre."""
+
+    dimension, example, units = "floor load", "1600 kg/m2", {"kg/m2": 1.0, "t/m2": 1e3}
+
+
+class Capacity(Quantity):
+    """Gigabytes (10^9 bytes) of storage."""
+
+    dimension, example, units = "amount of storage", "200 TB", {"GB": 1.0, "TB": 1e3, "PB": 1e6}
+    article = "an"
+
+
+class Duration(Quantity):
+    """Seconds."""
+
+    dimension, example, units = "duration", "6 h", {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
 class CarbonIntensity(Quantity):
     """Kilograms of CO2 equivalent per kilowatt-hour."""
 
@@ -165,6 +196,17 @@ class EnergyPrice(Quantity):
 
     dimension, example = "price of energy", "0.62 CNY/kWh"
     units = {"CNY/kWh": 1.0, "EUR/kWh": 1.0, "USD/kWh": 1.0, "CHF/kWh": 1.0}
+
+
+class Money(Quantity):
+    """An amount of the currency that is written with it; amounts of different currencies are never compared."""
+
+    dimension, article, example = "amount of money", "an", "20000 CNY"
+    units = {"CNY": 1.0, "EUR": 1.0, "USD": 1.0, "CHF": 1.0}
+
+    @property
+    def currency(self) -> str:
+        return self.text.rpartition(" ")[2]
 
 
 class RackFeed(Quantity):

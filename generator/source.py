@@ -29,9 +29,12 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 # Private-use characters are the render room's placeholders; the others are invisible or not text at all.
+_NO_CHARACTERS = "\ufdd0-\ufdef\ufffe\uffff" + "".join(
+    f"{chr(plane << 16 | 0xFFFE)}-{chr(plane << 16 | 0xFFFF)}" for plane in range(1, 15)
+)
 _FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff"
-    "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
+    f"\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff{_NO_CHARACTERS}]"
 )
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -67,19 +70,38 @@ class Source:
         lines = self._lines.get(position.file, [])
         return lines[position.line - 1] if 0 < position.line <= len(lines) else ""
 
-    def public_file(self, name: str) -> str:
-        """The text of a small file beside the spec; raises ValueError with the sentence for the user."""
+    def hide(self, position: Position) -> None:
+        """Forget a line that may hold a secret: reports end in logs that strangers read."""
+        lines = self._lines.get(position.file, [])
+        if 0 < position.line <= len(lines):
+            lines[position.line - 1] = ""
+
+    def remember(self, name: str, lines: list[str]) -> None:
+        """Keep the lines of another file beside the spec, to show them beside its findings."""
+        self._lines[name] = lines
+
+    def small_file(self, name: str, most: int) -> bytes:
+        """The bytes of a file beside the spec; raises ValueError with the sentence for the user."""
         if not _stays_inside(self.root, name):
             raise ValueError(f'"{name}" is not a plain file below the folder of the spec')
         try:
             with (self.root / name).open("rb") as stream:
-                raw = stream.read(MAX_PUBLIC + 1)
-            text = raw.decode("ascii")
+                raw = stream.read(most + 1)
         except OSError as error:
             raise ValueError(f'"{name}" cannot be read: {error.strerror or error}') from None
+        if len(raw) > most:
+            raise ValueError(f'"{name}" is larger than {most // 1024} KiB')
+        return raw
+
+    def public_file(self, name: str) -> str:
+        """The text of a small file of public keys; raises ValueError with the sentence for the user."""
+        try:
+            text = self.small_file(name, MAX_PUBLIC).decode("ascii")
         except UnicodeDecodeError:
             raise ValueError(f'"{name}" is not a text file of public keys') from None
-        if len(raw) > MAX_PUBLIC or "PRIVATE KEY" in text or not text.strip():
+        if _FORBIDDEN.search(text.replace("\r\n", "\n")):
+            raise ValueError(f'"{name}" is not a text file of public keys')
+        if "PRIVATE KEY" in text or not text.strip():
             raise ValueError(f'"{name}" is not a file of public keys')
         return text.strip() + "\n"
 
@@ -100,11 +122,12 @@ def load(file: FilePath, into: Source | None = None) -> Source:
     return source
 
 
-def loads(text: str, name: str = "center.yaml") -> Source:
+def loads(text: str | bytes, name: str = "center.yaml") -> Source:
     """Read a spec from text, without includes; for catalogue files, examples and tests."""
     source = Source()
     problems: list[Problem] = []
-    _parse(source, text.encode("utf-8", "surrogatepass"), name, problems)
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    _parse(source, raw, name, problems)
     if problems:
         raise Refused(problems)
     return source
@@ -165,7 +188,7 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
     try:
         text = "\n".join(_lines(raw.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
-        position = _end_of(error.object[: error.start].decode(), name)
+        position = _end_of("\n".join(_lines(error.object[: error.start].decode())), name)
         problems.append(Problem("source.encoding", "is not UTF-8 text", hint="save it as UTF-8", position=position))
         return
     if forbidden := _FORBIDDEN.search(text):
@@ -176,7 +199,7 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
         _Builder(source, name, problems).build(yaml.parse(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        position = Position(name, mark.line + 1, mark.column + 1) if mark else Position(name, 1, 1)
+        position = _position(source, name, mark) if mark else Position(name, 1, 1)
         message = f"is not YAML: {error.problem or error.context}"
         problems.append(Problem("source.syntax", message, position=position))
     except yaml.YAMLError as error:
@@ -195,6 +218,14 @@ def _lines(text: str) -> list[str]:
 def _end_of(text: str, name: str) -> Position:
     """The place behind a text."""
     return Position(name, text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
+def _position(source: Source, name: str, mark: Any, length: int = 1) -> Position:
+    """Where a mark of the YAML reader is; it ends a last line that has no end, and may stand behind that."""
+    lines = source._lines[name]
+    if mark.line < len(lines):
+        return Position(name, mark.line + 1, mark.column + 1, length)
+    return Position(name, len(lines), len(lines[-1]) + 1)
 
 
 @dataclass(slots=True)
@@ -343,7 +374,7 @@ class _Builder:
         start, end = event.start_mark, event.end_mark
         same_line = start.line == end.line and type(event).__name__ == "ScalarEvent"
         length = max(1, end.column - start.column) if same_line else 1
-        return Position(self.name, start.line + 1, start.column + 1, length)
+        return _position(self.source, self.name, start, length)
 
     def _report(self, rule: str, message: str, event: Any, hint: str | None = None, path: Path = ()) -> None:
         self.problems.append(Problem(rule, message, path, hint, position=self._position(event)))

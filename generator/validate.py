@@ -25,8 +25,8 @@ class Validation:
         return [problem for problem in self.problems if problem.is_error]
 
 
-def validate(file: Path) -> Validation:
-    """Read, expand and judge a spec; never raises for what a user wrote."""
+def validate(file: Path, as_of: str | None = None) -> Validation:
+    """Read, expand and judge a spec; never raises for what a user wrote. Dates are judged by a day, if one is given."""
     read = Source()
     try:
         source.load(file, into=read)
@@ -34,6 +34,7 @@ def validate(file: Path) -> Validation:
     except Refused as refused:
         return Validation(file, read, None, _placed(refused.problems, read))
     center, problems = expand.expand(words, read, catalog.of(file.parent))
+    center = replace(center, as_of=as_of)
     # Judgement of a centre with holes in it would report the holes again, as missing power or missing quota.
     if not problems:
         problems = rules.judge(center)
@@ -46,4 +47,7 @@ def _placed(problems: list[Problem], read: Source) -> list[Problem]:
         problem if problem.position else replace(problem, position=read.locate(problem.path, at_key=problem.at_key))
         for problem in problems
     ]
+    for problem in placed:
+        if problem.hidden and problem.position:
+            read.hide(problem.position)
     return in_reading_order(placed)

@@ -15,7 +15,7 @@ STARTER = ROOT / "inventories/starter"
 
 def findings(folder: Path, rule: str, side: Side) -> list[Problem]:
     """What the product says of one side of a lesson."""
-    return validate(write(folder, rule, side)).problems
+    return validate(write(folder, rule, side), lesson(rule).as_of).problems
 
 
 def write(folder: Path, rule: str, side: Side) -> Path:

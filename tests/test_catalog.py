@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from generator import catalog
-from generator.catalog import KINDS, Catalog
+from generator.catalog import KINDS, MAX_BYTES, MAX_FILES, Catalog
 from generator.catalog.models import Accelerator, Entry, OperatingSystem, RackType, Server, Vendor
 from generator.problems import Position, Refused
 
@@ -122,7 +122,7 @@ def test_hosts_without_any_device_can_rehearse() -> None:
     assert accelerator and vendor and host and rack and system
     assert accelerator.power.value and accelerator.power.value.magnitude == 100
     assert (vendor.slurm.file, vendor.slurm.autodetect, host.accelerators) == (None, None, 8)
-    assert host.height <= rack.units
+    assert (host.height or 0) <= rack.units
     assert system.proven
 
 
@@ -244,7 +244,52 @@ def test_a_faulty_file_is_a_finding_at_its_line_and_column(
     assert (rule, "catalog/accelerators/own-a1.yaml", line, column) in places
 
 
-def test_a_file_that_is_no_text_is_a_finding_that_names_it(own: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_is_a_finding_at_its_first_bad_byte(own: Path, tmp_path: Path) -> None:
     (own / "own-a1.yaml").write_bytes(b"kind: \xff")
     [(rule, _, position)] = refusal(tmp_path, Accelerator, "own-a1")
-    assert (rule, position) == ("catalog.unreadable", Position("catalog/accelerators/own-a1.yaml", 1, 1))
+    assert (rule, position) == ("source.encoding", Position("catalog/accelerators/own-a1.yaml", 1, 7))
+
+
+def test_a_fault_is_told_once_however_often_the_file_is_named(own: Path, tmp_path: Path) -> None:
+    (own / "own-a1.yaml").write_text(OWN.replace("150 W", "150", 1))
+    things = catalog.of(tmp_path)
+    counts = []
+    for _ in range(3):
+        with pytest.raises(Refused) as refused:
+            things.get(Accelerator, "own-a1")
+        counts.append(len(refused.value.problems))
+    assert counts == [1, 0, 0]
+
+
+def test_all_files_together_have_a_limit_that_is_told_once(own: Path, tmp_path: Path) -> None:
+    names = ["own-a1", "own-a2", "own-a3"]
+    for name in names:
+        text = OWN.replace("own-a1", name, 1)
+        (own / f"{name}.yaml").write_text(f"{text}# {'x' * (MAX_BYTES // 2 - len(text) - 3)}\n")
+    things = catalog.of(tmp_path)
+    assert [things.get(Accelerator, name) is not None for name in names[:2]] == [True, True]
+    counts = []
+    for name in ("own-a3", "simulated-8"):
+        with pytest.raises(Refused) as refused:
+            things.get(Accelerator, name)
+        counts.append([(problem.rule, problem.position) for problem in refused.value.problems])
+    assert counts == [[("catalog.unreadable", Position("catalog/accelerators/own-a3.yaml", 1, 1))], []]
+
+
+def test_a_folder_has_a_limit_too(own: Path, tmp_path: Path) -> None:
+    for number in range(MAX_FILES):
+        (own / f"own-b{number}.yaml").touch()
+    (own / "own-a1.yaml").unlink(missing_ok=True)
+    assert catalog.of(tmp_path).get(Accelerator, "own-c1") is None
+    (own / "own-a1.yaml").write_text(OWN)
+    things = catalog.of(tmp_path)
+    with pytest.raises(Refused, match="has more than 1000 files"):
+        things.get(Accelerator, "own-c1")
+    assert things.get(Accelerator, "simulated-8") is not None
+
+
+def test_names_that_cannot_be_printed_are_not_offered(own: Path, tmp_path: Path) -> None:
+    for name in ("own-\x1b[2J.yaml", "own-\udcff.yaml", "own-\n.yaml", "own-\u202e.yaml", "own-a1.yaml"):
+        (own / name).touch()
+    offered = set(catalog.of(tmp_path).names(Accelerator)) - set(Catalog().names(Accelerator))
+    assert offered == {"own-a1"}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from generator import catalog, expand, outputs, rules, source, spec
@@ -28,50 +29,7 @@ Data = dict[str, Any]
 Place = tuple[str | int, ...]
 
 # What duo leaves unsaid, as a site would say it.
-MORE: Data = {
-    "network": {"mirror": {"suite": "bookworm", "components": ["main", "contrib"], "key": "path:mirror.asc"}},
-    "cooling": {
-        "loops": {
-            "tank-1": {
-                "units": {
-                    "pump-1": {
-                        "device": "redfish-cooling-unit",
-                        "at": "redfish://10.24.2.1",
-                        "feeds": ["west", "east"],
-                        "credentials": "env:PUMP_LOGIN",
-                        "ratings": {"capacity": "90 kW"},
-                    }
-                }
-            }
-        }
-    },
-    "halls": {"east-hall": {"rows": {"a": {"stride": 64}}}},
-    "pools": {
-        "train-d": {"plugin": "dcu"},
-        "login": {"clusters": ["hpc", "cloud"], "cluster": None},
-        "odd": {
-            "server": "generic-8-gpu",
-            "accelerator": "ascend-310p",
-            "system": "debian-12",
-            "role": "storage",
-            "racks": "c03",
-            "per-rack": 1,
-            "slot": 9,
-        },
-    },
-    "access": {
-        "ssh": {"user": "operator", "keys": "path:operators.pub"},
-        "identity": {"oidc": {"issuer": "https://id.duo.example"}},
-    },
-    "organizations": {
-        "riverside-university": {
-            "title": "Riverside",
-            "tenants": {"vision-lab": {"title": "Vision", "borrow": {"train-h": "8 accelerators"}}},
-        }
-    },
-    "services": {"vision-training": {"environment": "main"}},
-    "accepted": {"power.unknown": {"why": "told by the vendor in a letter"}},
-}
+MORE: Data = yaml.safe_load((ROOT / "tests/centers/more.yaml").read_text("utf-8"))
 PUBLIC = {
     "ssh_ca.pub": "ssh-ed25519 AAAA duo",
     "other_ca.pub": "ssh-ed25519 BBBB other",
@@ -79,6 +37,8 @@ PUBLIC = {
     "others.pub": "ssh-ed25519 DDDD",
     "mirror.asc": "-----BEGIN PGP PUBLIC KEY BLOCK-----",
     "other.asc": "other",
+    "assets.csv": "node,serial,mac,bmc-mac,state\ntrain-h-a01-1,SN1,0c:42:a1:00:00:01,0c:42:a1:00:00:02,in-service",
+    "others.csv": "node,serial,mac,bmc-mac,state\ntrain-h-a01-2,SN2,,,repair",
 }
 
 # Other values of a field that cannot be made from the one that is there.
@@ -140,6 +100,41 @@ OTHERS: dict[str, list[Any]] = {
     "Unit.credentials": ["env:OTHER_LOGIN", None],
     "Acceptance.why": ["told by somebody else"],
     "Service.inputs": [1, 3, "other", "2-3"],
+    "Center.assets": ["path:others.csv", None],
+    "Fabric.leaf": ["generic-48x25g"],
+    "Fabric.oversubscription": [3.0],
+    "Spine.switch": ["generic-48x1g"],
+    "Feed.ups": [None],
+    "Ups.device": ["no-such"],
+    "UpsRatings.capacity": ["40 kW"],
+    "Rejection.device": ["generic-dry-cooler", "generic-chiller"],
+    "Rejection.feeds": [["west"], ["no-such"]],
+    "AirUnit.device": ["generic-in-row"],
+    "AirUnit.feeds": [["west"], ["no-such"]],
+    "Air.from_": [None],
+    "Row.feeds": [["west"]],
+    "RackKind.leaves": [1, 3],
+    "Pool.fabrics": [4, 64],
+    "FileSystem.servers": [["nas2.duo.example"]],
+    "FileSystem.pool": ["monitor"],
+    "FileSystem.export": ["/other"],
+    "FileSystem.mount": ["/other"],
+    "FileSystem.clusters": [["hpc"], ["cloud"]],
+    "FileSystem.fabric": [None],
+    "Ldap.uri": ["ldaps://other.duo.example"],
+    "Ldap.base": ["dc=other"],
+    "Ldap.bind": ["env:OTHER", None],
+    "Bmc.credentials": ["env:OTHER"],
+    "Organization.guarantee": ["16 accelerators"],
+    "Tenant.until": ["2029-01-31"],
+    "Tenant.credit": ["6000 CNY"],
+    "DataSet.owner": ["rain-nowcast"],
+    "DataSet.license": ["MIT", None],
+    "DataSet.storage": ["scratch"],
+    "Prices.plan": ["no-such"],
+    "Prices.discounts": ["10 %"],
+    "Acceptance.until": ["2029-01-31", None],
+    "Targets.availability": ["99 %", "99.99 %"],
 }
 
 # What has to be so before another value of a field can show.

@@ -13,6 +13,8 @@ from generator.source import loads
 from generator.spec import read_as
 
 BUILT_IN = Path(__file__).parent
+MAX_BYTES = 1024 * 1024  # of all files that a spec names
+MAX_FILES = 1_000  # in one folder
 Kind = TypeVar("Kind", bound=Entry)
 
 
@@ -23,27 +25,66 @@ class Catalog:
     folders: tuple[Path, ...] = (BUILT_IN,)
     _read: dict[tuple[str, str], Entry | None] = field(default_factory=dict)
     _names: dict[str, dict[str, Path]] = field(default_factory=dict)
+    _faulty: set[tuple[str, str]] = field(default_factory=set)
+    _bytes: int = 0
 
     def names(self, kind: type[Entry]) -> list[str]:
         return sorted(self._files(kind))
 
     def get(self, kind: type[Kind], name: str) -> Kind | None:
-        """The thing of that name, or None; a faulty file raises Refused with its findings."""
+        """The thing of that name, or None; a faulty file raises Refused, with its findings the first time."""
         key = (kind.folder, name)
+        if key in self._faulty:
+            raise Refused([])
         if key not in self._read:
             file = self._files(kind).get(name)
-            self._read[key] = _read(kind, file) if file else None
+            try:
+                self._read[key] = self._entry(kind, file) if file else None
+            except Refused:
+                self._faulty.add(key)
+                raise
         found = self._read[key]
         assert found is None or isinstance(found, kind)
         return found
 
     def _files(self, kind: type[Entry]) -> dict[str, Path]:
         if kind.folder not in self._names:
-            files: dict[str, Path] = {}
+            files = self._names[kind.folder] = {}
             for folder in self.folders:
-                files |= {file.stem: file for file in _yaml_files(folder / kind.folder)}
-            self._names[kind.folder] = files
+                found = _yaml_files(folder / kind.folder)
+                if len(found) > MAX_FILES:
+                    shown = f"catalog/{kind.folder}"
+                    raise _unreadable(f'the folder "{shown}" has more than {MAX_FILES} files', shown)
+                files |= {file.stem: file for file in found}
         return self._names[kind.folder]
+
+    def _entry(self, kind: type[Kind], file: Path) -> Kind:
+        shown = f"catalog/{kind.folder}/{file.name}"
+        source = loads(self._content(file, shown), shown)
+        entry = read_as(kind, source, "catalog")
+        if entry.name != file.stem:
+            position = source.locate(("name",))
+            message = f'"{entry.name}" must be named as its file, "{file.stem}"'
+            raise Refused([Problem("catalog.name", message, ("name",), position=position)])
+        return entry
+
+    def _content(self, file: Path, shown: str) -> bytes:
+        if self._bytes > MAX_BYTES:  # which has been said
+            raise Refused([])
+        try:
+            with file.open("rb") as stream:
+                raw = stream.read(MAX_BYTES + 1 - self._bytes)
+        except OSError as error:
+            raise _unreadable(f'"{file.name}" cannot be read: {error.strerror or error}', shown) from None
+        self._bytes += len(raw)
+        if self._bytes > MAX_BYTES:
+            limit = f"{MAX_BYTES // 1024} KiB"
+            raise _unreadable(f"the files of the catalogue that the spec names are larger than {limit}", shown)
+        return raw
+
+
+def _unreadable(message: str, shown: str) -> Refused:
+    return Refused([Problem("catalog.unreadable", message, position=Position(shown, 1, 1))])
 
 
 def of(center_folder: Path | None) -> Catalog:
@@ -54,31 +95,18 @@ def of(center_folder: Path | None) -> Catalog:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    """Plain files of a plain folder only: a link could lead out of the folder of the spec."""
+    """Plain files of a plain folder only: a link could lead out of the folder of the spec.
+
+    A name that cannot be printed is none that a spec could say.
+    """
     if folder.is_symlink():
         return []
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return []
-    return [Path(e.path) for e in entries if e.name.endswith(".yaml") and e.is_file(follow_symlinks=False)]
-
-
-def _read(kind: type[Kind], file: Path) -> Kind:
-    shown = f"catalog/{kind.folder}/{file.name}"
-    try:
-        with file.open("rb") as stream:
-            text = stream.read(1_000_000).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        message = f'"{file.name}" cannot be read: {error}'
-        raise Refused([Problem("catalog.unreadable", message, position=Position(shown, 1, 1))]) from None
-    source = loads(text, shown)
-    entry = read_as(kind, source, "catalog")
-    if entry.name != file.stem:
-        position = source.locate(("name",))
-        message = f'"{entry.name}" must be named as its file, "{file.stem}"'
-        raise Refused([Problem("catalog.name", message, ("name",), position=position)])
-    return entry
+    files = [entry for entry in entries if entry.name.endswith(".yaml") and entry.name.isprintable()]
+    return [Path(entry.path) for entry in files if entry.is_file(follow_symlinks=False)]
 
 
 __all__ = ["BUILT_IN", "KINDS", "Catalog", "Entry", "of"]

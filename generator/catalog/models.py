@@ -5,12 +5,25 @@ Every number from the outside world is a fact: a value with its status and sourc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from generator.quantity import Flow, Mass, Percentage, Power, Quantity, Temperature, TemperatureRise
-from generator.spec.common import Name, Strict, Text, refuse
+from generator.quantity import (
+    Efficiency,
+    Flow,
+    Length,
+    Mass,
+    Money,
+    Percentage,
+    Power,
+    Quantity,
+    Temperature,
+    TemperatureRise,
+    Volume,
+)
+from generator.spec.common import Date, Name, Strict, Text, refuse
 
 Value = TypeVar("Value")
 Status = Literal["V", "I", "S", "X", "U", "N"]
@@ -57,6 +70,7 @@ class Entry(Strict):
     kind: str
     name: Name
     title: Text
+    deprecated: Text | None = Field(None, description="Why it should not be planned any more, and what replaces it.")
     sources: dict[str, SourcePointer] = Field(default_factory=dict)
 
 
@@ -64,6 +78,7 @@ class Plugin(Strict):
     """A device plugin: how a cluster offers the vendor's accelerators."""
 
     resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$")]
+    daemon: Name | None = Field(None, description="Program behind it; a node runs one. Default: the vendor's own.")
     status: Status
     sources: list[str] = Field(default_factory=list)
 
@@ -92,8 +107,12 @@ class Vendor(Entry):
     slurm: SlurmDevices
 
 
+Precision = Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4", "int8"]
+Performance = dict[Precision, Fact[Throughput]]
+
+
 class Accelerator(Entry):
-    """One model of accelerator."""
+    """One model of accelerator; power is what it draws under sustained load."""
 
     folder: ClassVar[str] = "accelerators"
     kind: Literal["accelerator"]
@@ -101,35 +120,121 @@ class Accelerator(Entry):
     plugin: Name | None = Field(None, description="Plugin that offers this model; default: the vendor's first.")
     memory: Fact[Memory]
     power: Fact[Power]
-    performance: dict[
-        Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4", "int8"], Fact[Throughput]
-    ]
+    performance: Performance
     form: Fact[str]
     cooling: Fact[str]
 
 
+class Supplies(Strict):
+    """The power supplies of a server, spread evenly over its feeds."""
+
+    count: Annotated[int, Field(ge=1, le=24)]
+    needed: Annotated[int, Field(ge=1, le=24)] = Field(description="Fewest that carry the server at its maximum.")
+    rating: Fact[Power] | None = Field(None, description="What one supply gives.")
+    status: Status
+    sources: list[str] = Field(default_factory=list)
+
+
 class Server(Entry):
-    """One model of server; power is what it draws at most, accelerators included."""
+    """One model of server: a whole node; without accelerators, whose power and performance are their own."""
 
     folder: ClassVar[str] = "servers"
     kind: Literal["server"]
-    height: Annotated[int, Field(ge=1, le=60)] = Field(description="Rack units.")
+    height: Annotated[int, Field(ge=1, le=60)] | None = Field(None, description="Rack units; or say the blade.")
+    blade: Name | None = Field(None, description="Kind of slot that takes it, for servers that are blades.")
+    per_blade: Annotated[int, Field(ge=1, le=16)] = Field(1, description="Nodes on one blade.")
     mass: Fact[Mass]
     cores: Annotated[int, Field(ge=1)]
     memory: Memory
     accelerators: Annotated[int, Field(ge=0)] = Field(description="Places for accelerators.")
     base_power: Fact[Power] = Field(description="Without accelerators, all else at its maximum.")
+    peak: Fact[float] | None = Field(
+        None, description="What the node draws for moments, over its maximum; 1 if unsaid."
+    )
+    supplies: Supplies | None = None
     liquid_share: Fact[Percentage] = Field(description="Share of the heat that cold plates take.")
+    liquid_inlet: Fact[Temperature] | None = Field(None, description="Warmest coolant that its cold plates bear.")
+    air_inlet: Fact[Temperature] | None = Field(None, description="Warmest air that it bears.")
+    performance: Performance = Field(default_factory=dict, description="Of its processors together.")
+
+    @model_validator(mode="after")
+    def _takes_one_kind_of_place(self) -> Self:
+        if (self.height is None) == (self.blade is None):
+            raise refuse('needs either "height" in rack units or the kind of "blade" slot that it takes')
+        return self
 
 
 class RackType(Entry):
-    """A rack, or a tank that stands in for one."""
+    """A rack, or a tank that stands in for one; a tank's mass is without its liquid."""
 
     folder: ClassVar[str] = "racks"
     kind: Literal["rack"]
-    units: Annotated[int, Field(ge=1, le=120)]
+    units: Annotated[int, Field(ge=0, le=120)] = Field(description="Rack units.")
+    slots: dict[Name, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        default_factory=dict, description="Places for blades of each kind."
+    )
     mass: Fact[Mass]
+    width: Fact[Length] | None = None
+    depth: Fact[Length] | None = None
     immersion: bool = False
+    charge: Fact[Volume] | None = Field(None, description="Liquid that a tank holds.")
+
+
+class Switch(Entry):
+    """One model of network switch."""
+
+    folder: ClassVar[str] = "switches"
+    kind: Literal["switch"]
+    height: Annotated[int, Field(ge=0, le=60)] = Field(description="Rack units; 0 for one with a place of its own.")
+    ports: Annotated[int, Field(ge=2, le=4096)]
+    speed: Text = Field(description="Of one port, such as 400 Gbit/s.")
+    mass: Fact[Mass]
+    power: Fact[Power]
+
+
+class Ups(Entry):
+    """One model of uninterruptible supply."""
+
+    folder: ClassVar[str] = "ups"
+    kind: Literal["ups"]
+    capacity: Fact[Power]
+    efficiency: Fact[Efficiency] = Field(description="At the load that it is planned for.")
+
+
+class HeatRejection(Entry):
+    """What gives heat to the outside air: ratings are those of a design day."""
+
+    folder: ClassVar[str] = "rejection"
+    kind: Literal["rejection"]
+    form: Literal["dry-cooler", "adiabatic-cooler", "cooling-tower", "chiller"]
+    capacity: Fact[Power]
+    approach: Fact[TemperatureRise] = Field(
+        description="Water above dry bulb (dry cooler) or wet bulb (tower, adiabatic); unused for chillers."
+    )
+    power: Fact[Power] = Field(description="Electricity of one unit at its capacity, compressors included.")
+
+
+class AirHandler(Entry):
+    """What takes heat from the air of a hall."""
+
+    folder: ClassVar[str] = "air"
+    kind: Literal["air"]
+    capacity: Fact[Power]
+    power: Fact[Power] = Field(description="Electricity of one unit at its capacity; compressors, if it has some.")
+    water: bool = Field(False, description="Whether it needs cold water; one with compressors of its own does not.")
+
+
+class PricePlan(Entry):
+    """A price list; a model that it does not name has no price."""
+
+    folder: ClassVar[str] = "prices"
+    kind: Literal["price-plan"]
+    currency: Literal["CNY", "EUR", "USD", "CHF"]
+    rounding: Literal["second", "minute", "hour"] = Field(description="Usage is rounded up to whole ones of these.")
+    free: Money | None = Field(None, description="What each tenant has free in a month.")
+    accelerators: dict[Name, Money] = Field(default_factory=dict, description="An hour of each model of accelerator.")
+    nodes: dict[Name, Money] = Field(default_factory=dict, description="An hour of a node of each model of server.")
+    storage: Money | None = Field(None, description="A terabyte for a month.")
 
 
 class Coolant(Entry):
@@ -167,6 +272,7 @@ class Ratings(Strict):
     capacity: Fact[Power]
     approach: Fact[TemperatureRise]
     flow: Fact[Flow]
+    power: Fact[Power] | None = Field(None, description="Electricity that its pumps and controls take at capacity.")
 
 
 class OperatingSystem(Entry):
@@ -182,6 +288,14 @@ class OperatingSystem(Entry):
     versions: dict[Name, str] = Field(default_factory=dict, description="Releases that the system packages.")
 
 
+class Release(Entry):
+    """A version of a program that clusters run, and how long its makers repair it."""
+
+    folder: ClassVar[str] = "releases"
+    kind: Literal["release"]
+    ends: Fact[Date] = Field(description="Last day on which its makers repair it.")
+
+
 class TenantClass(Entry):
     """What tenants of a class may do."""
 
@@ -189,9 +303,23 @@ class TenantClass(Entry):
     kind: Literal["tenant-class"]
     priority: Annotated[int, Field(ge=0, le=1_000_000)]
     may_borrow: bool
+    ends: bool = Field(False, description="Whether a tenant of this class has a last day.")
     preempt: Literal["Never", "LowerPriority", "Any"] = Field(description="What reclaims within the cohort.")
     pods: Annotated[int, Field(ge=1)]
     services: Annotated[int, Field(ge=0)]
 
 
 KINDS: dict[str, type[Entry]] = {kind.folder: kind for kind in Entry.__subclasses__()}
+
+
+def facts(part: BaseModel, name: str = "") -> Iterator[tuple[str, Fact[Any]]]:
+    """Every value of a thing that says how sure it is, by its dotted name as the file has it."""
+    for key, field in type(part).model_fields.items():
+        value = getattr(part, key)
+        below = value.items() if isinstance(value, dict) else [("", value)]
+        for word, each in below:
+            path = ".".join(filter(None, (name, field.alias or key, word)))
+            if isinstance(each, Fact):
+                yield path, each
+            elif isinstance(each, BaseModel):
+                yield from facts(each, path)

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from generator.artifact import Artifact, Body, Json
-from generator.model import Center, Pool
+from generator.model import Center
+from generator.nodes import Pool
 
 
 def group(kind: str, name: str) -> str:

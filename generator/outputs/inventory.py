@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.artifact import Artifact, Json, TextTemplate
-from generator.model import Block, Center, NodeRange, Pool
+from generator.model import Center
+from generator.nodes import Block, NodeRange, Pool
 from generator.outputs.groups import group, groups_of
 from generator.problems import dotted
 
@@ -19,11 +20,22 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         folder = f"hosts/{block.name}"
         causes = (*_CAUSES, "clusters")
         yield Artifact(f"{folder}/inventory.json", Json(_inventory(block), expand=4), causes)
-        nodes = [node for node, _ in block.nodes()]
-        yield Artifact(f"{folder}/nodes.json", Json({n.name: {"address": n.address} for n in nodes}), _CAUSES)
+        yield Artifact(f"{folder}/nodes.json", Json(_places(center, block)), (*_CAUSES, *_bmc_causes(center)))
         ssh = center.spec.access.ssh
         known = TextTemplate("hosts/known_hosts", {"authority": center.public_files[ssh.authority].strip()}, "plain")
         yield Artifact(f"{folder}/known_hosts", known, ("access.ssh.authority", dotted(block.path)))
+
+
+def _bmc_causes(center: Center) -> tuple[str, ...]:
+    return () if center.bmc_offset is None else ("network.plans.bmc",)
+
+
+def _places(center: Center, block: Block) -> dict[str, dict[str, str]]:
+    """Where each node and its management controller answer."""
+    offset = center.bmc_offset
+    if offset is None:
+        return {node.name: {"address": node.address} for node, _ in block.nodes()}
+    return {node.name: {"address": node.address, "bmc": node.shifted(offset)} for node, _ in block.nodes()}
 
 
 def _inventory(block: Block) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.artifact import Artifact, Json, Yaml
-from generator.model import Center, Pool, Share, Tenant
+from generator.model import Center, Share, Tenant
+from generator.nodes import Pool
 from generator.outputs import policies, services, tenants
 from generator.outputs.objects import QUEUES, labels, metadata, node_label
 

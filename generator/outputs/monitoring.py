@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.artifact import Artifact, Json, Yaml, YamlTemplate
-from generator.model import Center, Device
+from generator.model import Center
 from generator.outputs.groups import group
+from generator.plant import Device
 from generator.problems import dotted
 
 EXPORTER_PORT = 9841

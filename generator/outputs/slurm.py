@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.artifact import Artifact, TextTemplate
-from generator.model import Center, Node, Pool
+from generator.model import Center
+from generator.nodes import Node, Pool
 from generator.outputs.groups import HostFile, group_files, member_group, pools_by_system
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 from generator.artifact import Artifact, TextTemplate
-from generator.model import Center, Loop, Pool
+from generator.catalog.models import Entry, Precision, facts
+from generator.model import Center
+from generator.nodes import Pool
+from generator.plant import CoolingLoop, Net, Water
+
+PRECISIONS = get_args(Precision)
 
 
 @dataclass(frozen=True, slots=True)
 class PoolLine:
-    """A pool as the summary shows it; power is the peak in kW, or None when the catalogue does not know."""
+    """A pool as the summary shows it; power is the maximum in kW, or None when the catalogue does not know."""
 
     pool: Pool
     nodes: int
@@ -20,12 +27,38 @@ class PoolLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Speeds:
+    """Peak dense throughput by precision in PFLOPS (POPS for INT8); None where nobody has said."""
+
+    name: str
+    figures: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LoopLine:
     """A loop with its heat and its capacity in kW."""
 
-    loop: Loop
+    loop: CoolingLoop
     heat: float
     capacity: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaterLine:
+    """A facility water system with the heat that it takes out of the building, in kW."""
+
+    water: Water
+    heat: float
+
+
+@dataclass(frozen=True, slots=True)
+class HallLine:
+    """A hall with the power of its racks and the heat that they leave to the air, in kW."""
+
+    name: str
+    racks: int
+    power: float
+    air: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +71,80 @@ class ClusterLine:
     nodes: int
 
 
+@dataclass(frozen=True, slots=True)
+class NetLine:
+    """A fabric with its leaves and the ports that nodes need."""
+
+    net: Net
+    leaves: int
+    ports: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """A thing of the catalogue that the centre stands on, and its values that no vendor has vouched for."""
+
+    entry: Entry
+    unknown: tuple[str, ...]
+    second_hand: tuple[str, ...]
+    assumed: tuple[str, ...]
+
+
 def artifacts(center: Center) -> Iterator[Artifact]:
     context = {
         "center": center,
         "spec": center.spec,
         "pools": [_pool(center, pool) for pool in center.pools.values()],
+        "precisions": [name.upper().replace("-", " ") for name in PRECISIONS],
+        "speeds": list(_speeds(center)),
         "clusters": [_cluster(center, name) for name in center.clusters],
+        "halls": [_hall(center, name) for name in center.spec.halls],
+        "nets": [_net(center, net) for net in center.nets.values()],
         "loops": [_loop(center, loop) for loop in center.loops.values()],
+        "waters": [WaterLine(water, _kw(center.heat_into(water))) for water in center.waters.values()],
         "racks": sum(racks.count for racks in center.racks),
         "nodes": sum(center.counts.values()),
-        "power": round(center.power / 1000, 1),
+        "accelerators": sum(pool.accelerators_per_node * center.counts[pool.name] for pool in center.pools.values()),
+        "power": _kw(center.power),
         "least_pue": _least_pue(center),
+        "assets": Counter(asset.state for asset in center.assets),
+        "unproven": list(_unproven(center)),
     }
     yield Artifact("summary.md", TextTemplate("summary.md", context, "markdown"), ("",))
 
 
+def _kw(watts: float) -> float:
+    return round(watts / 1000, 1)
+
+
 def _pool(center: Center, pool: Pool) -> PoolLine:
     nodes = center.counts[pool.name]
-    power = None if pool.node_power is None else round(pool.node_power * nodes / 1000, 1)
+    power = None if pool.node_power is None else _kw(pool.node_power * nodes)
     return PoolLine(pool, nodes, nodes * pool.accelerators_per_node, power)
+
+
+def _speeds(center: Center) -> Iterator[Speeds]:
+    """Each pool of workers that has figures, and the sum of what is known."""
+    lines = [
+        Speeds(pool.name, tuple(_speed(pool, name, center.counts[pool.name]) for name in PRECISIONS))
+        for pool in center.pools.values()
+        if pool.role == "worker"
+    ]
+    lines = [line for line in lines if any(figure is not None for figure in line.figures)]
+    yield from lines
+    if len(lines) > 1:
+        columns = zip(*(line.figures for line in lines), strict=True)
+        sums = ([figure for figure in column if figure is not None] for column in columns)
+        yield Speeds("together, as far as known", tuple(round(sum(known), 3) if known else None for known in sums))
+
+
+def _speed(pool: Pool, precision: Precision, nodes: int) -> float | None:
+    """What all nodes of a pool reach: accelerators and processors, as far as either is known."""
+    told = [(pool.server.performance.get(precision), 1)]
+    if pool.accelerator:
+        told.append((pool.accelerator.performance.get(precision), pool.accelerators_per_node))
+    known = [fact.value.magnitude * each for fact, each in told if fact and fact.value]
+    return round(sum(known) * nodes / 1000, 3) if known else None
 
 
 def _cluster(center: Center, name: str) -> ClusterLine:
@@ -65,13 +153,41 @@ def _cluster(center: Center, name: str) -> ClusterLine:
     return ClusterLine(name, cluster.kind, cluster.version, nodes)
 
 
-def _loop(center: Center, loop: Loop) -> LoopLine:
+def _hall(center: Center, name: str) -> HallLine:
+    racks = [racks for racks in center.racks if racks.hall == name]
+    power = sum(group.power * group.count for group in racks)
+    return HallLine(name, sum(group.count for group in racks), _kw(power), _kw(center.air_heat_of(name)))
+
+
+def _net(center: Center, net: Net) -> NetLine:
+    leaves = sum(count * racks.count for racks in center.racks for other, count in racks.leaves if other is net)
+    ports = sum(dict(pool.ports).get(net.name, 0) * center.counts[pool.name] for pool in center.pools.values())
+    return NetLine(net, leaves, ports)
+
+
+def _loop(center: Center, loop: CoolingLoop) -> LoopLine:
     known = [unit.capacity for unit in loop.units or loop.tanks]
-    capacity = None if not known or None in known else round(sum(value for value in known if value) / 1000, 1)
-    return LoopLine(loop, round(center.heat_of(loop) / 1000, 1), capacity)
+    capacity = None if not known or None in known else _kw(sum(value for value in known if value))
+    return LoopLine(loop, _kw(center.heat_of(loop)), capacity)
 
 
 def _least_pue(center: Center) -> float | None:
     """What the power chain alone makes of the PUE: 1 over the product of its efficiencies."""
     chain = center.spec.power.chain
     return round(1 / chain.efficiency, 4) if chain else None
+
+
+def _unproven(center: Center) -> Iterator[Unproven]:
+    """What a reviewer has to ask for: values without a vendor's word, of everything that the centre uses."""
+    for entry in center.entries():
+        told = [(name.partition(".")[0], fact) for name, fact in facts(entry)]
+        unknown = _names((name, fact.value is None) for name, fact in told)
+        second_hand = _names((name, fact.value is not None and fact.status in "IS") for name, fact in told)
+        assumed = _names((name, fact.value is not None and fact.status in "XU") for name, fact in told)
+        if unknown or second_hand or assumed:
+            yield Unproven(entry, unknown, second_hand, assumed)
+
+
+def _names(values: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
+    """Names of the values that are meant, each once."""
+    return tuple(dict.fromkeys(name for name, meant in values if meant))

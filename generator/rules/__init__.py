@@ -8,17 +8,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from generator.model import Center
-from generator.problems import Path, Problem, Severity
+from generator.problems import Path, Position, Problem, Severity
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule has found: where and what; the registry adds the rule's name and severity."""
+    """What a rule has found: where and what; the registry adds the rule's name and severity.
+
+    `position` is for things that stand in another file than the spec; `hidden` keeps a line that may hold a secret
+    out of every report.
+    """
 
     path: Path
     message: str
     hint: str | None = None
     at_key: bool = False
+    position: Position | None = None
+    hidden: bool = False
 
 
 Check = Callable[[Center], Iterator[Finding]]
@@ -55,18 +61,33 @@ def rules() -> dict[str, Rule]:
 
 
 def judge(center: Center) -> list[Problem]:
-    """Findings of all rules, less the warnings that the spec accepts with a reason."""
+    """Findings of all rules, less the warnings that the spec accepts with a reason that still holds."""
     problems = [
-        Problem(rule.id, finding.message, finding.path, finding.hint, rule.severity, at_key=finding.at_key)
+        Problem(
+            rule.id, finding.message, finding.path, finding.hint, rule.severity, finding.position, finding.at_key,
+            finding.hidden,
+        )
         for rule in rules().values()
         for finding in rule.check(center)
-    ]
-    accepted = set(center.spec.accepted)
+    ]  # fmt: skip
+    ended = {name for name, words in center.spec.accepted.items() if center.is_past(words.until)}
+    accepted = set(center.spec.accepted) - ended
     kept = [problem for problem in problems if problem.is_error or problem.rule not in accepted]
     silenced = {problem.rule for problem in problems if not problem.is_error} & accepted
-    return kept + [_unused(name) for name in sorted(accepted - silenced)]
+    return [
+        *kept,
+        *(_unused(name) for name in sorted(accepted - silenced)),
+        *(_ended(center, name) for name in sorted(ended)),
+    ]
 
 
 def _unused(name: str) -> Problem:
     message = f'accepts "{name}", of which there is no warning'
     return Problem("accepted.unused", message, ("accepted", name), "remove it; errors cannot be accepted", "warning")
+
+
+def _ended(center: Center, name: str) -> Problem:
+    until = center.spec.accepted[name].until
+    message = f'"{name}" was accepted until {until}, which lies before {center.as_of}'
+    hint = "look at the warning again: correct its cause, or accept it anew"
+    return Problem("accepted.ended", message, ("accepted", name, "until"), hint, "warning")

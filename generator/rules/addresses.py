@@ -1,4 +1,4 @@
-"""Addresses: inside their plans, and nothing has two owners."""
+"""Addresses: inside their plans, nothing has two owners; what plans are big enough for is in ``plans.py``."""
 
 from __future__ import annotations
 
@@ -6,33 +6,10 @@ import ipaddress
 import itertools
 from collections.abc import Iterator
 
-from generator.model import Center, NodeRange, number_of
-from generator.problems import Path
+from generator.model import Center
+from generator.nodes import NodeRange, number_of
 from generator.rules import Finding, rule
-
-
-def _networks(center: Center) -> Iterator[tuple[str, Path, ipaddress.IPv4Network]]:
-    plans = center.spec.network.plans
-    yield "plan nodes", ("network", "plans", "nodes"), ipaddress.IPv4Network(plans.nodes)
-    if plans.bmc:
-        yield "plan bmc", ("network", "plans", "bmc"), ipaddress.IPv4Network(plans.bmc)
-    if plans.facility:
-        yield "plan facility", ("network", "plans", "facility"), ipaddress.IPv4Network(plans.facility)
-    for name, cluster in center.clusters.items():
-        if cluster.kind == "kubernetes":
-            path: Path = ("clusters", name)
-            yield f'pods of cluster "{name}"', (*path, "pods"), ipaddress.IPv4Network(cluster.pods)
-            yield f'services of cluster "{name}"', (*path, "services"), ipaddress.IPv4Network(cluster.services)
-
-
-@rule("address.plans-overlap")
-def networks_do_not_overlap(center: Center) -> Iterator[Finding]:
-    """Plans and cluster networks are routed in one centre; an address belongs to one of them."""
-    networks = list(_networks(center))
-    for index, (what, path, network) in enumerate(networks):
-        for other, _, before in networks[:index]:
-            if network.overlaps(before):
-                yield Finding(path, f"{what} ({network}) overlaps {other} ({before})")
+from generator.rules.plans import usable
 
 
 def _extent(nodes: NodeRange) -> tuple[int, int]:
@@ -44,16 +21,11 @@ def _extent(nodes: NodeRange) -> tuple[int, int]:
     )
 
 
-def _usable(plan: ipaddress.IPv4Network) -> tuple[int, int]:
-    """The first and the last address that something can have: a network's own and its broadcast are none."""
-    return int(plan.network_address) + 1, int(plan.broadcast_address) - 1
-
-
 @rule("address.outside-plan")
 def nodes_are_inside_the_plan(center: Center) -> Iterator[Finding]:
     """Every node's address (row base + rack number x stride + slot) is a usable one of the plan."""
     plan = ipaddress.IPv4Network(center.spec.network.plans.nodes)
-    low, high = _usable(plan)
+    low, high = usable(plan)
     for nodes in center.ranges():
         first, last = _extent(nodes)
         if first < low or last > high:
@@ -102,7 +74,7 @@ def rows_do_not_overlap(center: Center) -> Iterator[Finding]:
 def devices_have_addresses_of_their_own(center: Center) -> Iterator[Finding]:
     """Cooling devices are inside the facility plan, and no two answer at the same place."""
     plan = center.spec.network.plans.facility
-    low, high = _usable(ipaddress.IPv4Network(plan or "0.0.0.0/0"))
+    low, high = usable(ipaddress.IPv4Network(plan or "0.0.0.0/0"))
     seen: dict[tuple[str, int, str], str] = {}
     for device in center.devices():
         place = (device.host, device.port, device.rest)

@@ -1,47 +1,63 @@
-"""Cooling: the heat of racks against what loops, water and air carry away."""
+"""Cooling loops: the heat of racks against what their units and tanks carry and pump."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
-from generator.model import Center, Device
+from generator.model import Center
+from generator.plant import CoolingLoop
 from generator.rules import Finding, rule
+from generator.rules.survival import exceeds, kw, stopped_by, weakest
 
 BOILING_MARGIN = 10.0
 """Kelvin between condenser water and the coolant's boiling point; general engineering practice, to be reviewed."""
 DEW_POINT_MARGIN = 2.0
 """Kelvin between coolant and dew point below which a CDU of the field raises its critical alarm."""
-TOWER_APPROACH = 3.0
-"""Kelvin above wet bulb that a good cooling tower reaches; component range 2.8 to 6.7 K (LBNL 2024)."""
-
-
-def _capacity(units: list[Device]) -> float:
-    return sum(unit.capacity or 0.0 for unit in units)
+LEAST_FLOW = ((25.0, 0.4), (30.0, 0.5), (35.0, 0.7), (40.0, 0.9), (45.0, 1.3))
+"""L/min for each kW that cold plates need at least, by supply in °C; from a self-qualification of CDUs (grade C)."""
 
 
 @rule("cooling.loop-capacity")
 def loops_carry_their_heat(center: Center) -> Iterator[Finding]:
     """The units of a loop carry its heat, also with one unit lost (N+1) and with one feed lost (2N)."""
     for loop in center.loops.values():
-        heat, units = center.heat_of(loop), list(loop.units)
-        if not units or any(unit.capacity is None for unit in units):
+        heat, machines = center.heat_of(loop), [unit.machine for unit in loop.units]
+        if not machines or any(machine.capacity is None for machine in machines):
             continue
-        situations = [("", units)]
-        if loop.spec.redundancy == "N+1":
-            largest = max(units, key=lambda unit: _capacity([unit]))
-            situations.append((f' with unit "{largest.name}" lost', [unit for unit in units if unit is not largest]))
-        if center.spec.power.redundancy == "2N":
-            for feed in center.spec.power.feeds:
-                left = [unit for unit in units if set(unit.feeds) != {feed}]
-                situations.append((f' with feed "{feed}" lost', left))
-        when, left = min(situations, key=lambda situation: _capacity(situation[1]))
-        if heat > _capacity(left) * (1 + 1e-9):
-            message = (
-                f'loop "{loop.name}" must carry {heat / 1000:.1f} kW, '
-                f"its units carry {_capacity(left) / 1000:.1f} kW{when}"
-            )
+        when, carried = weakest(center, machines, loop.spec.redundancy)
+        if exceeds(heat, carried):
+            message = f'loop "{loop.name}" must carry {kw(heat)}, its units carry {kw(carried)}{when}'
             yield Finding((*loop.path, "units"), message)
+
+
+@rule("cooling.pump-feeds")
+def pumps_survive_a_lost_feed(center: Center) -> Iterator[Finding]:
+    """Liquid that stands still heats by about 1 K a second: under 2N, no single feed may stop all pumps of a loop."""
+    for loop in center.loops.values():
+        feed = stopped_by(center, [unit.machine for unit in loop.units])
+        if feed:
+            message = f'feed "{feed}" alone powers all units of loop "{loop.name}"; redundancy 2N needs another'
+            yield Finding((*loop.path, "units"), message)
+
+
+@rule("cooling.no-spare")
+def redundancy_has_a_spare(center: Center) -> Iterator[Finding]:
+    """N+1 means that one unit may be lost: it takes two, whatever their capacity."""
+    feeds = center.spec.power.feeds
+    groups = [
+        (f'loop "{loop.name}"', loop.path, loop.spec.redundancy, len(loop.units)) for loop in center.loops.values()
+    ]
+    for water in center.waters.values():
+        count = sum(len(rejecter.machines(feeds)) for rejecter in water.rejecters)
+        groups.append((f'facility water "{water.name}"', water.path, water.spec.redundancy, count))
+    for air in center.airs.values():
+        groups.append((f'air of hall "{air.hall}"', air.path, air.spec.redundancy, len(air.handlers)))
+    for name, path, redundancy, count in groups:
+        if redundancy == "N+1" and count < 2:
+            has = "names no unit" if count == 0 else "has one unit"
+            yield Finding((*path, "redundancy"), f"{name} says N+1 and {has}")
 
 
 @rule("cooling.rack-capacity")
@@ -50,7 +66,7 @@ def racks_carry_their_own_heat(center: Center) -> Iterator[Finding]:
     for racks in center.racks:
         loop = center.loops.get(racks.loop or "")
         own = next((tank for tank in (loop.tanks if loop else ()) if tank.name == racks.name(racks.first)), None)
-        if own and own.capacity is not None and racks.liquid_heat > own.capacity * (1 + 1e-9):
+        if own and own.capacity is not None and exceeds(racks.liquid_heat, own.capacity):
             heat, capacity = racks.liquid_heat / 1000, own.capacity / 1000
             message = f"{racks.title} must carry {heat:.2f} kW, its own device carries {capacity:.2f} kW"
             yield Finding((*own.path, "ratings", "capacity"), message)
@@ -73,24 +89,6 @@ def loops_name_their_protection(center: Center) -> Iterator[Finding]:
             yield Finding(loop.path, f'loop "{loop.name}" names nobody who acts within seconds', hint)
 
 
-@rule("cooling.facility-too-warm")
-def facility_water_is_cold_enough(center: Center) -> Iterator[Finding]:
-    """Coolant leaves a unit warmer than the facility water by at least the unit's approach."""
-    for loop in center.loops.values():
-        water = center.spec.cooling.facility.get(loop.spec.from_)
-        if water is None or loop.spec.supply is None:
-            continue
-        for unit in loop.units:
-            reach = water.supply.magnitude + (unit.approach or 0.0)
-            if loop.spec.supply.magnitude < reach - 1e-9:
-                message = (
-                    f'loop "{loop.name}" asks for {loop.spec.supply}, unit "{unit.name}" reaches {reach:.1f} °C '
-                    f"from water of {water.supply}"
-                )
-                yield Finding((*loop.path, "supply"), message)
-                break
-
-
 @rule("cooling.boiling-margin")
 def condensers_stay_below_boiling(center: Center) -> Iterator[Finding]:
     """A two-phase tank condenses its vapour only while the water is well below the coolant's boiling point."""
@@ -109,106 +107,91 @@ def condensers_stay_below_boiling(center: Center) -> Iterator[Finding]:
             yield Finding((*loop.path, "from"), message)
 
 
-@rule("cooling.facility-climate")
-def the_climate_allows_the_water(center: Center) -> Iterator[Finding]:
-    """Evaporation cools water to wet bulb plus approach and no further; colder water needs a chiller."""
-    climate = center.spec.site.climate
-    for name, water in center.spec.cooling.facility.items():
-        if climate and water.supply.magnitude < climate.wet_bulb.magnitude + TOWER_APPROACH - 1e-9:
-            message = (
-                f'facility water "{name}" of {water.supply} cannot be reached by evaporation on a design day of '
-                f"{climate.wet_bulb} wet bulb: {climate.wet_bulb.magnitude + TOWER_APPROACH:.1f} °C at best"
-            )
-            yield Finding(("cooling", "facility", name, "supply"), message)
-
-
-@rule("cooling.facility-return")
-def facility_water_warms(center: Center) -> Iterator[Finding]:
-    """Water that takes heat comes back warmer than it went."""
-    for name, water in center.spec.cooling.facility.items():
-        if water.return_.magnitude <= water.supply.magnitude:
-            message = f'facility water "{name}" returns at {water.return_}, not warmer than the {water.supply} supplied'
-            yield Finding(("cooling", "facility", name, "return"), message)
-
-
 @rule("cooling.flow")
 def units_pump_enough(center: Center) -> Iterator[Finding]:
-    """The flow that carries the heat at the loop's rise (Q = rho cp V dT) stays within what the units pump."""
+    """The flow that carries the heat at the loop's rise stays within what the units pump, also with one unit lost."""
     for loop in center.loops.values():
-        density, heat_capacity = loop.coolant.density.value, loop.coolant.heat_capacity.value
-        rated = [unit.flow for unit in loop.units]
-        if loop.spec.rise is None or density is None or heat_capacity is None or not rated or None in rated:
+        flow, machines = flow_per_kw(loop), [unit.machine for unit in loop.units]
+        if flow is None or not machines or any(machine.flow is None for machine in machines):
             continue
-        per_kelvin = density * heat_capacity / 60_000  # kW for each L/min and K
-        needed = center.heat_of(loop) / 1000 / (per_kelvin * loop.spec.rise.magnitude)
-        given = sum(flow for flow in rated if flow)
-        if needed > given * (1 + 1e-9):
+        needed = center.heat_of(loop) / 1000 * flow
+        when, pumped = weakest(center, machines, loop.spec.redundancy, lambda machine: machine.flow or 0.0)
+        if exceeds(needed, pumped):
             message = (
                 f'loop "{loop.name}" needs {needed:.1f} L/min of {loop.coolant.name} for a rise of {loop.spec.rise}, '
-                f"its units pump {given:.1f} L/min"
+                f"its units pump {pumped:.1f} L/min{when}"
             )
             yield Finding((*loop.path, "rise"), message)
 
 
-@rule("cooling.air-capacity")
-def halls_carry_the_rest(center: Center) -> Iterator[Finding]:
-    """Heat that no liquid takes stays in the air of the hall."""
-    for name, hall in center.spec.halls.items():
-        heat = sum((racks.power - racks.liquid_heat) * racks.count for racks in center.racks if racks.hall == name)
-        if hall.air and heat > hall.air.capacity.magnitude * (1 + 1e-9):
-            message = f'hall "{name}" leaves {heat / 1000:.1f} kW to its air, which carries {hall.air.capacity}'
-            yield Finding(("halls", name, "air", "capacity"), message)
+@rule("cooling.flow-guidance", severity="warning")
+def cold_plates_get_enough_flow(center: Center) -> Iterator[Finding]:
+    """The warmer the coolant, the less chips may lie above it, and the more of it cold plates need for each kW."""
+    for loop in center.loops.values():
+        flow, supply = flow_per_kw(loop), loop.spec.supply
+        if loop.spec.kind != "cold-plate" or supply is None or flow is None:
+            continue
+        least = least_flow(supply.magnitude)
+        if exceeds(least, flow):
+            message = (
+                f'loop "{loop.name}" moves {flow:.3f} L/min for each kW at a rise of {loop.spec.rise}; '
+                f"cold plates are asked to have {least:.3f} L/min/kW at {supply}"
+            )
+            yield Finding((*loop.path, "rise"), message)
+
+
+def flow_per_kw(loop: CoolingLoop) -> float | None:
+    """L/min that carry one kW at the loop's rise: Q = density x heat capacity x flow x rise."""
+    density, heat_capacity = loop.coolant.density.value, loop.coolant.heat_capacity.value
+    if loop.spec.rise is None or not density or not heat_capacity:
+        return None
+    return 60_000 / (density * heat_capacity * loop.spec.rise.magnitude)
+
+
+def least_flow(supply: float) -> float:
+    """L/min for each kW by supply in °C, on straight lines between the points; the ends hold beyond them."""
+    if supply <= LEAST_FLOW[0][0]:
+        return LEAST_FLOW[0][1]
+    for (cold, low), (warm, high) in itertools.pairwise(LEAST_FLOW):
+        if supply <= warm:
+            return low + (high - low) * (supply - cold) / (warm - cold)
+    return LEAST_FLOW[-1][1]
+
+
+@rule("cooling.liquid-inlet")
+def cold_plates_bear_their_coolant(center: Center) -> Iterator[Finding]:
+    """A server is sold for coolant up to a temperature; warmer coolant throttles its chips or voids its warranty."""
+    told: set[tuple[str, str]] = set()
+    for racks in center.racks:
+        loop = center.loops.get(racks.loop or "")
+        if loop is None or loop.spec.supply is None or loop.spec.kind != "cold-plate":
+            continue
+        for pool, _ in racks.contents:
+            warmest = pool.server.liquid_inlet.value if pool.server.liquid_inlet else None
+            too_warm = warmest and loop.spec.supply.magnitude > warmest.magnitude + 1e-9
+            if too_warm and (loop.name, pool.name) not in told:
+                told.add((loop.name, pool.name))
+                message = (
+                    f'loop "{loop.name}" supplies {loop.spec.supply}, the cold plates of "{pool.server.name}" in pool '
+                    f'"{pool.name}" bear {warmest}'
+                )
+                yield Finding((*loop.path, "supply"), message)
 
 
 @rule("cooling.dew-point")
 def coolant_stays_above_the_dew_point(center: Center) -> Iterator[Finding]:
     """Coolant colder than the dew point of the hall's air makes water run down the hoses."""
-    for racks in center.racks:
-        loop, air = center.loops.get(racks.loop or ""), center.spec.halls[racks.hall].air
+    for name, hall in dict.fromkeys((racks.loop or "", racks.hall) for racks in center.racks):
+        loop, air = center.loops.get(name), center.spec.halls[hall].air
         if loop is None or air is None or loop.spec.supply is None:
             continue
         dew = dew_point(air.supply.magnitude, air.humidity.magnitude)
         if loop.spec.supply.magnitude - dew < DEW_POINT_MARGIN - 1e-9:
             message = (
                 f"coolant of {loop.spec.supply} is {loop.spec.supply.magnitude - dew:.1f} K above the dew point "
-                f'{dew:.1f} °C of hall "{racks.hall}"; {DEW_POINT_MARGIN:.1f} K are needed'
+                f'{dew:.1f} °C of hall "{hall}"; {DEW_POINT_MARGIN:.1f} K are needed'
             )
             yield Finding((*loop.path, "supply"), message)
-
-
-@rule("cooling.credentials")
-def the_exporter_can_read_its_logins(center: Center) -> Iterator[Finding]:
-    """The exporter runs unattended: it reads a login from its environment or from a file, never from a vault."""
-    for device in center.devices():
-        if device.credentials and device.device.protocol == "modbus-tcp":
-            message = f'device "{device.name}" speaks Modbus, which has no login'
-            yield Finding((*device.path, "credentials"), message, "remove it")
-            continue
-        kind, _, rest = (device.credentials or "env:X").partition(":")
-        if kind not in ("env", "file") or (kind == "file" and not rest.startswith("/")):
-            message = f'the exporter cannot read "{device.credentials}", the login of device "{device.name}"'
-            yield Finding((*device.path, "credentials"), message, 'use "env:NAME" or "file:/absolute/path"')
-
-
-@rule("cooling.unread-device")
-def devices_of_racks_can_be_read(center: Center) -> Iterator[Finding]:
-    """A rack's own device is read where the spec says that it answers; half of that is a device that nobody watches."""
-    for hall_name, hall in center.spec.halls.items():
-        for name, kind in hall.rack_kinds.items():
-            said = {"device": kind.device, "at": kind.at, "loop": kind.loop}
-            missing = [key for key, value in said.items() if value is None]
-            if missing and (kind.device or kind.at or kind.credentials):
-                message = f'racks of kind "{name}" have a device to read, but the kind does not say "{missing[0]}"'
-                yield Finding(("halls", hall_name, "rack-kinds", name), message)
-
-
-@rule("cooling.plain-login")
-def logins_travel_encrypted(center: Center) -> Iterator[Finding]:
-    """Port 80 means HTTP without TLS, where everybody on the facility network could read the login."""
-    for device in center.devices():
-        if device.credentials and device.device.protocol == "redfish" and device.port == 80:
-            message = f'the login of device "{device.name}" would travel in clear text to port 80'
-            yield Finding((*device.path, "at"), message, "use the device's TLS port, such as 443")
 
 
 @rule("cooling.unknown-capacity", severity="warning")

@@ -30,6 +30,32 @@ def namespace_names_fit(center: Center) -> Iterator[Finding]:
                 yield Finding(tenant.path, message, "shorten the tenant or its environment")
 
 
+@rule("name.host-long")
+def host_names_fit(center: Center) -> Iterator[Finding]:
+    """The full name of a host, node and domain, has at most 253 characters (RFC 1035, without the last dot)."""
+    domain = center.spec.network.domain
+    names = (f"{n.pool.name}-{n.racks.name(n.racks.last)}-{n.per_rack}.{domain}" for n in center.ranges())
+    longest = max(names, key=len, default="")
+    if len(longest) > 253:
+        message = f"the longest name of a host has {len(longest)} characters with its domain; 253 are allowed"
+        yield Finding(("network", "domain"), message, "shorten the domain")
+
+
+@rule("name.group-clash")
+def groups_have_one_meaning(center: Center) -> Iterator[Finding]:
+    """Nodes of one task in one cluster with one system form a group; two groups of one name would mix their files."""
+    seen: dict[str, tuple[str, str, str]] = {}
+    for pool in center.pools.values():
+        for cluster in pool.clusters:
+            parts = (cluster, pool.role, pool.system.name)
+            other = seen.setdefault("-".join(parts), parts)
+            if other != parts:
+                one, two = (
+                    f'{role}s with system "{system}" in cluster "{name}"' for name, role, system in (other, parts)
+                )
+                yield Finding(pool.path, f"{one} and {two} would be one group of hosts", "rename the cluster")
+
+
 @rule("name.device-twice")
 def device_names_are_unique(center: Center) -> Iterator[Finding]:
     """Metrics and alarms name devices; two of one name could not be told apart at night."""

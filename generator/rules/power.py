@@ -1,56 +1,68 @@
-"""Power: what racks draw at their peak, against what feeds give after derating, also with one feed lost."""
+"""Power: what racks and cooling draw, against what feeds, halls and the utility give, also with one feed lost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.model import Center, Racks
+from generator import energy
+from generator.model import Center
+from generator.nodes import Racks
 from generator.rules import Finding, rule
-
-
-def _survivors(center: Center, feeds: list[str]) -> Iterator[tuple[str | None, list[str]]]:
-    """The feeds that are left in each situation that the design must bear: all there, or any one lost."""
-    known = [feed for feed in feeds if feed in center.spec.power.feeds]
-    yield None, known
-    if center.spec.power.redundancy == "2N":
-        for lost in known:
-            yield lost, [feed for feed in known if feed != lost]
+from generator.rules.survival import exceeds, kw, loads, losses
 
 
 @rule("power.rack-feed")
 def racks_have_enough_power(center: Center) -> Iterator[Finding]:
-    """The peak of a rack stays within what its feeds give one rack after derating, with one feed lost if 2N is said."""
+    """The peak of a rack stays within what its feeds give one rack after derating, with one feed lost if 2N is said.
+
+    Servers draw evenly from their feeds, so the weakest feed of a rack limits all of them.
+    """
     for racks in center.racks:
-        hall = center.spec.halls[racks.hall]
-        for lost, left in _survivors(center, hall.feeds):
-            feeds = [center.spec.power.feeds[name] for name in left]
-            given = sum(feed.rack.magnitude * feed.derating.magnitude for feed in feeds)
-            if left and _exceeds(racks.power, given):
+        for when, lost in losses(center):
+            left = [name for name in dict.fromkeys(racks.feeds) if name not in lost]
+            given = len(left) * min((_rack_limit(center, racks, name) for name in left), default=0.0)
+            if left and exceeds(racks.peak, given):
                 names = " and ".join(left)
-                lost_text = f' with feed "{lost}" lost' if lost else ""
-                message = (
-                    f"{racks.title} needs {_kw(racks.power)}, feed {names} gives {_kw(given)} after derating{lost_text}"
-                )
+                message = f"{racks.title} needs {kw(racks.peak)}, feed {names} gives {kw(given)} after derating{when}"
                 yield Finding(racks.path, message, at_key=True)
                 break
 
 
+def _rack_limit(center: Center, racks: Racks, feed: str) -> float:
+    """Watts that one feed gives each of these racks."""
+    words = center.spec.power.feeds[feed]
+    return (racks.feed or words.rack).magnitude * words.derating.magnitude
+
+
 @rule("power.feed-capacity")
 def feeds_carry_their_racks(center: Center) -> Iterator[Finding]:
-    """What all racks of the halls on a feed draw together stays within its capacity, also when it takes over."""
+    """What racks and cooling on a feed draw together stays within its capacity, also when it takes over."""
+    cooling = tuple(energy.carriers(center))
+    situations = [(when, loads(center, cooling, lost)) for when, lost in losses(center)]
     for name, feed in center.spec.power.feeds.items():
         limit = feed.capacity.magnitude * feed.derating.magnitude
-        normal = sum(_drawn(center, racks, name, None) for racks in center.racks)
-        worst, lost = normal, None
-        if center.spec.power.redundancy == "2N":
-            for other in center.spec.power.feeds:
-                load = sum(_drawn(center, racks, name, other) for racks in center.racks)
-                if other != name and load > worst:
-                    worst, lost = load, other
-        if _exceeds(worst, limit):
-            when = f' with feed "{lost}" lost' if lost else ""
-            message = f'feed "{name}" must carry {_kw(worst)}{when}, it carries {_kw(limit)} after derating'
+        when, worst = max(((when, load.get(name, 0.0)) for when, load in situations), key=lambda case: case[1])
+        if exceeds(worst, limit):
+            message = f'feed "{name}" must carry {kw(worst)}{when}, it carries {kw(limit)} after derating'
             yield Finding(("power", "feeds", name, "capacity"), message)
+
+
+@rule("power.hall")
+def halls_distribute_enough(center: Center) -> Iterator[Finding]:
+    """What the racks of a hall draw together stays within its distribution, derated as its feeds are."""
+    for name, hall in center.spec.halls.items():
+        racks = [group for group in center.racks if group.hall == name]
+        feeds = {feed for group in racks for feed in group.feeds}
+        if hall.power is None or not feeds:
+            continue
+        derating = min(center.spec.power.feeds[feed].derating.magnitude for feed in feeds)
+        needed = sum(group.power * group.count for group in racks) * center.simultaneity
+        limit = hall.power.capacity.magnitude * derating
+        if exceeds(needed, limit):
+            message = (
+                f'the racks of hall "{name}" draw {kw(needed)}, its distribution carries {kw(limit)} after derating'
+            )
+            yield Finding(("halls", name, "power", "capacity"), message)
 
 
 @rule("power.two-feeds")
@@ -58,47 +70,47 @@ def redundant_halls_have_two_feeds(center: Center) -> Iterator[Finding]:
     """2N means that every rack has power from two independent feeds."""
     if center.spec.power.redundancy != "2N":
         return
-    for name, hall in center.spec.halls.items():
+    for hall_name, hall in center.spec.halls.items():
         if len(set(hall.feeds)) < 2:
-            message = f'hall "{name}" has one feed, redundancy 2N needs two'
-            yield Finding(("halls", name, "feeds"), message)
+            message = f'hall "{hall_name}" has one feed, redundancy 2N needs two'
+            yield Finding(("halls", hall_name, "feeds"), message)
+        for name, row in hall.rows.items():
+            if row.feeds and len(set(row.feeds)) < 2:
+                message = f'row "{name}" has one feed, redundancy 2N needs two'
+                yield Finding(("halls", hall_name, "rows", name, "feeds"), message)
 
 
 @rule("power.utility")
 def the_utility_carries_the_centre(center: Center) -> Iterator[Finding]:
-    """Racks at their declared simultaneity, through the losses of the chain, stay within the contract."""
-    utility, chain = center.spec.power.utility, center.spec.power.chain
-    if utility is None:
+    """Racks at their declared simultaneity, losses of the chain, cooling and the rest stay within the contract."""
+    utility, design = center.spec.power.utility, energy.design(center)
+    if utility is None or not exceeds(design.total, utility.capacity.magnitude):
         return
-    needed = center.power * center.spec.power.simultaneity.magnitude / (chain.efficiency if chain else 1.0)
-    if _exceeds(needed, utility.capacity.magnitude):
-        message = f"the racks need {_kw(needed)} from the utility, the contract gives {utility.capacity}"
-        yield Finding(("power", "utility", "capacity"), message)
+    least = " at least" if design.unknown else ""
+    message = (
+        f"the centre needs {kw(design.total)}{least} from the utility (racks {kw(design.racks)}, "
+        f"losses {kw(design.watts('losses'))}, cooling {kw(design.watts('cooling'))}, "
+        f"other {kw(design.watts('other'))}), the contract gives {utility.capacity}"
+    )
+    yield Finding(("power", "utility", "capacity"), message)
 
 
 @rule("power.unknown", severity="warning")
 def power_is_known(center: Center) -> Iterator[Finding]:
-    """Sums of power are only as good as the catalogue: a pool of unknown power counts as zero."""
+    """Sums of power are only as good as the catalogue: a pool or a switch of unknown power counts as zero."""
     for pool in center.pools.values():
         if pool.node_power is None:
             what = pool.accelerator.name if pool.accelerator else pool.server.name
             message = f'pool "{pool.name}" counts as 0 W: nobody has published the power of "{what}"'
-            hint = f'copy the file of "{what}" into catalog/ beside the spec and give its power with a source'
-            yield Finding(pool.path, message, hint)
+            yield Finding(pool.path, message, _own_file(what))
+    standing = {net.name for racks in center.racks for net, _ in racks.leaves}
+    for net in center.nets.values():
+        if net.name in standing and net.leaf.power.value is None:
+            message = (
+                f'the leaves of fabric "{net.name}" count as 0 W: nobody has published the power of "{net.leaf.name}"'
+            )
+            yield Finding((*net.path, "leaf"), message, _own_file(net.leaf.name))
 
 
-def _drawn(center: Center, racks: Racks, feed: str, lost: str | None) -> float:
-    """Watts that one feed gives these racks while another is lost; feeds share a hall's load evenly."""
-    feeds = [name for name in dict.fromkeys(center.spec.halls[racks.hall].feeds) if name != lost]
-    if feed not in feeds:
-        return 0.0
-    return racks.power * racks.count * center.spec.power.simultaneity.magnitude / len(feeds)
-
-
-def _exceeds(needed: float, given: float) -> bool:
-    """More than given, beyond what rounding of floating-point numbers explains."""
-    return needed > given * (1 + 1e-9)
-
-
-def _kw(watts: float) -> str:
-    return f"{watts / 1000:.1f} kW"
+def _own_file(what: str) -> str:
+    return f'copy the file of "{what}" into catalog/ beside the spec and give its power with a source'

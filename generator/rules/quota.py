@@ -1,43 +1,88 @@
-"""Quota: promises to tenants add up to what the pools have."""
+"""Quota: promises to tenants add up to what the pools have, and nobody borrows what nobody may lend."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from generator.model import Center, Pool, Share
+from generator.model import Center, Share, Tenant
+from generator.nodes import Pool
 from generator.rules import Finding, rule
 
 
-def _shares(center: Center, pool: Pool) -> list[Share]:
-    return [share for tenant in center.tenants.values() for share in tenant.quota if share.pool is pool]
+def _unit(pool: Pool) -> str:
+    """What a pool is shared in."""
+    return "accelerators" if pool.accelerators_per_node else "nodes"
+
+
+def _size(share: Share) -> int:
+    """A share in the unit of its pool, however it is written."""
+    return share.accelerators if share.pool.accelerators_per_node else share.amount
+
+
+def _capacity(center: Center, pool: Pool) -> int:
+    """What a pool has for tenants: its nodes less the spares, in the unit of the pool."""
+    nodes = max(0, center.counts[pool.name] - pool.spares)
+    return nodes * max(1, pool.accelerators_per_node)
+
+
+def _of(pool: Pool, shares: Iterable[Share]) -> list[Share]:
+    return [share for share in shares if share.pool is pool]
+
+
+def _sum(pool: Pool, shares: Iterable[Share]) -> int:
+    return sum(map(_size, _of(pool, shares)))
+
+
+def _without_spares(pool: Pool) -> str:
+    return f" without {pool.spares} spare node{'' if pool.spares == 1 else 's'}" if pool.spares else ""
+
+
+def _every_share(center: Center) -> Iterator[Share]:
+    for tenant in center.tenants.values():
+        yield from (*tenant.quota, *tenant.borrow)
+    for shares in center.guarantees.values():
+        yield from shares
 
 
 @rule("quota.exceeds")
 def promises_fit_into_pools(center: Center) -> Iterator[Finding]:
     """Quota is what a tenant may always have, so all of it together fits into the pool less its spares."""
     for pool in center.pools.values():
-        nodes = max(0, center.counts[pool.name] - pool.spares)
-        shares = _shares(center, pool)
-        promised = sum(share.nodes for share in shares)
-        if shares and promised > nodes + 1e-9:
-            per_node = pool.accelerators_per_node
-            unit, factor = ("accelerators", per_node) if per_node else ("nodes", 1)
-            spares = f" less {pool.spares} spare nodes" if pool.spares else ""
+        shares = [share for tenant in center.tenants.values() for share in _of(pool, tenant.quota)]
+        promised, capacity = sum(map(_size, shares)), _capacity(center, pool)
+        if promised > capacity:
+            # The largest share has the most to give; of equal ones the last is the one that a reader meets at the end.
+            largest = max(reversed(shares), key=_size)
             message = (
-                f'tenants are promised {promised * factor:g} {unit} of pool "{pool.name}", '
-                f"it has {nodes * factor}{spares}"
+                f'tenants are promised {promised} {_unit(pool)} of pool "{pool.name}", '
+                f"it has {capacity}{_without_spares(pool)}"
             )
-            yield Finding(shares[-1].path, message, "lower a quota, or let tenants borrow")
+            yield Finding(largest.path, message, "lower a quota, or let tenants borrow")
 
 
 @rule("quota.unit")
 def shares_use_what_the_pool_has(center: Center) -> Iterator[Finding]:
     """Accelerators can only be shared where there are some."""
-    for tenant in center.tenants.values():
-        for share in (*tenant.quota, *tenant.borrow):
-            if share.unit == "accelerators" and share.pool.accelerators_per_node == 0:
-                message = f'pool "{share.pool.name}" has no accelerators to share'
-                yield Finding(share.path, message, f'for example "{share.amount} nodes"')
+    for share in _every_share(center):
+        if share.unit == "accelerators" and share.pool.accelerators_per_node == 0:
+            message = f'pool "{share.pool.name}" has no accelerators to share'
+            yield Finding(share.path, message, f'for example "{share.amount} nodes"')
+
+
+@rule("quota.guarantee")
+def guarantees_are_part_of_quota(center: Center) -> Iterator[Finding]:
+    """An organization keeps for itself only what its own tenants have been promised."""
+    for organization, guarantees in center.guarantees.items():
+        tenants = [tenant for tenant in center.tenants.values() if tenant.organization == organization]
+        for share in guarantees:
+            pool = share.pool
+            owned = _sum(pool, (quota for tenant in tenants for quota in tenant.quota))
+            if _size(share) > owned:
+                message = (
+                    f'organization "{organization}" keeps {_size(share)} {_unit(pool)} of pool "{pool.name}" '
+                    f"for itself, its tenants have {owned}"
+                )
+                yield Finding(share.path, message, "raise the quota of a tenant, or lower the guarantee")
 
 
 @rule("quota.borrow-class")
@@ -49,14 +94,54 @@ def only_some_classes_borrow(center: Center) -> Iterator[Finding]:
             yield Finding((*tenant.path, "borrow"), message)
 
 
+def _loans(center: Center) -> Iterator[tuple[Tenant, Share, int]]:
+    """What each tenant may borrow of a pool, and what it would then hold with its quota."""
+    for tenant in center.tenants.values():
+        for share in tenant.borrow:
+            yield tenant, share, _sum(share.pool, tenant.quota) + _size(share)
+
+
+@rule("quota.borrow-more")
+def nobody_borrows_more_than_there_is(center: Center) -> Iterator[Finding]:
+    """With all that it may borrow a tenant holds at most the whole pool; more can never be lent."""
+    for tenant, share, held in _loans(center):
+        pool, capacity = share.pool, _capacity(center, share.pool)
+        if held > capacity:
+            message = (
+                f'tenant "{tenant.name}" could hold {held} {_unit(pool)} of pool "{pool.name}" with what it borrows, '
+                f"the pool has {capacity}{_without_spares(pool)}"
+            )
+            yield Finding(share.path, message, _lower(share, held - capacity))
+
+
+@rule("quota.borrow-guarded")
+def what_others_keep_is_not_borrowed(center: Center) -> Iterator[Finding]:
+    """What other organizations keep for themselves is never lent, however idle it is."""
+    for tenant, share, held in _loans(center):
+        pool, capacity = share.pool, _capacity(center, share.pool)
+        others = {name: shares for name, shares in center.guarantees.items() if name != tenant.organization}
+        kept = sum(_sum(pool, shares) for shares in others.values())
+        if capacity - kept < held <= capacity:
+            message = (
+                f'tenant "{tenant.name}" could hold {held} {_unit(pool)} of pool "{pool.name}" with what it borrows, '
+                f"other organizations keep {kept} of {capacity}"
+            )
+            yield Finding(share.path, message, _lower(share, held - capacity + kept))
+
+
+def _lower(share: Share, by: int) -> str | None:
+    """The amount that fits, when there is one."""
+    left = _size(share) - by
+    return f'at most "{left} {_unit(share.pool)}" can be borrowed' if left > 0 else None
+
+
 @rule("quota.not-worker")
 def quota_is_of_workers(center: Center) -> Iterator[Finding]:
     """Tenants share workers of a cluster; control, login and storage nodes serve everybody."""
-    for tenant in center.tenants.values():
-        for share in (*tenant.quota, *tenant.borrow):
-            if share.pool.role != "worker" or not share.pool.clusters:
-                message = f'pool "{share.pool.name}" is not a pool of workers in a cluster'
-                yield Finding(share.path, message)
+    for share in _every_share(center):
+        if share.pool.role != "worker" or not share.pool.clusters:
+            message = f'pool "{share.pool.name}" is not a pool of workers in a cluster'
+            yield Finding(share.path, message)
 
 
 @rule("quota.spares")

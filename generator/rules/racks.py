@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from generator.model import Center, Racks
+from generator.model import Center
+from generator.nodes import Racks
 from generator.rules import Finding, rule
 
 BLOCK_LIMIT = 1024
@@ -23,27 +24,74 @@ def ranges_do_not_overlap(center: Center) -> Iterator[Finding]:
 
 @rule("rack.space")
 def servers_fit_into_racks(center: Center) -> Iterator[Finding]:
-    """The heights of all servers in a rack add up to at most its rack units."""
+    """The heights of all servers and switches in a rack add up to at most its rack units."""
     for racks in center.racks:
-        needed = sum(pool.server.height * count for pool, count in racks.contents)
+        needed = sum((pool.server.height or 0) * count for pool, count in racks.contents)
+        needed += sum(net.leaf.height * count for net, count in racks.leaves)
         if needed > racks.type.units:
             message = f"{racks.title} must hold {needed} rack units, a {racks.type.name} has {racks.type.units}"
             yield Finding(_contents_path(racks), message)
 
 
+@rule("rack.slots")
+def blades_have_slots(center: Center) -> Iterator[Finding]:
+    """A blade goes into a slot of its own kind, and a cabinet has only so many."""
+    for racks in center.racks:
+        needed: dict[str, int] = {}
+        for pool, count in racks.contents:
+            if pool.server.blade:
+                blades = -(-count // pool.server.per_blade)
+                needed[pool.server.blade] = needed.get(pool.server.blade, 0) + blades
+        for blade, count in needed.items():
+            slots = racks.type.slots.get(blade, 0)
+            if count > slots:
+                message = f'{racks.title} must hold {count} blades of kind "{blade}", a {racks.type.name} takes {slots}'
+                yield Finding(_contents_path(racks), message)
+
+
 @rule("rack.mass")
 def floors_carry_racks(center: Center) -> Iterator[Finding]:
-    """Rack and servers together weigh at most what the floor carries at one rack place."""
+    """Rack, servers, switches and liquid together weigh at most what the floor carries, a place or a square metre."""
     for racks in center.racks:
-        floor = center.spec.halls[racks.hall].floor
-        own = racks.type.mass.value
-        masses = [(pool.server.mass.value, count) for pool, count in racks.contents]
-        if floor is None or own is None:
+        floor, mass = center.spec.halls[racks.hall].floor, rack_mass(center, racks)
+        if floor is None or mass is None:
             continue
-        total = own.magnitude + sum(mass.magnitude * count for mass, count in masses if mass)
-        if total > floor.per_rack.magnitude:
-            message = f"{racks.title} weighs {total:.0f} kg, the floor carries {floor.per_rack.show('kg')}"
-            yield Finding(("halls", racks.hall, "floor", "per-rack"), message)
+        path = ("halls", racks.hall, "floor")
+        if floor.per_rack and mass > floor.per_rack.magnitude * (1 + 1e-9):
+            message = f"{racks.title} weighs {mass:.0f} kg, the floor carries {floor.per_rack.show('kg')}"
+            yield Finding((*path, "per-rack"), message)
+        area = footprint(racks)
+        if floor.limit and area and mass / area > floor.limit.magnitude * (1 + 1e-9):
+            message = (
+                f"{racks.title} weighs {mass:.0f} kg on {area:.2f} m2, which is {mass / area:.0f} kg/m2; "
+                f"the floor carries {floor.limit.show('kg/m2')}"
+            )
+            yield Finding((*path, "limit"), message)
+
+
+def rack_mass(center: Center, racks: Racks) -> float | None:
+    """Kilograms of one of these racks with all that is in it, as far as is known; None when the rack's own is not."""
+    own = racks.type.mass.value
+    if own is None:
+        return None
+    parts = [(pool.server.mass.value, count) for pool, count in racks.contents]
+    parts += [(net.leaf.mass.value, count) for net, count in racks.leaves]
+    return own.magnitude + sum(part.magnitude * count for part, count in parts if part) + _liquid_mass(center, racks)
+
+
+def _liquid_mass(center: Center, racks: Racks) -> float:
+    """Kilograms of the liquid in a tank."""
+    charge = racks.type.charge.value if racks.type.charge else None
+    loop = center.loops.get(racks.loop or "")
+    density = loop.coolant.density.value if loop else None
+    return charge.magnitude / 1000 * density if charge and density else 0.0
+
+
+def footprint(racks: Racks) -> float | None:
+    """Square metres below one of these racks."""
+    width = racks.type.width.value if racks.type.width else None
+    depth = racks.type.depth.value if racks.type.depth else None
+    return width.magnitude * depth.magnitude if width and depth else None
 
 
 @rule("rack.wrong-loop")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.model import Center, Pool
+from generator.model import Center
+from generator.nodes import Pool
 from generator.rules import Finding, rule
 
 Needs = dict[str, tuple[str, ...]]

@@ -4,29 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generator import energy
 from generator.model import Center
+from generator.problems import Path
 from generator.rules import Finding, rule
+
+TIER_TWO = 0.99741
+"""Availability quoted for tier II of the Uptime Institute, the last tier in which one failure may stop the centre.
+
+The tiers themselves are structural; the institute publishes no percentages any more. Tier III (99.982 %) is the first
+that can lose or maintain any one part.
+"""
 
 
 @rule("target.pue")
-def the_power_chain_allows_the_pue(center: Center) -> Iterator[Finding]:
-    """PUE = 1 + losses of the power chain + cooling; the chain's losses alone must leave room below the target."""
-    chain, pue = center.spec.power.chain, center.spec.targets.pue
-    if chain is None or pue is None:
+def the_design_allows_the_pue(center: Center) -> Iterator[Finding]:
+    """PUE = 1 + losses of the power chain + cooling + other; what is known of it must leave room below the target."""
+    pue, design = center.spec.targets.pue, energy.design(center)
+    if pue is not None and design.pue > pue * (1 + 1e-9):
+        message = f"a PUE of {pue:g} cannot be reached: {design.arithmetic}"
+        yield Finding(("targets", "pue"), message, "improve the largest term or raise the target")
+
+
+@rule("target.pue-unproven", severity="warning")
+def the_pue_is_proven(center: Center) -> Iterator[Finding]:
+    """A target that the known part allows may still be missed by what nobody has said."""
+    pue, design = center.spec.targets.pue, energy.design(center)
+    if pue is not None and design.unknown and design.pue <= pue * (1 + 1e-9):
+        first, rest = design.unknown[:4], len(design.unknown) - 4
+        more = f" and {rest} more" if rest > 0 else ""
+        message = f"a PUE of {pue:g} is not proven: unknown {', '.join(first)}{more}; the rest makes {design.pue:.4f}"
+        yield Finding(("targets", "pue"), message)
+
+
+@rule("target.availability")
+def nothing_hangs_on_one_part(center: Center) -> Iterator[Finding]:
+    """Above what tier II is quoted with, a centre must survive the loss of any one feed, unit or air handler."""
+    target = center.spec.targets.availability
+    if target is None or target.magnitude <= TIER_TWO + 1e-9:
         return
-    least = 1 / chain.efficiency
-    if pue < least:
-        message = (
-            f"a PUE of {pue:g} cannot be reached: the power chain alone "
-            f"({chain.transformer} x {chain.ups} x {chain.distribution}) makes it {least:.4f}"
-        )
-        yield Finding(("targets", "pue"), message, "improve the chain or raise the target")
+    for path, part, need in _single_points(center):
+        message = f"an availability of {target} needs {need}: {part}"
+        yield Finding(path, message)
+
+
+def _single_points(center: Center) -> Iterator[tuple[Path, str, str]]:
+    """Where one lost part stops something: its place, what is lost, and the redundancy that would bear it."""
+    if center.spec.power.redundancy != "2N":
+        yield ("power", "redundancy"), "the racks may be lost with one feed", "redundancy 2N"
+    for loop in center.loops.values():
+        if loop.units and loop.spec.redundancy == "N":
+            yield (*loop.path, "redundancy"), f'loop "{loop.name}" may be lost with one unit', "redundancy N+1"
+    for water in center.waters.values():
+        if water.spec.redundancy == "N":
+            part = f'facility water "{water.name}" may be lost with one unit of its heat rejection'
+            yield (*water.path, "redundancy"), part, "redundancy N+1"
+    for air in center.airs.values():
+        if air.spec.redundancy == "N":
+            part = f'the air of hall "{air.hall}" may be lost with one air handler'
+            yield (*air.path, "redundancy"), part, "redundancy N+1"
 
 
 @rule("site.climate")
 def wet_bulbs_are_below_dry_bulbs(center: Center) -> Iterator[Finding]:
     """Evaporation cools: the wet-bulb temperature of air is at most its dry-bulb temperature."""
     climate = center.spec.site.climate
-    if climate and climate.wet_bulb > climate.dry_bulb:
+    if climate and climate.wet_bulb.magnitude > climate.dry_bulb.magnitude:
         message = f"a wet bulb of {climate.wet_bulb} is above the dry bulb of {climate.dry_bulb}"
         yield Finding(("site", "climate", "wet-bulb"), message)

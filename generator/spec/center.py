@@ -6,11 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from generator.spec.common import Name, Strict
-from generator.spec.halls import CoolingSubject, Hall
+from generator.spec.access import AccessSubject
+from generator.spec.common import Name, PublicFile, Strict
+from generator.spec.cooling import CoolingSubject
+from generator.spec.fabrics import Fabric
+from generator.spec.halls import Hall
+from generator.spec.offers import DataSet, Prices
 from generator.spec.organizations import Acceptance, Organization, Service
-from generator.spec.pools import AccessSubject, Cluster, Pool
-from generator.spec.site import Metadata, NetworkSubject, PowerSubject, Site, Targets
+from generator.spec.pools import Cluster, Pool
+from generator.spec.power import PowerSubject
+from generator.spec.site import Metadata, NetworkSubject, Site, Targets
+from generator.spec.storage import FileSystem
 
 
 class Center(Strict):
@@ -18,16 +24,25 @@ class Center(Strict):
 
     api_version: Literal["center/v1"] = Field(alias="apiVersion", description="Version of this language.")
     kind: Literal["Center"] = Field(description="Always Center.")
-    metadata: Metadata
-    site: Site
-    network: NetworkSubject
-    power: PowerSubject
-    cooling: CoolingSubject = Field(default_factory=CoolingSubject)
-    halls: dict[Name, Hall] = Field(min_length=1)
-    pools: dict[Name, Pool] = Field(min_length=1)
-    clusters: dict[Name, Cluster] = Field(default_factory=dict)
-    access: AccessSubject
-    organizations: dict[Name, Organization] = Field(default_factory=dict)
-    services: dict[Name, Service] = Field(default_factory=dict)
-    targets: Targets = Field(default_factory=Targets)
-    accepted: dict[str, Acceptance] = Field(default_factory=dict)
+    metadata: Metadata = Field(description="What the centre is called.")
+    site: Site = Field(description="Where it stands.")
+    network: NetworkSubject = Field(description="Addresses, names, time.")
+    fabrics: dict[Name, Fabric] = Field(default_factory=dict, description="Networks between nodes.")
+    power: PowerSubject = Field(description="The power chain.")
+    cooling: CoolingSubject = Field(default_factory=CoolingSubject, description="Liquid cooling.")
+    halls: dict[Name, Hall] = Field(min_length=1, description="Rooms with racks.")
+    pools: dict[Name, Pool] = Field(min_length=1, description="Identical nodes.")
+    assets: PublicFile | None = Field(
+        None,
+        description="Table of serial numbers, MAC addresses and states of machines.",
+        examples=["path:assets.csv"],
+    )
+    clusters: dict[Name, Cluster] = Field(default_factory=dict, description="Kubernetes and Slurm clusters.")
+    storage: dict[Name, FileSystem] = Field(default_factory=dict, description="Shared file systems.")
+    access: AccessSubject = Field(description="Who reaches hosts and clusters.")
+    organizations: dict[Name, Organization] = Field(default_factory=dict, description="Institutions and their tenants.")
+    services: dict[Name, Service] = Field(default_factory=dict, description="What tenants run.")
+    data: dict[Name, DataSet] = Field(default_factory=dict, description="Data that the centre keeps and shares.")
+    prices: Prices | None = Field(None, description="What tenants pay.")
+    targets: Targets = Field(default_factory=Targets, description="What the design promises.")
+    accepted: dict[str, Acceptance] = Field(default_factory=dict, description="Warnings that somebody answers for.")

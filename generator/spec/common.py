@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.functional_validators import AfterValidator, BeforeValidator
@@ -132,7 +133,7 @@ SecretReference = Annotated[
     str, Field(pattern=r"^(env|file|vault|store):", examples=["env:CDU_LOGIN"]), BeforeValidator(_check_secret)
 ]
 
-_RANGE = re.compile(r"(?P<prefix>[a-z]+|[a-z][a-z0-9-]*?-)(?P<first>[0-9]{1,6})(?:\.\.(?P<last>[0-9]{1,6}))?")
+_RANGE = re.compile(r"(?P<prefix>[a-z](?:[a-z0-9-]{0,38}[a-z-])?)(?P<first>[0-9]{1,6})(?:\.\.(?P<last>[0-9]{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class NameRange:
     def parse(cls, text: str) -> Self:
         """Read ``a01``, ``a01..24`` or ``cdu-1..3``; raises ValueError with the sentence for the user."""
         match = _RANGE.fullmatch(text)
-        if match is None:
+        if match is None or "--" in text:
             raise ValueError(f'needs a name or a range such as "a01..24", got "{text[:60]}"')
         first, last = match["first"], match["last"] or match["first"]
         if int(last) < int(first):
@@ -189,3 +190,20 @@ def _check_range(text: object) -> object:
 RangeText = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9-]*[0-9]+(\.\.[0-9]+)?$", examples=["a01..24"]), BeforeValidator(_check_range)
 ]
+
+Redundancy = Literal["N", "N+1"]
+
+
+def _check_date(text: object) -> object:
+    try:
+        if isinstance(text, str) and len(text) == 10:
+            return datetime.date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise refuse(f'needs a date such as "2027-01-31", {got(text)}')
+
+
+Date = Annotated[
+    str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", examples=["2027-01-31"]), BeforeValidator(_check_date)
+]
+"""A day in ISO 8601; as text its order is that of the calendar. The day itself still counts."""

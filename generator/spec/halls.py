@@ -1,108 +1,31 @@
-"""Halls, racks and the liquid-cooling loops that carry their heat away."""
+"""Halls: floor, air, and racks by range and by kind."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field
-from pydantic.functional_validators import BeforeValidator
+from pydantic import Field, model_validator
 
-from generator.quantity import Flow, Mass, Percentage, Power, Temperature, TemperatureRise
-from generator.spec.common import Address, Name, RangeText, SecretReference, Strict, got, refuse
+from generator.quantity import FloorLoad, Mass, Percentage, Power, RackFeed, Temperature
+from generator.spec.common import Address, Name, RangeText, Redundancy, SecretReference, Strict, refuse
+from generator.spec.cooling import Endpoint, UnitRatings
 
-_ENDPOINT = re.compile(
-    r"(?P<scheme>modbus|redfish)://(?P<head>(?:[0-9]{1,3}\.){3})(?P<first>[0-9]{1,3})(?:\.\.(?P<last>[0-9]{1,3}))?"
-    r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<rest>[A-Za-z0-9._/-]*))?"
-)
+MOST_IN_A_RACK = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where devices answer: a protocol, an address for each device, and the rest of the path."""
+class AirRatings(Strict):
+    """What the data sheet of an air handler says, where the catalogue does not know or knows less."""
 
-    scheme: str
-    hosts: tuple[str, ...]
-    port: int | None
-    rest: str
-
-    @classmethod
-    def parse(cls, text: object) -> Self:
-        """Read ``modbus://10.24.0.11..12:502/1``; raises ValueError with the sentence for the user."""
-        match = _ENDPOINT.fullmatch(text) if isinstance(text, str) else None
-        if match:
-            first, last = int(match["first"]), int(match["last"] or match["first"])
-            fixed = [int(part) for part in match["head"].split(".")[:3]]
-            port, rest = int(match["port"] or 1), match["rest"] or ""
-            unit = not rest or (rest.isdecimal() and 0 < int(rest) < 256) or match["scheme"] != "modbus"
-            if max(*fixed, last) < 256 and first <= last and 0 < port < 65536 and unit:
-                hosts = tuple(f"{match['head']}{number}" for number in range(first, last + 1))
-                return cls(match["scheme"], hosts, int(match["port"]) if match["port"] else None, match["rest"] or "")
-        examples = '"modbus://10.24.0.11:502/1" or "redfish://10.24.1.1..8"'
-        raise ValueError(f"needs the place of a device such as {examples}, {got(text)}")
+    capacity: Power | None = Field(None, description="Heat that one unit takes from the air.")
+    power: Power | None = Field(None, description="Electricity that one unit takes at its capacity.")
 
 
-def _check_endpoint(text: object) -> object:
-    try:
-        Place.parse(text)
-    except ValueError as error:
-        raise refuse(str(error)) from None
-    return text
+class AirUnit(Strict):
+    """An air handler, or several alike as a range of names."""
 
-
-Endpoint = Annotated[
-    str,
-    Field(pattern=r"^(modbus|redfish)://[0-9]+(\.[0-9]+){3}", examples=["modbus://10.24.0.11:502/1"]),
-    BeforeValidator(_check_endpoint),
-]
-
-
-class FacilityWater(Strict):
-    """A facility water system (FWS): the water that takes the heat out of the building."""
-
-    supply: Temperature = Field(description="Water to the cooling units.")
-    return_: Temperature = Field(alias="return", description="Water back from the cooling units.")
-
-
-class UnitRatings(Strict):
-    """What the data sheet of a unit says, where the catalogue does not know or knows less."""
-
-    capacity: Power | None = Field(None, description="Heat that one unit carries.")
-    approach: TemperatureRise | None = Field(None, description="Coolant supply above facility water.")
-    flow: Flow | None = Field(None, description="Coolant that one unit pumps.")
-
-
-class Unit(Strict):
-    """A coolant distribution unit, or several alike as a range of names."""
-
-    device: Name = Field(description="Device of the catalogue.")
-    at: Endpoint = Field(description="Where monitoring reads it; a range of addresses for a range of units.")
-    feeds: list[Name] = Field(min_length=1, description="Feeds that power its pumps.")
-    credentials: SecretReference | None = Field(None, description="Reference to its monitoring login.")
-    ratings: UnitRatings = Field(default_factory=UnitRatings, description="From the data sheet of the unit.")
-
-
-class Loop(Strict):
-    """A technology cooling system (TCS): the liquid that touches the racks."""
-
-    kind: Literal["cold-plate", "single-phase-immersion", "two-phase-immersion"] = Field(description="Principle.")
-    coolant: Name = Field(description="Coolant of the catalogue.")
-    from_: Name = Field(alias="from", description="Facility water system that cools it.")
-    supply: Temperature | None = Field(None, description="Coolant to the racks; a two-phase tank boils instead.")
-    rise: TemperatureRise | None = Field(None, description="Warming of the coolant in the racks.")
-    units: dict[RangeText, Unit] = Field(default_factory=dict, description="Coolant distribution units.")
-    redundancy: Literal["N", "N+1"] = Field("N", description="N+1: the loop survives the loss of any one unit.")
-    protection: list[Literal["cdu-interlock", "tank-controller", "bmc", "building-control"]] = Field(
-        default_factory=list, description="Who acts within seconds; monitoring only confirms."
-    )
-
-
-class CoolingSubject(Strict):
-    """Liquid cooling."""
-
-    facility: dict[Name, FacilityWater] = Field(default_factory=dict, description="Facility water systems.")
-    loops: dict[Name, Loop] = Field(default_factory=dict, description="Technology loops.")
+    device: Name = Field(description="Air handler of the catalogue.")
+    feeds: list[Name] = Field(default_factory=list, description="Feeds that power its fans; default: all of the hall.")
+    ratings: AirRatings = Field(default_factory=AirRatings, description="From the data sheet of the unit.")
 
 
 class Air(Strict):
@@ -110,13 +33,30 @@ class Air(Strict):
 
     supply: Temperature = Field(description="Air to the racks.")
     humidity: Percentage = Field(description="Relative humidity of the supply air.")
-    capacity: Power = Field(description="Heat that the air cooling carries away.")
+    capacity: Power | None = Field(None, description="Heat that the air carries away, when its units are not said.")
+    per_rack: Power | None = Field(None, description="Heat that the air can take from one rack.")
+    units: dict[RangeText, AirUnit] = Field(default_factory=dict, description="Air handlers.")
+    redundancy: Redundancy = Field("N", description="N+1: the air stays cold with any one air handler lost.")
+    from_: Name | None = Field(None, alias="from", description="Facility water that cools it; default: its own.")
+
+    @model_validator(mode="after")
+    def _is_cooled_by_something(self) -> Self:
+        if (self.capacity is None) == (not self.units):
+            raise refuse('needs either "capacity" or "units" that carry the heat of the air away')
+        return self
 
 
 class Floor(Strict):
     """The floor of a hall."""
 
-    per_rack: Mass = Field(description="Mass that may stand on the place of one rack.")
+    per_rack: Mass | None = Field(None, description="Mass that may stand on the place of one rack.")
+    limit: FloorLoad | None = Field(None, description="Load that the floor carries below a rack.")
+
+
+class HallPower(Strict):
+    """What the distribution of a hall carries."""
+
+    capacity: Power = Field(description="Power that all racks of the hall may draw together, before derating.")
 
 
 class RackKind(Strict):
@@ -128,9 +68,13 @@ class RackKind(Strict):
     at: Endpoint | None = Field(None, description="Where monitoring reads the device of each rack.")
     credentials: SecretReference | None = Field(None, description="Reference to the device's monitoring login.")
     ratings: UnitRatings = Field(default_factory=UnitRatings, description="From the data sheet of the rack's device.")
-    holds: dict[Name, Annotated[int, Field(ge=1, le=200)]] = Field(
+    holds: dict[Name, Annotated[int, Field(ge=1, le=MOST_IN_A_RACK)]] = Field(
         default_factory=dict, description="Nodes of each pool in one rack."
     )
+    leaves: dict[Name, Annotated[int, Field(ge=1, le=100)]] = Field(
+        default_factory=dict, description="Leaf switches of each fabric in one rack."
+    )
+    power: RackFeed | None = Field(None, description="What each feed gives a rack of this kind; default: as the feed.")
 
 
 class Row(Strict):
@@ -140,6 +84,7 @@ class Row(Strict):
     base: Address | None = Field(None, description="Address of rack number 0; a centre of one row may leave it out.")
     stride: Annotated[int, Field(ge=2, le=4096)] = Field(64, description="Addresses from one rack to the next.")
     block: Name | None = Field(None, description="Block of hosts that one Ansible run serves; default: the hall.")
+    feeds: list[Name] = Field(default_factory=list, description="Feeds that reach this row; default: the hall's.")
 
 
 class Hall(Strict):
@@ -147,6 +92,7 @@ class Hall(Strict):
 
     rack_kinds: dict[Name, RackKind] = Field(min_length=1, description="Kinds of racks.")
     rows: dict[Annotated[str, Field(pattern=r"^[a-z]{1,4}$")], Row] = Field(min_length=1, description="Rows.")
-    feeds: list[Name] = Field(min_length=1, description="Feeds that reach every rack of the hall.")
+    feeds: list[Name] = Field(min_length=1, description="Feeds that reach the racks of the hall.")
     air: Air | None = Field(None, description="Air cooling.")
     floor: Floor | None = Field(None, description="Floor.")
+    power: HallPower | None = Field(None, description="Distribution of the hall.")

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.spec.common import Name, Strict, Text, got, refuse
+from generator.quantity import Money
+from generator.spec.common import Date, Name, Strict, Text, got, refuse
 
 _SHARE = re.compile(r"[1-9][0-9]{0,6} (accelerators?|nodes?)")
 
@@ -46,6 +47,8 @@ class Tenant(Strict):
     environments: list[Name] = Field(default_factory=lambda: ["main"], min_length=1, description="Environments.")
     quota: dict[Name, Share] = Field(default_factory=dict, description="Share of each pool.")
     borrow: dict[Name, Share] = Field(default_factory=dict, description="What may be borrowed beyond the quota.")
+    until: Date | None = Field(None, description="Last day on which its work is admitted.")
+    credit: Money | None = Field(None, description="What it may use up; without one, there is no limit.")
     title: Text | None = Field(None, description="Free text.")
 
 
@@ -54,6 +57,9 @@ class Organization(Strict):
 
     tenants: dict[Name, Tenant] = Field(min_length=1, description="Tenants by name.")
     weight: Annotated[int, Field(ge=1, le=1000)] = Field(1, description="Fair share against other organizations.")
+    guarantee: dict[Name, Share] = Field(
+        default_factory=dict, description="Part of its tenants' quota that it never lends to other organizations."
+    )
     title: Text | None = Field(None, description="Free text.")
 
 
@@ -71,3 +77,4 @@ class Acceptance(Strict):
     """A warning that somebody has looked at and taken responsibility for."""
 
     why: Text = Field(min_length=8, description="The reason, for the next reader.")
+    until: Date | None = Field(None, description="Last day on which it is accepted.")

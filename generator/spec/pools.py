@@ -1,4 +1,4 @@
-"""Pools of identical nodes, the clusters they form, and how people and programs reach them."""
+"""Pools of identical nodes, and the clusters that they form."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.spec.common import Name, Network, PublicFile, RangeText, Strict, got, refuse
-from generator.spec.site import Url
+from generator.spec.common import Name, Network, RangeText, Strict, got, refuse
+from generator.spec.halls import MOST_IN_A_RACK
 
 Role = Literal["worker", "control", "login", "storage", "monitor"]
 
-MOST_IN_A_RACK = 200
 _NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,61}-([0-9]{1,3})(?:\.\.([0-9]{1,3}))?")
 
 
@@ -51,6 +50,9 @@ class Pool(Strict):
         default_factory=list, max_length=1000, description="Nodes that do not exist; never renumbered."
     )
     spares: Annotated[int, Field(ge=0)] = Field(0, description="Nodes kept out of the quota that tenants share.")
+    fabrics: dict[Name, Annotated[int, Field(ge=1, le=64)]] = Field(
+        default_factory=dict, description="Ports of each node on each fabric."
+    )
 
 
 class Kubernetes(Strict):
@@ -72,30 +74,3 @@ class Slurm(Strict):
 
 
 Cluster = Annotated[Kubernetes | Slurm, Field(discriminator="kind")]
-
-
-class Ssh(Strict):
-    """How hosts prove who they are, and as whom operators log in."""
-
-    authority: PublicFile = Field(description="Public key of the authority that signs host keys.")
-    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = Field("center", description="Login name.")
-    keys: PublicFile | None = Field(None, description="Public keys of operators, one a line, placed on every host.")
-
-
-class Oidc(Strict):
-    """The identity provider whose groups become members and administrators of tenants."""
-
-    issuer: Url = Field(description="Issuer.")
-
-
-class Identity(Strict):
-    """Who people are."""
-
-    oidc: Oidc | None = Field(None, description="OpenID Connect provider.")
-
-
-class AccessSubject(Strict):
-    """Access to hosts and clusters."""
-
-    ssh: Ssh = Field(description="SSH.")
-    identity: Identity | None = Field(None, description="Identity of people.")

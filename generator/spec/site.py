@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import zoneinfo
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.quantity import CarbonIntensity, Efficiency, EnergyPrice, Percentage, Power, RackFeed, Temperature
+from generator.quantity import CarbonIntensity, EnergyPrice, Percentage, Temperature
 from generator.spec.common import Address, Domain, Host, Name, Network, PublicFile, Strict, Text, got, refuse
 
 
@@ -95,45 +95,9 @@ class NetworkSubject(Strict):
     dns: list[Address] = Field(default_factory=list, description="Name servers of the hosts.", max_length=3)
     ntp: list[Host] = Field(min_length=1, description="Time servers of the hosts.")
     mirror: Mirror | None = Field(None, description="Package repository of the hosts; default: what they came with.")
-
-
-class Chain(Strict):
-    """Efficiencies from the utility to the racks; the PUE target is checked against them."""
-
-    transformer: Efficiency = Field(description="Efficiency of the transformer.")
-    ups: Efficiency = Field(description="Efficiency of the uninterruptible supply.")
-    distribution: Efficiency = Field(description="Efficiency of the distribution.")
-
-    @property
-    def efficiency(self) -> float:
-        """What arrives at the racks of what the utility gives; 1 is all."""
-        return self.transformer.magnitude * self.ups.magnitude * self.distribution.magnitude
-
-
-class Feed(Strict):
-    """One independent path of power to the racks."""
-
-    capacity: Power = Field(description="What the feed carries in total, before derating.")
-    rack: RackFeed = Field(description="What the feed gives each rack, before derating.")
-    derating: Percentage = Field(description="Share of the rating that may be used continuously.")
-
-
-class Utility(Strict):
-    """The connection to the grid."""
-
-    capacity: Power = Field(description="Contracted power.")
-
-
-class PowerSubject(Strict):
-    """The power chain."""
-
-    feeds: dict[Name, Feed] = Field(min_length=1, description="Feeds by name.")
-    utility: Utility | None = Field(None, description="Connection to the grid.")
-    chain: Chain | None = Field(None, description="Efficiencies of the chain.")
-    redundancy: Literal["N", "2N"] = Field("N", description="2N: the centre survives the loss of any one feed.")
-    simultaneity: Percentage = Field(
-        default_factory=lambda: Percentage.parse("100 %"),
-        description="Share of the racks' peak that feeds and the utility see at the same time.",
+    growth: Percentage = Field(
+        default_factory=lambda: Percentage.parse("0 %"),
+        description="How much of every plan must stay free for racks that come later.",
     )
 
 
@@ -142,4 +106,7 @@ class Targets(Strict):
 
     pue: Annotated[float, Field(gt=1, lt=5)] | None = Field(
         None, description="Power usage effectiveness by design.", examples=[1.1]
+    )
+    availability: Percentage | None = Field(
+        None, description="Share of the year in which the centre serves; above 99.741 % nothing may hang on one part."
     )

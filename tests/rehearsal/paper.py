@@ -52,7 +52,8 @@ def render(centre: Centre, step: Step) -> None:
 
 
 def show_summary(centre: Centre, step: Step) -> None:
-    step.say(*(centre.tree / "summary.md").read_text("utf-8").splitlines()[:18])
+    text = (centre.tree / "summary.md").read_text("utf-8")
+    step.say(*text[: text.index("\n## Performance")].splitlines())
     step.found = "the rest is in summary.md of the rendered tree"
 
 

@@ -1,0 +1,147 @@
+"""Energy: what cooling and the power chain take on the design day at full load, which the design PUE adds up.
+
+Loads are those of all racks at their declared simultaneity. A unit takes electricity in proportion to the heat that it
+carries: exact at full load, too high for fans and pumps that slow down, too low for pumps that never do. What fans and
+pumps take is not added to the heat again (about 1 % of it), and chillers and coolers are not charged with the losses
+of the chain, as in the usual decomposition PUE = 1 + power losses + cooling + other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from generator.model import Center
+from generator.plant import Device, HallAir, Handler, Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Machines that share a heat load in watts; without machines, nobody has said what carries it."""
+
+    name: str
+    heat: float
+    machines: tuple[Machine, ...]
+
+    @property
+    def power(self) -> float | None:
+        """Watts of electricity for the heat; None when a rating is missing."""
+        shares = self.shares()
+        return None if shares is None else sum(watts for _, watts in shares)
+
+    def shares(self) -> list[tuple[Machine, float]] | None:
+        """Watts of electricity of each machine: all are loaded alike, as parts of their capacities."""
+        if self.heat <= 0:
+            return [(machine, 0.0) for machine in self.machines]
+        capacity = sum(machine.capacity or 0.0 for machine in self.machines)
+        known = all(machine.capacity is not None and machine.power is not None for machine in self.machines)
+        if not known or not capacity:
+            return None
+        return [(machine, (machine.power or 0.0) * self.heat / capacity) for machine in self.machines]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of the design PUE: its share of the power of the racks, and the arithmetic behind it."""
+
+    kind: Literal["losses", "cooling", "other"]
+    name: str
+    share: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The design PUE as far as it is known: watts of the racks, terms over 1, names of what is not known."""
+
+    racks: float
+    terms: tuple[Term, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def pue(self) -> float:
+        """The least that the PUE can be; the design value when nothing is unknown."""
+        return 1 + sum(term.share for term in self.terms)
+
+    @property
+    def total(self) -> float:
+        """Watts from the utility."""
+        return self.racks * self.pue
+
+    def watts(self, kind: Literal["losses", "cooling", "other"]) -> float:
+        """Watts of all terms of a kind."""
+        return self.racks * sum(term.share for term in self.terms if term.kind == kind)
+
+    @property
+    def arithmetic(self) -> str:
+        """The sum as a reader checks it: ``1 + 0.0306 power chain (...) + ... = 1.0957``."""
+        parts = "".join(f" + {term.share:.4f} {term.name} ({term.text})" for term in self.terms)
+        return f"1{parts} = {self.pue:.4f}"
+
+
+def design(center: Center) -> Design:
+    """What the design adds up to on its hottest day at full load."""
+    racks = center.power * center.simultaneity
+    terms, unknown = [], [f'power of pool "{pool.name}"' for pool in center.pools.values() if pool.node_power is None]
+    chain, other = center.spec.power.chain, center.spec.power.other
+    if chain:
+        text = f"1 / ({chain.transformer} x {chain.ups} x {chain.distribution}) - 1"
+        terms.append(Term("losses", "power chain", 1 / chain.efficiency - 1, text))
+    else:
+        unknown.append("losses of the power chain")
+    for carrier in carriers(center):
+        power = carrier.power
+        if power is None:
+            unknown.append(f"power of {carrier.name}")
+        elif power and racks:
+            terms.append(Term("cooling", carrier.name, power / racks, _text(carrier, racks)))
+    if other.magnitude:
+        terms.append(Term("other", "other", other.magnitude, str(other)))
+    return Design(racks, tuple(terms), tuple(unknown))
+
+
+def carriers(center: Center) -> Iterator[Carrier]:
+    """Everything that takes heat from one place to the next, from the racks to the air outside."""
+    for loop in center.loops.values():
+        heat, units, tanks = center.heat_of(loop), _machines(loop.units), _machines(loop.tanks)
+        if units or not tanks:
+            yield Carrier(f'cooling units of loop "{loop.name}"', heat, units)
+        if tanks:
+            yield Carrier(f'tanks of loop "{loop.name}"', heat, tanks)
+    for water in center.waters.values():
+        able = water.able(center.spec.site.climate)
+        machines = [machine for rejecter in able for machine in rejecter.machines(center.spec.power.feeds)]
+        yield Carrier(f'heat rejection of facility water "{water.name}"', center.heat_into(water), tuple(machines))
+    for hall in center.spec.halls:
+        air, heat = center.airs.get(hall), center.air_heat_of(hall)
+        yield Carrier(f'air handlers of hall "{hall}"', heat, _machines(air.handlers) if air else ())
+        if air and air.spec.from_ is None and _needs_water(air):
+            yield Carrier(f'cold water for the air of hall "{hall}"', heat, ())
+
+
+def drawn(cooling: Iterable[Carrier], lost: frozenset[str]) -> dict[str, float]:
+    """Watts of cooling on each feed while some are lost; a machine draws evenly from the feeds that it has left."""
+    watts: dict[str, float] = {}
+    for carrier in cooling:
+        for machine, power in carrier.shares() or ():
+            left = set(machine.feeds) - lost
+            for feed in left:
+                watts[feed] = watts.get(feed, 0.0) + power / len(left)
+    return watts
+
+
+def _machines(things: Iterable[Device | Handler]) -> tuple[Machine, ...]:
+    return tuple(thing.machine for thing in things)
+
+
+def _needs_water(air: HallAir) -> bool:
+    return any(handler.device.water for handler in air.handlers)
+
+
+def _text(carrier: Carrier, racks: float) -> str:
+    """How a share of cooling came about: heat, times power over capacity, over the power of the racks."""
+    power = sum(machine.power or 0.0 for machine in carrier.machines)
+    capacity = sum(machine.capacity or 0.0 for machine in carrier.machines)
+    heat, racks = carrier.heat / 1000, racks / 1000
+    return f"{heat:.1f} kW x {power / 1000:.1f} kW / {capacity / 1000:.1f} kW / {racks:.1f} kW"

@@ -1,0 +1,76 @@
+"""Spec and catalogue become the centre: every name resolved, everything that stands somewhere put there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator import assets, spec
+from generator.assets import Asset
+from generator.catalog import Catalog
+from generator.expand import people, places, plant
+from generator.expand.names import Names
+from generator.model import Center
+from generator.problems import Path, Problem
+from generator.source import Source
+
+
+def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center, list[Problem]]:
+    """Everything that can be resolved, and a finding for each name that cannot."""
+    names = Names(words, source, catalog)
+    nets = dict(plant.nets(names))
+    pools = dict(places.pools(names))
+    racks = tuple(places.racks(names, pools, nets))
+    tenants = dict(people.tenants(names, pools))
+    people.check_offers(names)
+    center = Center(
+        spec=words,
+        racks=racks,
+        pools=pools,
+        blocks=places.blocks(racks),
+        nets=nets,
+        supplies=dict(plant.supplies(names)),
+        waters=dict(plant.waters(names)),
+        airs=dict(plant.airs(names)),
+        loops=dict(plant.loops(names, racks)),
+        tenants=tenants,
+        guarantees=dict(people.guarantees(names, pools)),
+        services=dict(people.services_of(names, pools, tenants)),
+        releases=dict(places.releases(names)),
+        prices=people.price_plan(names),
+        assets=tuple(_assets(names)),
+        public_files=dict(_public_files(names)),
+    )
+    return center, names.problems
+
+
+def _public_files(names: Names) -> Iterator[tuple[str, str]]:
+    """The files that hosts get as they are, such as public keys."""
+    ssh, mirror = names.words.access.ssh, names.words.network.mirror
+    references: list[tuple[str | None, Path]] = [
+        (ssh.authority, ("access", "ssh", "authority")),
+        (ssh.keys, ("access", "ssh", "keys")),
+        (mirror.key if mirror else None, ("network", "mirror", "key")),
+    ]
+    for reference, path in references:
+        if reference is None:
+            continue
+        try:
+            yield reference, names.source.public_file(reference.removeprefix("path:"))
+        except ValueError as error:
+            names.report("reference.file", str(error), path)
+
+
+def _assets(names: Names) -> Iterator[Asset]:
+    """The table of machines beside the spec."""
+    if names.words.assets is None:
+        return
+    name = names.words.assets.removeprefix("path:")
+    try:
+        raw = names.source.small_file(name, assets.MOST_BYTES)
+    except ValueError as error:
+        names.report("reference.file", str(error), ("assets",))
+        return
+    table = assets.read(raw, name)
+    names.source.remember(name, table.lines)
+    names.problems += table.problems
+    yield from table.assets

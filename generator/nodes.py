@@ -1,0 +1,227 @@
+"""Nodes as facts: pools, the racks that hold them, ranges instead of node objects; addresses are arithmetic."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from generator.catalog.models import Accelerator, OperatingSystem, Plugin, RackType, Server, Vendor
+from generator.plant import Net
+from generator.problems import Path
+from generator.quantity import RackFeed
+from generator.spec.pools import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One machine."""
+
+    name: str
+    rack: str
+    address: str
+
+    def shifted(self, offset: int) -> str:
+        """The address that lies so far from the node's own, as its management controller's does."""
+        a, b, c, d = self.address.split(".")
+        return _dotted((int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)) + offset)
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Identical nodes; power and accelerators follow from the catalogue."""
+
+    name: str
+    role: Role
+    server: Server
+    system: OperatingSystem
+    accelerator: Accelerator | None
+    vendor: Vendor | None
+    plugin: Plugin | None
+    clusters: tuple[str, ...]
+    slot: int
+    spares: int
+    absent: frozenset[str]
+    ports: tuple[tuple[str, int], ...] = ()
+    """Ports of each node on each fabric."""
+
+    @property
+    def path(self) -> Path:
+        return ("pools", self.name)
+
+    @property
+    def accelerators_per_node(self) -> int:
+        return self.server.accelerators if self.accelerator else 0
+
+    @property
+    def node_power(self) -> float | None:
+        """Watts that a node draws at most; None when the catalogue does not know."""
+        power = self.server.base_power.value
+        if power is None:
+            return None
+        if self.accelerator is None:
+            return power.magnitude
+        each = self.accelerator.power.value
+        return None if each is None else power.magnitude + self.server.accelerators * each.magnitude
+
+    @property
+    def node_peak(self) -> float | None:
+        """Watts that a node draws for moments, which is what breakers and power supplies see."""
+        peak = self.server.peak.value if self.server.peak else None
+        return None if self.node_power is None else self.node_power * (peak or 1.0)
+
+    @property
+    def cpu_milli(self) -> int:
+        """Thousandths of a core that a node offers to work; 5 % stay with the system."""
+        return self.server.cores * 950
+
+    @property
+    def memory_mib(self) -> int:
+        """MiB that a node offers to work; 10 % stay with the system."""
+        return int(self.server.memory.magnitude * 1e9 * 0.9) >> 20
+
+    def resources(self, accelerators: int | None = None) -> dict[str, str]:
+        """Kubernetes resources of whole nodes' shares: an accelerator brings its part of cores and memory with it."""
+        per_node = self.accelerators_per_node
+        if per_node == 0 or self.plugin is None:
+            return {"cpu": f"{self.cpu_milli}m", "memory": f"{self.memory_mib}Mi"}
+        count = per_node if accelerators is None else accelerators
+        return {
+            "cpu": f"{self.cpu_milli // per_node * count}m",
+            "memory": f"{self.memory_mib // per_node * count}Mi",
+            self.plugin.resource: str(count),
+        }
+
+
+@dataclass(frozen=True)
+class Racks:
+    """Neighbouring racks of one row with the same kind and the same contents."""
+
+    hall: str
+    row: str
+    first: int
+    last: int
+    width: int
+    kind: str
+    type: RackType
+    loop: str | None
+    base: int
+    stride: int
+    block: str
+    path: Path
+    feeds: tuple[str, ...] = ()
+    feed: RackFeed | None = None
+    contents: tuple[tuple[Pool, int], ...] = ()
+    leaves: tuple[tuple[Net, int], ...] = ()
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+    def name(self, number: int) -> str:
+        return f"{self.row}{number:0{self.width}d}"
+
+    def names(self) -> Iterator[str]:
+        return (self.name(number) for number in range(self.first, self.last + 1))
+
+    @property
+    def title(self) -> str:
+        """How a finding speaks of them: ``rack "a01"`` or ``racks "a01..24"``."""
+        if self.count == 1:
+            return f'rack "{self.name(self.first)}"'
+        return f'racks "{self.name(self.first)}..{self.last:0{self.width}d}"'
+
+    @cached_property
+    def power(self) -> float:
+        """Watts that one of these racks draws under sustained load, as far as the catalogue knows."""
+        return sum((pool.node_power or 0.0) * per_rack for pool, per_rack in self.contents) + self._switches
+
+    @cached_property
+    def peak(self) -> float:
+        """Watts that one of these racks draws for moments."""
+        return sum((pool.node_peak or 0.0) * per_rack for pool, per_rack in self.contents) + self._switches
+
+    @property
+    def _switches(self) -> float:
+        drawn = ((net.leaf.power.value, count) for net, count in self.leaves)
+        return sum(power.magnitude * count for power, count in drawn if power)
+
+    @cached_property
+    def liquid_heat(self) -> float:
+        """Watts that the loop takes from one of these racks; a tank takes all of it."""
+        if self.loop is None:
+            return 0.0
+        if self.type.immersion:
+            return self.power
+        shares = ((pool, per_rack, pool.server.liquid_share.value) for pool, per_rack in self.contents)
+        return sum((pool.node_power or 0.0) * per_rack * share.magnitude for pool, per_rack, share in shares if share)
+
+    @property
+    def air_heat(self) -> float:
+        """Watts that one of these racks leaves to the air of the hall."""
+        return self.power - self.liquid_heat
+
+
+@dataclass(frozen=True)
+class NodeRange:
+    """The nodes of one pool in neighbouring racks: ``train-h-a[01:24]-[1:4]``."""
+
+    pool: Pool
+    racks: Racks
+    per_rack: int
+
+    @cached_property
+    def absent(self) -> frozenset[str]:
+        """Names of this range that do not exist; looked up by arithmetic, since a range may be long."""
+        return frozenset(name for name in self.pool.absent if self._has_place(name))
+
+    @property
+    def count(self) -> int:
+        return self.racks.count * self.per_rack - len(self.absent)
+
+    def _has_place(self, name: str) -> bool:
+        rack, _, number = name.removeprefix(f"{self.pool.name}-").rpartition("-")
+        digits = rack.removeprefix(self.racks.row)
+        if not digits.isdecimal() or not self.racks.first <= int(digits) <= self.racks.last:
+            return False
+        written = f"{self.pool.name}-{self.racks.name(int(digits))}-{int(number)}"
+        return name == written and 1 <= int(number) <= self.per_rack
+
+    def nodes(self) -> Iterator[Node]:
+        """Every existing node, in order of rack and number."""
+        absent = self.absent
+        for rack in range(self.racks.first, self.racks.last + 1):
+            rack_name = self.racks.name(rack)
+            place = self.racks.base + rack * self.racks.stride + self.pool.slot
+            for number in range(self.per_rack):
+                name = f"{self.pool.name}-{rack_name}-{number + 1}"
+                if name not in absent:
+                    yield Node(name, rack_name, _dotted(place + number))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Nodes that one inventory and one Ansible run serve."""
+
+    name: str
+    ranges: tuple[NodeRange, ...]
+    path: Path
+
+    @cached_property
+    def count(self) -> int:
+        return sum(nodes.count for nodes in self.ranges)
+
+    def nodes(self) -> Iterator[tuple[Node, NodeRange]]:
+        for nodes in self.ranges:
+            for node in nodes.nodes():
+                yield node, nodes
+
+
+def _dotted(address: int) -> str:
+    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+
+
+def number_of(address: str) -> int:
+    """An IPv4 address as a number."""
+    return int(ipaddress.IPv4Address(address))

@@ -1,0 +1,189 @@
+"""Fabrics: ports, uplinks and cables, leaf by leaf: what is missing on the day of the wiring was missing on paper."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
+
+from generator.model import Center
+from generator.nodes import NodeRange, Pool, Racks
+from generator.plant import Net
+from generator.rules import Finding, rule
+
+RACK_WIDTH = 0.6
+"""Metres from rack to rack where the catalogue does not know: the usual 600 mm."""
+UP_AND_DOWN = 4.0
+"""Metres of cable from a port up to the tray and from there down to another port (own figure, to be reviewed)."""
+
+Place = tuple[str, ...]
+
+
+def _place(net: Net, racks: Racks) -> Place:
+    """What the leaves in these racks serve: the racks themselves (each alone), their row, their hall, everything."""
+    return {
+        "rack": (racks.hall, racks.row, str(racks.first)),
+        "row": (racks.hall, racks.row),
+        "hall": (racks.hall,),
+        "center": (),
+    }[net.spec.serves]
+
+
+def _title(net: Net, racks: Racks) -> str:
+    """How a finding speaks of the place."""
+    titles = {"rack": racks.title, "row": f'row "{racks.row}"', "hall": f'hall "{racks.hall}"', "center": "the centre"}
+    return titles[net.spec.serves]
+
+
+def _leaves(center: Center, net: Net) -> dict[Place, int]:
+    """Leaves that reach each place; of a rack, those that stand in it."""
+    found: dict[Place, int] = defaultdict(int)
+    for racks in center.racks:
+        times = 1 if net.spec.serves == "rack" else racks.count
+        found[_place(net, racks)] += sum(count * times for leaf, count in racks.leaves if leaf is net)
+    return found
+
+
+def _members(center: Center, net: Net) -> Iterator[tuple[NodeRange, int]]:
+    """Ranges of nodes that are on a fabric, with the ports of each node."""
+    for nodes in center.ranges():
+        ports = dict(nodes.pool.ports).get(net.name)
+        if ports and nodes.count:
+            yield nodes, ports
+
+
+def _pools(center: Center, net: Net) -> Iterator[tuple[Pool, int]]:
+    for pool in center.pools.values():
+        ports = dict(pool.ports).get(net.name)
+        if ports:
+            yield pool, ports
+
+
+@rule("fabric.no-leaf")
+def nodes_reach_a_leaf(center: Center) -> Iterator[Finding]:
+    """A node that is on a fabric needs a leaf of it as near as the fabric says that leaves serve."""
+    for net in center.nets.values():
+        leaves, told = _leaves(center, net), set()
+        for nodes, _ in _members(center, net):
+            if not leaves[_place(net, nodes.racks)] and nodes.pool not in told:
+                told.add(nodes.pool)
+                place = _title(net, nodes.racks)
+                message = f'pool "{nodes.pool.name}" is on fabric "{net.name}", and {place} has no leaf of it'
+                hint = f'say "leaves: {{{net.name}: 1}}" in a rack kind, or let its leaves serve more'
+                yield Finding((*nodes.pool.path, "fabrics", net.name), message, hint)
+
+
+@rule("fabric.ports")
+def leaves_have_enough_ports(center: Center) -> Iterator[Finding]:
+    """The ports of all nodes that leaves serve fit into the ports that these leaves keep for nodes, rail by rail."""
+    for net in center.nets.values():
+        leaves, needed, where = _leaves(center, net), defaultdict[Place, int](int), dict[Place, Racks]()
+        for nodes, ports in _members(center, net):
+            place = _place(net, nodes.racks)
+            # Racks of one range are alike, so that for leaves in racks the first stands for all of them.
+            needed[place] += ports * (nodes.per_rack if net.spec.serves == "rack" else nodes.count)
+            where.setdefault(place, nodes.racks)
+        for place, racks in where.items():
+            given = leaves[place] * net.down
+            if leaves[place] and needed[place] > given:
+                message = (
+                    f'{_title(net, racks)} needs {_ports(net, needed[place])} of fabric "{net.name}" '
+                    f"and gets {_ports(net, given)} from {_count(leaves[place], 'leaf', 'leaves')}"
+                )
+                more = -(-needed[place] // max(1, net.down)) - leaves[place]
+                hint = f"{_count(more, 'leaf', 'leaves')} more, or a higher oversubscription"
+                yield Finding(net.path, message, hint)
+
+
+def _ports(net: Net, count: int) -> str:
+    if net.spec.rails == 1:
+        return _count(count, "port", "ports")
+    return f"{_count(-(-count // net.spec.rails), 'port', 'ports')} on each of {net.spec.rails} rails"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+@rule("fabric.rails")
+def rails_are_even(center: Center) -> Iterator[Finding]:
+    """Rails are alike: leaves of a place and ports of a node divide evenly among them, or one rail is slower."""
+    for net in center.nets.values():
+        rails, told = net.spec.rails, set[Place]()
+        for pool, ports in _pools(center, net):
+            if ports % rails:
+                what = f'{_count(ports, "port", "ports")} of a node of pool "{pool.name}"'
+                message = f"{what} cannot be spread evenly over {rails} rails"
+                yield Finding((*pool.path, "fabrics", net.name), message)
+        leaves = _leaves(center, net)
+        for nodes, _ in _members(center, net):
+            place = _place(net, nodes.racks)
+            if leaves[place] % rails and place not in told:
+                told.add(place)
+                what = _count(leaves[place], "leaf", "leaves")
+                where = f'fabric "{net.name}" in {_title(net, nodes.racks)}'
+                message = f"{what} of {where} cannot be spread evenly over {rails} rails"
+                yield Finding((*net.path, "rails"), message)
+
+
+@rule("fabric.spine")
+def spines_take_every_uplink(center: Center) -> Iterator[Finding]:
+    """The uplinks of all leaves fit into the ports of the spines; what does not fit is bandwidth that was promised."""
+    for net in center.nets.values():
+        if net.spine is None or net.spec.spine is None:
+            continue
+        leaves = sum(count * racks.count for racks in center.racks for leaf, count in racks.leaves if leaf is net)
+        given = net.spec.spine.count * net.spine.ports
+        if leaves * net.up > given:
+            message = (
+                f'{_count(leaves, "leaf", "leaves")} of fabric "{net.name}" have {leaves * net.up} uplinks, '
+                f"and {_count(net.spec.spine.count, 'spine has', 'spines have')} {given} ports"
+            )
+            hint = f"{-(-leaves * net.up // net.spine.ports)} spines take them"
+            yield Finding((*net.path, "spine", "count"), message, hint)
+
+
+@rule("fabric.cable")
+def cables_are_long_enough(center: Center) -> Iterator[Finding]:
+    """A cable of copper ends after a few metres; the way goes up to the tray, along the row, and down again."""
+    for net in center.nets.values():
+        if net.spec.cable is None or net.spec.serves not in ("rack", "row"):
+            continue
+        worst = max((_way(center, net, nodes.racks) for nodes, _ in _members(center, net)), default=None)
+        if worst and worst[0] > net.spec.cable.magnitude * (1 + 1e-9):
+            needed, rack, apart = worst
+            places = _count(apart, "place", "places")
+            message = (
+                f'rack "{rack}" is {places} from the nearest leaf of fabric "{net.name}", which takes a cable of '
+                f"{needed:.1f} m; the longest is {net.spec.cable.show('m')}"
+            )
+            hint = f"{RACK_WIDTH} m a rack where its width is unknown, and {UP_AND_DOWN:.0f} m for up and down"
+            yield Finding((*net.path, "cable"), message, hint)
+
+
+def _way(center: Center, net: Net, racks: Racks) -> tuple[float, str, int]:
+    """Metres to the nearest leaf from the rack of a range that is farthest from one, which rack, and how many apart."""
+    row = [other for other in center.racks if (other.hall, other.row) == (racks.hall, racks.row)]
+    spans = sorted((other.first, other.last) for other in row if any(leaf is net for leaf, _ in other.leaves))
+    if net.spec.serves == "rack" or not spans:
+        return 0.0, racks.name(racks.first), 0
+    # The farthest rack is an end of the range or lies in the middle between two ranges with leaves.
+    middles = [(before[1] + after[0]) // 2 for before, after in itertools.pairwise(spans)]
+    tried = [racks.first, racks.last, *(middle for middle in middles if racks.first <= middle <= racks.last)]
+    apart, number = max((min(_apart(number, span) for span in spans), number) for number in tried)
+    width = racks.type.width.value if racks.type.width else None
+    along = apart * (width.magnitude if width else RACK_WIDTH)
+    return (along + UP_AND_DOWN if apart else 0.0), racks.name(number), apart
+
+
+def _apart(number: int, span: tuple[int, int]) -> int:
+    return max(span[0] - number, number - span[1], 0)
+
+
+@rule("fabric.unused", severity="warning")
+def fabrics_have_nodes(center: Center) -> Iterator[Finding]:
+    """Switches that serve nobody are bought, powered and cooled for nothing; usually a pool forgot to say its ports."""
+    for net in center.nets.values():
+        if not any(center.counts[pool.name] for pool, _ in _pools(center, net)):
+            message = f'no pool has a port on fabric "{net.name}"'
+            yield Finding(net.path, message, f'say "fabrics: {{{net.name}: 1}}" in a pool, or remove the fabric')

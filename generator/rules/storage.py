@@ -1,0 +1,117 @@
+"""File systems: somebody serves them, whoever mounts them reaches and understands them, and what is on them fits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from generator.model import Center
+from generator.nodes import Pool
+from generator.problems import Path
+from generator.rules import Finding, rule
+from generator.spec.storage import FileSystem
+
+_MOUNTING = ("worker", "login")
+
+
+def _path(name: str) -> Path:
+    return ("storage", name)
+
+
+def _mounting(center: Center, words: FileSystem) -> list[Pool]:
+    """The pools that mount a file system: workers and login nodes of its clusters."""
+    return [
+        pool
+        for pool in center.pools.values()
+        if pool.role in _MOUNTING and center.counts[pool.name] and set(pool.clusters) & set(words.clusters)
+    ]
+
+
+@rule("storage.servers")
+def file_systems_have_one_kind_of_server(center: Center) -> Iterator[Finding]:
+    """Either machines outside the centre serve a file system or a pool does: a mount has one source."""
+    for name, words in center.spec.storage.items():
+        if bool(words.servers) == bool(words.pool):
+            what = "both servers and a pool" if words.pool else "neither servers nor a pool"
+            yield Finding(_path(name), f'file system "{name}" names {what}', "name one of them")
+
+
+@rule("storage.role")
+def storage_is_on_storage_nodes(center: Center) -> Iterator[Finding]:
+    """A worker belongs to the job that runs on it; a job that fills its memory must not stop everybody's files."""
+    for name, words in center.spec.storage.items():
+        pool = center.pools.get(words.pool or "")
+        if pool and pool.role != "storage":
+            message = f'file system "{name}" is served by pool "{pool.name}", whose role is {pool.role}'
+            yield Finding((*_path(name), "pool"), message, 'give the pool "role: storage"')
+
+
+@rule("storage.unreachable")
+def mounting_nodes_reach_the_servers(center: Center) -> Iterator[Finding]:
+    """Servers on a fabric are seen by nodes on it; any other node would hang at its first access."""
+    for name, words in center.spec.storage.items():
+        if words.fabric is None:
+            continue
+        serving = center.pools.get(words.pool or "")
+        for pool in [*([serving] if serving else []), *_mounting(center, words)]:
+            if words.fabric not in dict(pool.ports):
+                does = "serves" if pool is serving else "mounts"
+                message = f'pool "{pool.name}" {does} file system "{name}" but is not on its fabric "{words.fabric}"'
+                yield Finding((*_path(name), "fabric"), message, f'say "fabrics: {{{words.fabric}: 1}}" in the pool')
+
+
+@rule("storage.mount-clash")
+def mounts_do_not_hide_each_other(center: Center) -> Iterator[Finding]:
+    """Two file systems at one place hide each other; one inside another vanishes whenever the outer one is away."""
+    for (before, one), (name, other) in itertools.combinations(center.spec.storage.items(), 2):
+        shared = sorted(set(one.clusters) & set(other.clusters))
+        if shared and _nested(one.mount, other.mount):
+            message = (
+                f'file systems "{before}" ({one.mount}) and "{name}" ({other.mount}) lie over each other '
+                f'in cluster "{shared[0]}"'
+            )
+            yield Finding((*_path(name), "mount"), message)
+
+
+def _nested(one: str, other: str) -> bool:
+    short, long = sorted((f"{one}/", f"{other}/"), key=len)
+    return long.startswith(short)
+
+
+@rule("storage.client")
+def systems_can_mount(center: Center) -> Iterator[Finding]:
+    """A node mounts with the client of its operating system; some have none, and others take it from a vendor."""
+    for name, words in center.spec.storage.items():
+        purpose = f"{words.kind}-client"
+        for pool in _mounting(center, words):
+            if purpose not in pool.system.packages:
+                message = (
+                    f'system "{pool.system.name}" of pool "{pool.name}" does not say how it does {purpose}, '
+                    f'which file system "{name}" needs'
+                )
+                hint = "copy the system's file into catalog/ beside the spec and complete it, or use another kind"
+                yield Finding((*_path(name), "kind"), message, hint)
+
+
+@rule("storage.capacity")
+def data_fits_onto_its_storage(center: Center) -> Iterator[Finding]:
+    """The data sets that a file system is promised to keep fit onto it together."""
+    for name, words in center.spec.storage.items():
+        sizes = [data.size.magnitude for data in center.spec.data.values() if data.storage == name]
+        if words.capacity and sum(sizes) > words.capacity.magnitude * (1 + 1e-9):
+            held = type(words.capacity)(sum(sizes))
+            message = (
+                f'file system "{name}" must hold {held.show("TB")} of data sets, '
+                f"its capacity is {words.capacity.show('TB')}"
+            )
+            yield Finding((*_path(name), "capacity"), message)
+
+
+@rule("storage.quota")
+def quotas_fit_onto_their_storage(center: Center) -> Iterator[Finding]:
+    """A limit above the size of the whole never limits: the first who writes without end stops everybody."""
+    for name, words in center.spec.storage.items():
+        if words.quota and words.capacity and words.quota.magnitude > words.capacity.magnitude * (1 + 1e-9):
+            each, whole = words.quota.show("TB"), words.capacity.show("TB")
+            message = f'file system "{name}" allows {each} each, its capacity is {whole}'
+            yield Finding((*_path(name), "quota"), message)

@@ -1,0 +1,38 @@
+"""Tenants: how long they stay, and what they may use up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator.model import Center
+from generator.rules import Finding, rule
+
+
+@rule("tenant.no-end", severity="warning")
+def guests_have_a_last_day(center: Center) -> Iterator[Finding]:
+    """A course, an event or a young company leaves one day; without a date its quota is held for ever."""
+    for tenant in center.tenants.values():
+        if tenant.class_.ends and tenant.until is None:
+            message = f'tenant "{tenant.name}" is of class "{tenant.class_.name}", which ends, and has no last day'
+            yield Finding(tenant.path, message, 'say "until: 2027-01-31"')
+
+
+@rule("tenant.ended", severity="warning")
+def nobody_stays_after_the_last_day(center: Center) -> Iterator[Finding]:
+    """After its last day no work of a tenant is admitted, while its quota still keeps others out."""
+    for tenant in center.tenants.values():
+        if center.is_past(tenant.until):
+            message = f'the last day of tenant "{tenant.name}" was {tenant.until}, before {center.as_of}'
+            yield Finding((*tenant.path, "until"), message, "extend it, or save its data and take the tenant out")
+
+
+@rule("tenant.no-credit-plan")
+def credit_is_counted_by_prices(center: Center) -> Iterator[Finding]:
+    """Credit is used up by prices; without a price plan nothing ever is."""
+    if center.spec.prices is not None:
+        return
+    for tenant in center.tenants.values():
+        credit = center.spec.organizations[tenant.organization].tenants[tenant.name].credit
+        if credit is not None:
+            message = f'tenant "{tenant.name}" has a credit of {credit.show()}, and nothing has a price'
+            yield Finding((*tenant.path, "credit"), message, 'name a price plan: "prices: {plan: NAME}"')

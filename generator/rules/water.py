@@ -1,0 +1,173 @@
+"""Facility water: what cools it on the design day, and what it can cool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator.model import Center
+from generator.plant import CoolingLoop, Machine, Rejecter
+from generator.rules import Finding, rule
+from generator.rules.survival import exceeds, kw, stopped_by, weakest
+
+TOWER_APPROACH = 3.0
+"""Kelvin above wet bulb that a good cooling tower reaches; component range 2.8 to 6.7 K (LBNL 2024)."""
+
+
+@rule("cooling.facility-too-warm")
+def facility_water_is_cold_enough(center: Center) -> Iterator[Finding]:
+    """Coolant leaves a unit or a tank warmer than the facility water by at least its approach."""
+    for loop in center.loops.values():
+        water = center.spec.cooling.facility.get(loop.spec.from_)
+        if water is None or loop.spec.supply is None:
+            continue
+        for unit in (*loop.units, *loop.tanks):
+            reach = water.supply.magnitude + (unit.approach or 0.0)
+            if loop.spec.supply.magnitude < reach - 1e-9:
+                message = (
+                    f'loop "{loop.name}" asks for {loop.spec.supply}, unit "{unit.name}" reaches {reach:.1f} °C '
+                    f"from water of {water.supply}"
+                )
+                yield Finding((*loop.path, "supply"), message)
+                break
+
+
+@rule("cooling.facility-return")
+def facility_water_warms(center: Center) -> Iterator[Finding]:
+    """Water that takes heat comes back warmer than it went."""
+    for name, water in center.spec.cooling.facility.items():
+        if water.return_.magnitude <= water.supply.magnitude:
+            message = f'facility water "{name}" returns at {water.return_}, not warmer than the {water.supply} supplied'
+            yield Finding(("cooling", "facility", name, "return"), message)
+
+
+@rule("cooling.return-too-warm")
+def facility_water_returns_below_the_coolant(center: Center) -> Iterator[Finding]:
+    """Heat flows from warm to cold: water cannot come back warmer than the warmest coolant that gave it the heat."""
+    for name, water in center.spec.cooling.facility.items():
+        giving = [loop for loop in center.loops.values() if loop.spec.from_ == name]
+        warmest = [_warmest(loop) for loop in giving]
+        if not giving or None in warmest or any(air.spec.from_ == name for air in center.airs.values()):
+            continue
+        limit = max(value for value in warmest if value is not None)
+        if water.return_.magnitude > limit + 1e-9:
+            message = (
+                f'facility water "{name}" returns at {water.return_}, the warmest coolant that heats it '
+                f"has {limit:.1f} °C"
+            )
+            yield Finding(("cooling", "facility", name, "return"), message)
+
+
+def _warmest(loop: CoolingLoop) -> float | None:
+    """Coolant back from the racks in °C; vapour of a two-phase tank is at the boiling point."""
+    if loop.spec.kind == "two-phase-immersion":
+        boiling = loop.coolant.boiling_point.value
+        return boiling.magnitude if boiling else None
+    supply, rise = loop.spec.supply, loop.spec.rise
+    return supply.magnitude + rise.magnitude if supply and rise else None
+
+
+@rule("cooling.facility-climate")
+def the_climate_allows_the_water(center: Center) -> Iterator[Finding]:
+    """Where nobody says what cools the water: evaporation reaches wet bulb plus approach and no further."""
+    climate = center.spec.site.climate
+    for name, water in center.spec.cooling.facility.items():
+        if water.rejection or climate is None:
+            continue
+        best = climate.wet_bulb.magnitude + TOWER_APPROACH
+        if water.supply.magnitude < best - 1e-9:
+            message = (
+                f'facility water "{name}" of {water.supply} cannot be reached by evaporation on a design day of '
+                f"{climate.wet_bulb} wet bulb: {best:.1f} °C at best"
+            )
+            yield Finding(
+                ("cooling", "facility", name, "supply"), message, "colder water needs a chiller: say it below rejection"
+            )
+
+
+@rule("cooling.rejection-temperature")
+def something_cools_the_water_on_the_design_day(center: Center) -> Iterator[Finding]:
+    """A dry cooler ends at dry bulb plus approach, a tower at wet bulb plus approach; a chiller has no such end."""
+    climate = center.spec.site.climate
+    for water in center.waters.values():
+        if climate is None or not water.rejecters or water.able(climate):
+            continue
+        reached = [(rejecter, rejecter.coldest(climate)) for rejecter in water.rejecters]
+        if any(coldest is None for _, coldest in reached):
+            continue
+        best, coldest = min(reached, key=lambda pair: pair[1] or 0.0)
+        dry = best.device.form == "dry-cooler"
+        bulb = f"{climate.dry_bulb} dry bulb" if dry else f"{climate.wet_bulb} wet bulb"
+        message = (
+            f'facility water "{water.name}" of {water.spec.supply} cannot be reached on a design day of {bulb}: '
+            f'"{best.name}" ends at {coldest:.1f} °C'
+        )
+        yield Finding((*water.path, "supply"), message)
+
+
+@rule("cooling.rejection-capacity")
+def heat_leaves_the_building(center: Center) -> Iterator[Finding]:
+    """What can reach the temperature of the water carries all its heat, also with a unit (N+1) or a feed (2N) lost."""
+    for water in center.waters.values():
+        able = water.able(center.spec.site.climate)
+        machines = _machines(center, able)
+        if not machines or any(machine.capacity is None for machine in machines):
+            continue
+        heat, (when, carried) = center.heat_into(water), weakest(center, machines, water.spec.redundancy)
+        if exceeds(heat, carried):
+            idle = [rejecter.name for rejecter in water.rejecters if rejecter not in able]
+            without = f', "{idle[0]}" not counted: it ends above {water.spec.supply}' if idle else ""
+            message = (
+                f'facility water "{water.name}" must give away {kw(heat)}, '
+                f"its rejection carries {kw(carried)}{when}{without}"
+            )
+            yield Finding((*water.path, "rejection"), message)
+
+
+@rule("cooling.rejection-climate", severity="warning")
+def the_design_day_is_known(center: Center) -> Iterator[Finding]:
+    """Without the design day nobody knows whether towers and dry coolers reach the temperature of the water."""
+    for water in center.waters.values():
+        bound = [rejecter.name for rejecter in water.rejecters if rejecter.is_bound_by_weather]
+        if center.spec.site.climate is None and bound:
+            message = (
+                f'whether "{bound[0]}" cools facility water "{water.name}" to {water.spec.supply} cannot be judged'
+            )
+            hint = 'say the design day, for example "climate: {dry-bulb: 35 °C, wet-bulb: 24 °C}" below site'
+            yield Finding((*water.path, "rejection"), message, hint)
+
+
+@rule("cooling.rejection-unknown", severity="warning")
+def ratings_of_rejection_are_known(center: Center) -> Iterator[Finding]:
+    """Rejection is only proven against a capacity and an approach that somebody has published or measured."""
+    for water in center.waters.values():
+        for rejecter in water.rejecters:
+            missing = _missing(rejecter)
+            if missing:
+                message = (
+                    f'facility water "{water.name}" cannot be checked: the {missing} of "{rejecter.name}" is unknown'
+                )
+                hint = 'say what its data sheet says, for example "ratings: {capacity: 600 kW, approach: 6 K}"'
+                yield Finding((*rejecter.path, "device"), message, hint)
+
+
+def _missing(rejecter: Rejecter) -> str | None:
+    if rejecter.capacity is None:
+        return "capacity"
+    return "approach" if rejecter.is_bound_by_weather and rejecter.approach is None else None
+
+
+@rule("cooling.rejection-feeds")
+def rejection_survives_a_lost_feed(center: Center) -> Iterator[Finding]:
+    """Warm water follows warm coolant within minutes: under 2N, no single feed may stop all heat rejection."""
+    for water in center.waters.values():
+        feed = stopped_by(center, _machines(center, water.rejecters))
+        if feed:
+            message = (
+                f'feed "{feed}" alone powers all rejection of facility water "{water.name}"; '
+                f"redundancy 2N needs another"
+            )
+            yield Finding((*water.path, "rejection"), message)
+
+
+def _machines(center: Center, rejecters: tuple[Rejecter, ...] | list[Rejecter]) -> list[Machine]:
+    return [machine for rejecter in rejecters for machine in rejecter.machines(center.spec.power.feeds)]

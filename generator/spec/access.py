@@ -1,0 +1,71 @@
+"""How people and programs reach hosts and clusters, and who says who they are."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.functional_validators import BeforeValidator
+
+from generator.spec.common import PublicFile, SecretReference, Strict, got, refuse
+from generator.spec.site import Url
+
+
+class Ssh(Strict):
+    """How hosts prove who they are, and as whom operators log in."""
+
+    authority: PublicFile = Field(description="Public key of the authority that signs host keys.")
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = Field("center", description="Login name.")
+    keys: PublicFile | None = Field(None, description="Public keys of operators, one a line, placed on every host.")
+
+
+class Oidc(Strict):
+    """The identity provider whose groups become members and administrators of tenants."""
+
+    issuer: Url = Field(description="Issuer.")
+
+
+def _check_ldap(uri: object) -> object:
+    if isinstance(uri, str) and re.fullmatch(r"ldaps?://[a-z0-9.-]+(:[0-9]{1,5})?", uri):
+        return uri
+    raise refuse(f'needs the place of a directory such as "ldaps://id.mingyue.example", {got(uri)}')
+
+
+LdapUri = Annotated[
+    str, Field(pattern=r"^ldaps?://", examples=["ldaps://id.mingyue.example"]), BeforeValidator(_check_ldap)
+]
+
+
+_DN = r"^[A-Za-z]+=[^,=\x00-\x1f]+(,[A-Za-z]+=[^,=\x00-\x1f]+)*$"
+
+
+class Ldap(Strict):
+    """The directory that gives people their accounts and numbers on hosts."""
+
+    uri: LdapUri = Field(description="Directory.")
+    base: Annotated[str, Field(pattern=_DN, max_length=200)] = Field(
+        description="Where people and groups are.", examples=["dc=mingyue,dc=example"]
+    )
+    bind: SecretReference | None = Field(None, description="Reference to the login with which hosts read it.")
+
+
+class Identity(Strict):
+    """Who people are."""
+
+    oidc: Oidc | None = Field(None, description="OpenID Connect provider: who people are in clusters and portals.")
+    ldap: Ldap | None = Field(None, description="Directory: who people are on hosts.")
+
+
+class Bmc(Strict):
+    """Management controllers of the hosts."""
+
+    credentials: SecretReference = Field(description="Reference to their login.")
+
+
+class AccessSubject(Strict):
+    """Access to hosts and clusters."""
+
+    ssh: Ssh = Field(description="SSH.")
+    identity: Identity | None = Field(None, description="Identity of people.")
+    bmc: Bmc | None = Field(None, description="Management controllers.")
