@@ -217,6 +217,15 @@ def test_a_wrong_value_is_one_error_at_its_key(path: Path_, value: Any, key: str
     assert problem.path[: len(path)] == path
 
 
+@pytest.mark.parametrize("path", [("pools",), ("halls",), ("halls", "hall-1", "rows"), ("cooling", "loops")], ids=str)
+def test_a_name_that_is_none_is_refused(path: Path_) -> None:
+    data = deepcopy(CENTERS["starter"])
+    things = at(data, path)
+    things["No_Name 1"] = things.pop(next(iter(things)))
+    [error] = VALIDATOR.iter_errors(data)
+    assert tuple(error.absolute_path) == path and "No_Name 1" in error.message
+
+
 def leaves(error: Any) -> Iterator[Any]:
     if not error.context:
         yield error
