@@ -144,8 +144,7 @@ class Racks:
 
     @property
     def _switches(self) -> float:
-        drawn = ((net.leaf.power.value, count) for net, count in self.leaves)
-        return sum(power.magnitude * count for power, count in drawn if power)
+        return sum(_watts(net) * count for net, count in self.leaves)
 
     @cached_property
     def liquid_heat(self) -> float:
@@ -154,13 +153,19 @@ class Racks:
             return 0.0
         if self.type.immersion:
             return self.power
-        shares = ((pool, per_rack, pool.server.liquid_share.value) for pool, per_rack in self.contents)
-        return sum((pool.node_power or 0.0) * per_rack * share.magnitude for pool, per_rack, share in shares if share)
+        parts = [((pool.node_power or 0.0) * count, pool.server.liquid_share) for pool, count in self.contents]
+        parts += [(_watts(net) * count, net.leaf.liquid_share) for net, count in self.leaves]
+        return sum(watts * share.value.magnitude for watts, share in parts if share and share.value)
 
     @property
     def air_heat(self) -> float:
         """Watts that one of these racks leaves to the air of the hall."""
         return self.power - self.liquid_heat
+
+
+def _watts(net: Net) -> float:
+    """What a leaf switch draws, as far as the catalogue knows."""
+    return net.leaf.power.value.magnitude if net.leaf.power.value else 0.0
 
 
 @dataclass(frozen=True)
