@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from generator.catalog.models import Accelerator, OperatingSystem, Plugin, RackType, Server, Vendor
+from generator.catalog.models import Accelerator, OperatingSystem, Plugin, RackType, Server, Switch, Vendor
 from generator.plant import Net
 from generator.problems import Path
 from generator.quantity import RackFeed
@@ -153,14 +153,18 @@ class Racks:
             return 0.0
         if self.type.immersion:
             return self.power
-        parts = [((pool.node_power or 0.0) * count, pool.server.liquid_share) for pool, count in self.contents]
-        parts += [(_watts(net) * count, net.leaf.liquid_share) for net, count in self.leaves]
-        return sum(watts * share.value.magnitude for watts, share in parts if share and share.value)
+        nodes = sum((pool.node_power or 0.0) * count * _share(pool.server) for pool, count in self.contents)
+        return nodes + sum(_watts(net) * count * _share(net.leaf) for net, count in self.leaves)
 
     @property
     def air_heat(self) -> float:
         """Watts that one of these racks leaves to the air of the hall."""
         return self.power - self.liquid_heat
+
+
+def _share(machine: Server | Switch) -> float:
+    """Part of the heat of a machine that cold plates take; 0 where nobody says."""
+    return machine.liquid_share.value.magnitude if machine.liquid_share and machine.liquid_share.value else 0.0
 
 
 def _watts(net: Net) -> float:
