@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from generator import explain as explanations
-from generator import folders, report, validate
+from generator import folders, report, validate, workbench
 from generator.diff import compare_tree
 from generator.model import Center
 from generator.problems import Problem, Refused
@@ -232,6 +232,9 @@ def docs(page: str) -> None:
     from generator.reference import PAGES
 
     click.echo(PAGES[page](), nl=False)
+
+
+cli.add_command(workbench.catalog)
 
 
 @cli.command()

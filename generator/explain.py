@@ -82,11 +82,10 @@ def _edit(text: str, bad: str = "", good: str | None = None, both: str | None = 
 def page(rule: str) -> str:
     """The lesson as a person reads it in a terminal."""
     found = lesson(rule)
-    judged = f", with --as-of {found.as_of}" if found.as_of else ""
-    lines = [f"{found.severity}[{rule}]{judged}", "", *textwrap.wrap(found.why, 100)]
+    lines = [f"{found.severity}[{rule}]", "", *textwrap.wrap(found.why, 100)]
     for title, shown in _examples(found):
         lines += ["", f"{title}:", *(f"    {line}" for line in shown)]
-    lines += ["", "The finding:", f"    {found.shows}"]
+    lines += ["", f"{_finding(found)}:", f"    {found.shows}"]
     return "\n".join(visible(line, None) for line in lines)
 
 
@@ -96,8 +95,12 @@ def markdown(rule: str) -> str:
     lines = textwrap.wrap(found.why, 120)
     for title, shown in _examples(found):
         lines += ["", f"{title}:", "```yaml", *shown, "```"]
-    lines += ["", "The finding:", "```", found.shows, "```"]
+    lines += ["", f"{_finding(found)}:", "```", found.shows, "```"]
     return "\n".join(visible(line, None) for line in lines)
+
+
+def _finding(found: Lesson) -> str:
+    return f"The finding with --as-of {found.as_of}" if found.as_of else "The finding"
 
 
 def _examples(found: Lesson) -> Iterator[tuple[str, list[str]]]:

@@ -77,7 +77,7 @@ def test_reasons_are_for_people(rule: str) -> None:
     why = FILES[rule]["why"]
     assert len(why) > 80 and why.rstrip().endswith(".")
     page = explain.page(rule)
-    assert all(part in page for part in (f"[{rule}]", "The finding:", FILES[rule]["shows"]))
+    assert all(part in page for part in (f"[{rule}]", "\nThe finding", FILES[rule]["shows"]))
     assert all(line.isprintable() for line in page.split("\n"))
 
 

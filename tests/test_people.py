@@ -146,7 +146,7 @@ def test_a_day_that_is_past_is_a_failure_only_when_asked(tmp_path: Path) -> None
 
 def test_what_is_explained_says_the_day() -> None:
     told = center("explain", "tenant.ended").stdout
-    assert told.startswith("warning[tenant.ended], with --as-of 2027-02-01\n")
+    assert "\nThe finding with --as-of 2027-02-01:\n" in told
     assert "--as-of 2" not in center("explain", "tenant.no-end").stdout
 
 

@@ -47,6 +47,10 @@ class Catalog:
         assert found is None or isinstance(found, kind)
         return found
 
+    def file(self, kind: type[Entry], name: str) -> Path | None:
+        """Where the thing of that name is written."""
+        return self._files(kind).get(name)
+
     def _files(self, kind: type[Entry]) -> dict[str, Path]:
         if kind.folder not in self._names:
             files = self._names[kind.folder] = {}

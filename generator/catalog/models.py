@@ -27,7 +27,24 @@ from generator.spec.common import Date, Name, Strict, Text, refuse
 
 Value = TypeVar("Value")
 Status = Literal["V", "I", "S", "X", "U", "N"]
-"""V verified with vendor or upstream, I integration project, S secondary, X derived, U unverified, N nothing found."""
+STATUSES: dict[str, str] = {
+    "V": "verified with the vendor or upstream",
+    "I": "read in an integration project",
+    "S": "from a secondary source",
+    "X": "derived from other facts",
+    "U": "unverified",
+    "N": "nothing found",
+}
+Grade = Literal["A", "A*", "B", "C", "D", "X", "own"]
+GRADES: dict[str, str] = {
+    "A": "text of the vendor or upstream",
+    "A*": "text of an integration project",
+    "B": "good secondary source",
+    "C": "news or third-party page",
+    "D": "low trust, never the only source",
+    "X": "arithmetic",
+    "own": "an assumption or a measurement of one's own",
+}
 
 
 class Fact(Strict, Generic[Value]):
@@ -35,8 +52,8 @@ class Fact(Strict, Generic[Value]):
 
     value: Value | None = None
     status: Status
-    sources: list[str] = Field(default_factory=list)
-    note: Text | None = None
+    sources: list[str] = Field(default_factory=list, description="Names of sources of this file.")
+    note: Text | None = Field(None, description="What a reader must know to use the value.")
     candidate: Text | None = Field(None, description="A hint for a person; never used as a value.")
 
 
@@ -44,7 +61,7 @@ class SourcePointer(Strict):
     """Where a fact was read."""
 
     locator: Text
-    grade: Literal["A", "A*", "B", "C", "D", "X", "own"]
+    grade: Grade
     note: Text | None = None
 
 
@@ -69,7 +86,7 @@ class Entry(Strict):
 
     kind: str
     name: Name
-    title: Text
+    title: Text = Field(description="Name for people, in any language.")
     deprecated: Text | None = Field(None, description="Why it should not be planned any more, and what replaces it.")
     sources: dict[str, SourcePointer] = Field(default_factory=dict)
 

@@ -29,6 +29,8 @@ class Strict(BaseModel):
 
 def got(value: object) -> str:
     """What stood there, as a finding shows it."""
+    if value is None:
+        return "got nothing"
     return f'got "{value[:60]}"' if isinstance(value, str) else f"got {str(value)[:60]}"
 
 
