@@ -106,10 +106,12 @@ def test_a_command_passes_a_good_change(command: str, repository: Path) -> None:
 def test_a_command_refuses_a_bad_change(command: str, repository: Path) -> None:
     """One finding, at the file and line that the repository knows, in a report that its reader accepts."""
     edit(repository, "slot: 2", "slot: 1")
+    lines = (repository / CENTRE / "center.yaml").read_text("utf-8").split("\n")
+    [wrong] = [number for number, line in enumerate(lines, 1) if "slot: 1" in line]
     done = run(repository, "bash", "-c", command)
     assert done.returncode == 1
     if "--format" in command:
-        assert found_by(command, done.stdout, repository) == ["inventories/my-centre/center.yaml:39"]
+        assert found_by(command, done.stdout, repository) == [f"inventories/my-centre/center.yaml:{wrong}"]
 
 
 def test_a_command_refuses_a_tree_that_is_not_rendered(repository: Path) -> None:

@@ -142,7 +142,7 @@ def test_apply_and_diff_refuse_a_tree_that_is_not_what_the_spec_says(site: Path)
 # Words
 
 
-VERBS = ["apply", "completion", "diff", "explain", "init", "render", "schema", "status", "unlock", "validate"]
+VERBS = ["apply", "completion", "diff", "docs", "explain", "init", "render", "schema", "status", "unlock", "validate"]
 
 
 def test_these_are_the_verbs() -> None:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from generator.explain import lesson
 from generator.problems import Position, Problem
 from generator.report import as_github, as_json, as_junit, as_sarif, as_text, plain
 from generator.source import Source, loads
@@ -137,9 +138,9 @@ def test_sarif_says_what_a_viewer_shows() -> None:
 def test_sarif_tells_why_and_how_grave() -> None:
     log = json.loads(as_sarif([problem(severity="warning", rule="cooling.unknown-capacity")], SOURCE))
     [rule] = log["runs"][0]["tool"]["driver"]["rules"]
-    lesson = yaml.safe_load((ROOT / "tests/bad/cooling.unknown-capacity.yaml").read_text("utf-8"))
-    assert rule["fullDescription"]["text"] == lesson["why"].strip()
-    assert lesson["shows"] in rule["help"]["text"] and lesson["shows"] in rule["help"]["markdown"]
+    told = yaml.safe_load((ROOT / "tests/bad/cooling.unknown-capacity.yaml").read_text("utf-8"))
+    assert rule["fullDescription"]["text"] == told["why"].strip()
+    assert told["shows"] in rule["help"]["text"] and told["shows"] in rule["help"]["markdown"]
     assert rule["defaultConfiguration"] == {"level": "warning"}
     assert rule["properties"]["problem.severity"] == "warning" and rule["properties"]["tags"] == ["cooling"]
 
@@ -189,7 +190,7 @@ def test_reports_are_valid_by_their_schemas(found: list[Problem], folder: Path) 
 @pytest.mark.parametrize("rule", sorted(file.stem for file in (ROOT / "tests/bad").glob("*.yaml")))
 def test_what_the_program_finds_is_valid_by_the_schemas(rule: str, tmp_path: Path) -> None:
     """Every finding there is, in every format, with the text of its rule."""
-    found = validate(write(tmp_path, rule, "bad"))
+    found = validate(write(tmp_path, rule, "bad"), lesson(rule).as_of)
     assert rule in {problem.rule for problem in found.problems}
     log = json.loads(as_sarif(found.problems, found.source))
     reports.SARIF.validate(log)

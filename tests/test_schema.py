@@ -17,7 +17,7 @@ from pydantic import Field
 from generator.problems import Position, Refused
 from generator.schema import schema, schema_of
 from generator.source import Source, load, loads
-from generator.spec import read
+from generator.spec import Center, model_at, read
 from generator.spec.common import Name, Strict
 from tests.lessons import ROOT
 
@@ -45,13 +45,12 @@ def at(data: Any, path: Path_) -> Any:
     return data
 
 
-# Mappings whose keys are names that the user chooses.
-NAMED = {
-    "facility", "loops", "units", "halls", "rack-kinds", "holds", "rows", "racks", "feeds", "pools", "clusters",
-    "organizations", "tenants", "quota", "borrow", "services", "inputs", "accepted",
-}  # fmt: skip
+# Other mappings have names that the user chooses.
 STRICT = [
-    (name, path) for name, data in CENTERS.items() for path in mappings(data) if not path or path[-1] not in NAMED
+    (name, path)
+    for name, data in CENTERS.items()
+    for path in mappings(data)
+    if model_at(Center, data, path) is not None
 ]
 
 
