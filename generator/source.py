@@ -180,13 +180,9 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
         return
     try:
         _Builder(source, name, problems).build(yaml.parse(text, Loader=_Loader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        position = _position(source, name, mark) if mark else Position(name, 1, 1)
-        message = f"is not YAML: {error.problem or error.context}"
-        problems.append(Problem("source.syntax", message, position=position))
-    except yaml.YAMLError as error:
-        problems.append(Problem("source.syntax", f"is not YAML: {error}", position=Position(name, 1, 1)))
+    except yaml.MarkedYAMLError as error:  # of the others, one is about characters, and the rest about writing
+        position = _position(source, name, error.problem_mark)
+        problems.append(Problem("source.syntax", f"is not YAML: {error.problem}", position=position))
 
 
 def _contains(forbidden: re.Match[str]) -> str:
