@@ -24,6 +24,7 @@ MAX_FILES = 200
 MAX_FINDINGS = 100
 MAX_SCALAR = 20_000
 MAX_PUBLIC = 256 * 1024
+MAX_NAME = 255  # each folder of a name is looked at
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
@@ -157,7 +158,7 @@ def _read(source: Source, file: FilePath, name: str, problems: list[Problem], be
 def _stays_inside(root: FilePath, name: str) -> bool:
     """A file is a relative path without ``..`` and without a symbolic link anywhere in it; no pipe, no device."""
     parts = FilePath(name).parts
-    if not parts or FilePath(name).is_absolute() or ".." in parts:
+    if not parts or len(name) > MAX_NAME or FilePath(name).is_absolute() or ".." in parts:
         return False
     steps = [root.joinpath(*parts[: count + 1]) for count in range(len(parts))]
     try:

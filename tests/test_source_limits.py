@@ -93,6 +93,17 @@ def test_a_public_file_has_at_most_256_kib_and_one_line_end(tmp_path: Path) -> N
     assert source.public_file("a.pub") == "ssh-ed25519 AAAA\r\nssh-ed25519 BBBB\n"
 
 
+def test_names_of_files_have_at_most_255_characters(tmp_path: Path) -> None:
+    deep = tmp_path / "/".join(["x" * 49] * 5)
+    deep.mkdir(parents=True)
+    for name in ("b.pub", "bb.pub"):
+        (deep / name).write_text("ssh-ed25519 AAAA\n")
+    source, folder = Source(root=tmp_path), str(deep.relative_to(tmp_path))
+    assert source.public_file(f"{folder}/b.pub") == "ssh-ed25519 AAAA\n"
+    with pytest.raises(ValueError, match="is not a plain file"):
+        source.public_file(f"{folder}/bb.pub")
+
+
 @pytest.mark.parametrize("content", ["AAAA\0", "AAAA \x1b[2J", "AAAA\rBBBB", "AAAA\x7f"])
 def test_a_public_file_has_nothing_that_a_terminal_obeys(content: str, tmp_path: Path) -> None:
     (tmp_path / "a.pub").write_bytes(content.encode())
