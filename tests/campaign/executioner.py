@@ -25,7 +25,7 @@ from tests.campaign.mutants import mutants
 # Of a module, the tests that speak of it. Processes that a test starts would not have the fault: they are left out.
 TESTS = {
     "generator/quantity.py": ["tests/test_quantity.py"],
-    "generator/source.py": ["tests/test_source.py", "tests/test_scalars.py", "tests/test_source_details.py"],
+    "generator/source.py": ["tests/test_source.py", "tests/test_scalars.py", "tests/test_source_limits.py"],
     "generator/emit.py": ["tests/test_emit.py"],
 }
 LEFT_OUT = "not hostile_files"

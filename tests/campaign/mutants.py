@@ -81,7 +81,7 @@ def _variants(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Constant(not value)
         case ast.Constant(value) if isinstance(value, int | float):
             yield ast.Constant(value + 1)
-        case ast.Return(value) if value is not None and not _is_none(value):
+        case ast.Return(value) if value is not None and not _is_empty(value):
             yield ast.Return(ast.Constant(None))
         case ast.Expr(ast.Yield() | ast.YieldFrom()):
             yield ast.If(ast.Constant(False), [node], [])
@@ -98,8 +98,9 @@ def _variants(node: ast.AST) -> Iterator[ast.AST]:
                 yield ast.comprehension(target, source, tests[:index] + tests[index + 1 :], is_async)
 
 
-def _is_none(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and value.value is None
+def _is_empty(value: ast.expr) -> bool:
+    """Nothing, or what an if would not tell from it."""
+    return isinstance(value, ast.Constant) and not value.value
 
 
 def _is_worth_negating(test: ast.expr) -> bool:
