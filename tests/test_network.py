@@ -186,6 +186,17 @@ def test_what_looks_like_a_secret_is_refused_and_shown_to_nobody(tmp_path: Path,
         assert text not in told.stdout + told.stderr and "swordfish" not in told.stdout + told.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["bmc: {credentials: swordfish}", "bmc: {password: swordfish}", "identity: {ldap: {bind-secret: swordfish}}"],
+)
+def test_a_secret_in_place_of_a_reference_is_shown_to_nobody(tmp_path: Path, words: str) -> None:
+    file = written(tmp_path, ('\n  identity: {oidc: {issuer: "https://id.starter.example"}}', f"\n  {words}"))
+    command = [sys.executable, "-m", "generator", "validate", str(file)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 1 and "swordfish" not in told.stdout + told.stderr
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_only_speaks_of_secrets_is_left_alone(tmp_path: Path, text: str) -> None:
     word = json.dumps(text, ensure_ascii=False)

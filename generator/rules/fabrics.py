@@ -83,22 +83,22 @@ def leaves_have_enough_ports(center: Center) -> Iterator[Finding]:
             # Racks of one range are alike, so that for leaves in racks the first stands for all of them.
             needed[place] += ports * (nodes.per_rack if net.spec.serves == "rack" else nodes.count)
             where.setdefault(place, nodes.racks)
+        rails = net.spec.rails
         for place, racks in where.items():
-            given = leaves[place] * net.down
-            if leaves[place] and needed[place] > given:
+            on_each, given = -(-needed[place] // rails), leaves[place] // rails * net.down
+            if leaves[place] and on_each > given:
                 message = (
-                    f'{_title(net, racks)} needs {_ports(net, needed[place])} of fabric "{net.name}" '
+                    f'{_title(net, racks)} needs {_ports(net, on_each)} of fabric "{net.name}" '
                     f"and gets {_ports(net, given)} from {_count(leaves[place], 'leaf', 'leaves')}"
                 )
-                more = -(-needed[place] // max(1, net.down)) - leaves[place]
+                more = -(-on_each // max(1, net.down)) * rails - leaves[place]
                 hint = f"{_count(more, 'leaf', 'leaves')} more, or a higher oversubscription"
                 yield Finding(net.path, message, hint)
 
 
 def _ports(net: Net, count: int) -> str:
-    if net.spec.rails == 1:
-        return _count(count, "port", "ports")
-    return f"{_count(-(-count // net.spec.rails), 'port', 'ports')} on each of {net.spec.rails} rails"
+    ports = _count(count, "port", "ports")
+    return ports if net.spec.rails == 1 else f"{ports} on each of {net.spec.rails} rails"
 
 
 def _count(number: int, one: str, many: str) -> str:
