@@ -19,10 +19,10 @@ TRAIN = "slot: 2}"
 
 
 def findings(folder: Path, *edits: tuple[str, str]) -> list[tuple[str, str]]:
-    """What is said of fabrics, clusters and secrets in the starter centre with some words changed."""
+    """What is said of fabrics, clusters, storage and secrets in the starter centre with some words changed."""
     problems = validate(written(folder, *edits)).problems
     assert "spec" not in {problem.rule.partition(".")[0] for problem in problems}
-    return [(p.rule, p.message) for p in problems if p.rule.startswith(("fabric.", "cluster.", "secret."))]
+    return [(p.rule, p.message) for p in problems if p.rule.startswith(("fabric.", "cluster.", "secret.", "storage."))]
 
 
 def written(folder: Path, *edits: tuple[str, str]) -> Path:
@@ -146,6 +146,33 @@ def test_a_loop_takes_the_nodes_that_it_cools_and_no_others(tmp_path: Path) -> N
 
 def test_a_loss_that_stops_all_workers_asks_nothing_of_their_control_plane(tmp_path: Path) -> None:
     assert findings(tmp_path, ("{control: 1, train: 3}", "{control: 3, train: 3}"), (TRAIN, "slot: 4}")) == []
+
+
+# Storage
+
+
+def storage(*mounts: str) -> tuple[str, str]:
+    words = "".join(
+        f"  fs-{index}: {{kind: nfs, servers: [10.16.0.9], export: /e, mount: {mount}, purpose: data, on: [cloud]}}\n"
+        for index, mount in enumerate(mounts)
+    )
+    return "access:\n", f"storage:\n{words}access:\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "clashes"),
+    [
+        (["/a", "/ab", "/a-b", "/b/a"], []),
+        (["/a", "/a"], ["fs-1"]),
+        (["/a/b", "/a-b", "/a", "/a/b/c", "/a.b"], ["fs-0", "fs-3"]),
+    ],
+)
+def test_mounts_inside_each_other_are_found_and_neighbours_are_not(
+    tmp_path: Path, mounts: list[str], clashes: list[str]
+) -> None:
+    found = findings(tmp_path, storage(*mounts))
+    assert {rule for rule, _ in found} <= {"storage.mount-clash"}
+    assert sorted(message.split('"')[3] for _, message in found) == clashes
 
 
 # Secrets
