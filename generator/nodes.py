@@ -189,10 +189,17 @@ class NodeRange:
     def count(self) -> int:
         return self.racks.count * self.per_rack - len(self.absent)
 
+    def holds(self, name: str) -> bool:
+        """Whether a node of that name exists here."""
+        return self._has_place(name) and name not in self.absent
+
     def _has_place(self, name: str) -> bool:
         rack, _, number = name.removeprefix(f"{self.pool.name}-").rpartition("-")
         digits = rack.removeprefix(self.racks.row)
-        if not digits.isdecimal() or not self.racks.first <= int(digits) <= self.racks.last:
+        # A table may say anything, and Python refuses to read numbers of very many digits.
+        if not digits.isdecimal() or not number.isdecimal() or len(name) > 63:
+            return False
+        if not self.racks.first <= int(digits) <= self.racks.last:
             return False
         written = f"{self.pool.name}-{self.racks.name(int(digits))}-{int(number)}"
         return name == written and 1 <= int(number) <= self.per_rack

@@ -19,10 +19,10 @@ TRAIN = "slot: 2}"
 
 
 def findings(folder: Path, *edits: tuple[str, str]) -> list[tuple[str, str]]:
-    """What is said of fabrics, clusters and secrets in the starter centre with some words changed."""
+    """What is said of fabrics, clusters, storage and secrets in the starter centre with some words changed."""
     problems = validate(written(folder, *edits)).problems
     assert "spec" not in {problem.rule.partition(".")[0] for problem in problems}
-    return [(p.rule, p.message) for p in problems if p.rule.startswith(("fabric.", "cluster.", "secret."))]
+    return [(p.rule, p.message) for p in problems if p.rule.startswith(("fabric.", "cluster.", "secret.", "storage."))]
 
 
 def written(folder: Path, *edits: tuple[str, str]) -> Path:
@@ -148,6 +148,33 @@ def test_a_loss_that_stops_all_workers_asks_nothing_of_their_control_plane(tmp_p
     assert findings(tmp_path, ("{control: 1, train: 3}", "{control: 3, train: 3}"), (TRAIN, "slot: 4}")) == []
 
 
+# Storage
+
+
+def storage(*mounts: str) -> tuple[str, str]:
+    words = "".join(
+        f"  fs-{index}: {{kind: nfs, servers: [10.16.0.9], export: /e, mount: {mount}, purpose: data, on: [cloud]}}\n"
+        for index, mount in enumerate(mounts)
+    )
+    return "access:\n", f"storage:\n{words}access:\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "clashes"),
+    [
+        (["/a", "/ab", "/a-b", "/b/a"], []),
+        (["/a", "/a"], ["fs-1"]),
+        (["/a/b", "/a-b", "/a", "/a/b/c", "/a.b"], ["fs-0", "fs-3"]),
+    ],
+)
+def test_mounts_inside_each_other_are_found_and_neighbours_are_not(
+    tmp_path: Path, mounts: list[str], clashes: list[str]
+) -> None:
+    found = findings(tmp_path, storage(*mounts))
+    assert {rule for rule, _ in found} <= {"storage.mount-clash"}
+    assert sorted(message.split('"')[3] for _, message in found) == clashes
+
+
 # Secrets
 
 KEY = "-----BEGIN " + "OPENSSH PRIVATE KEY-----"
@@ -184,6 +211,17 @@ def test_what_looks_like_a_secret_is_refused_and_shown_to_nobody(tmp_path: Path,
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert told.returncode == 1 and "secret.literal" in told.stdout + told.stderr
         assert text not in told.stdout + told.stderr and "swordfish" not in told.stdout + told.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["bmc: {credentials: swordfish}", "bmc: {password: swordfish}", "identity: {ldap: {bind-secret: swordfish}}"],
+)
+def test_a_secret_in_place_of_a_reference_is_shown_to_nobody(tmp_path: Path, words: str) -> None:
+    file = written(tmp_path, ('\n  identity: {oidc: {issuer: "https://id.starter.example"}}', f"\n  {words}"))
+    command = [sys.executable, "-m", "generator", "validate", str(file)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 1 and "swordfish" not in told.stdout + told.stderr
 
 
 @pytest.mark.parametrize("text", HARMLESS)
