@@ -64,8 +64,18 @@ golden: venv  ## rewrite the generated files
 bench: venv  ## measure the budgets
 	@$(BIN)/python -m bench
 
-lock: venv  ## resolve the dependencies anew (needs uv)
-	@uv pip compile --quiet pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url \
-	  --no-header --output-file requirements.lock
+MINUTES ?= 30
+CAMPAIGN := tests/campaign
 
-.PHONY: help venv python packages tools demo rehearse test lint check golden bench lock
+campaign: venv  ## the long proofs, resumed where they were stopped: make campaign MINUTES=5 SHARD=1/2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(CAMPAIGN)/requirements.lock
+	@nice $(BIN)/python -m tests.campaign --minutes $(MINUTES) --shard $(or $(SHARD),1/1)
+
+BASE := pydantic jinja2 pyyaml click
+COMPILE := uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header
+
+lock: venv  ## resolve the dependencies anew (needs uv)
+	@$(COMPILE) --extra apply --extra exporter --extra test --extra lint --output-file requirements.lock
+	@$(COMPILE) --extra campaign --no-deps $(BASE:%=--no-emit-package %) --output-file $(CAMPAIGN)/requirements.lock
+
+.PHONY: help venv python packages tools demo rehearse test lint check golden bench campaign lock

@@ -74,10 +74,11 @@ class Design:
         return self.racks * sum(term.share for term in self.terms if term.kind == kind)
 
     @property
-    def arithmetic(self) -> str:
-        """The sum as a reader checks it: ``1 + 0.0306 power chain (...) + ... = 1.0957``."""
-        parts = "".join(f" + {term.share:.4f} {term.name} ({term.text})" for term in self.terms)
-        return f"1{parts} = {self.pue:.4f}"
+    def sums(self) -> str:
+        """The sum by kind: ``1.0957 = 1 + 0.0306 losses + 0.0631 cooling + 0.0020 other``."""
+        kinds = dict.fromkeys(term.kind for term in self.terms)
+        shares = {kind: sum(term.share for term in self.terms if term.kind == kind) for kind in kinds}
+        return f"{self.pue:.4f} = 1" + "".join(f" + {share:.4f} {kind}" for kind, share in shares.items())
 
 
 def design(center: Center) -> Design:

@@ -92,7 +92,7 @@ def page(rule: str) -> str:
 def markdown(rule: str) -> str:
     """The lesson as a web page shows it, without a heading."""
     found = lesson(rule)
-    lines = textwrap.wrap(found.why, 120)
+    lines = textwrap.wrap(found.why, 120, break_on_hyphens=False)  # or a page shows a space after the hyphen
     for title, shown in _examples(found):
         lines += ["", f"{title}:", "```yaml", *shown, "```"]
     lines += ["", f"{_finding(found)}:", "```", found.shows, "```"]

@@ -182,8 +182,20 @@ class Center:
 
     @cached_property
     def owners(self) -> dict[str, Pool]:
-        """The pool of every node, by the name of the node."""
-        return {node.name: nodes.pool for nodes in self.ranges() for node in nodes.nodes()}
+        """The pool of each node that the table of machines names and that the centre has.
+
+        Found by arithmetic: ranges may hold far more nodes than anybody could list.
+        """
+        ranges: dict[tuple[str, str], list[NodeRange]] = {}
+        for nodes in self.ranges():
+            ranges.setdefault((nodes.pool.name, nodes.racks.row), []).append(nodes)
+        owners = {}
+        for node in (asset.node for asset in self.assets):
+            pool, _, place = node.rpartition("-")[0].rpartition("-")
+            for nodes in ranges.get((pool, place.rstrip("0123456789")), ()):
+                if nodes.holds(node):
+                    owners[node] = nodes.pool
+        return owners
 
     def out_of_service(self, pool: Pool) -> int:
         """Nodes of a pool that have their place in a rack but are in repair, as the table of machines says."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from generator.catalog.models import Accelerator, OperatingSystem, Plugin, RackType, Server, Vendor
+from generator.catalog.models import Accelerator, OperatingSystem, Plugin, RackType, Server, Switch, Vendor
 from generator.plant import Net
 from generator.problems import Path
 from generator.quantity import RackFeed
@@ -144,8 +144,7 @@ class Racks:
 
     @property
     def _switches(self) -> float:
-        drawn = ((net.leaf.power.value, count) for net, count in self.leaves)
-        return sum(power.magnitude * count for power, count in drawn if power)
+        return sum(_watts(net) * count for net, count in self.leaves)
 
     @cached_property
     def liquid_heat(self) -> float:
@@ -154,13 +153,23 @@ class Racks:
             return 0.0
         if self.type.immersion:
             return self.power
-        shares = ((pool, per_rack, pool.server.liquid_share.value) for pool, per_rack in self.contents)
-        return sum((pool.node_power or 0.0) * per_rack * share.magnitude for pool, per_rack, share in shares if share)
+        nodes = sum((pool.node_power or 0.0) * count * _share(pool.server) for pool, count in self.contents)
+        return nodes + sum(_watts(net) * count * _share(net.leaf) for net, count in self.leaves)
 
     @property
     def air_heat(self) -> float:
         """Watts that one of these racks leaves to the air of the hall."""
         return self.power - self.liquid_heat
+
+
+def _share(machine: Server | Switch) -> float:
+    """Part of the heat of a machine that cold plates take; 0 where nobody says."""
+    return machine.liquid_share.value.magnitude if machine.liquid_share and machine.liquid_share.value else 0.0
+
+
+def _watts(net: Net) -> float:
+    """What a leaf switch draws, as far as the catalogue knows."""
+    return net.leaf.power.value.magnitude if net.leaf.power.value else 0.0
 
 
 @dataclass(frozen=True)
@@ -180,10 +189,17 @@ class NodeRange:
     def count(self) -> int:
         return self.racks.count * self.per_rack - len(self.absent)
 
+    def holds(self, name: str) -> bool:
+        """Whether a node of that name exists here."""
+        return self._has_place(name) and name not in self.absent
+
     def _has_place(self, name: str) -> bool:
         rack, _, number = name.removeprefix(f"{self.pool.name}-").rpartition("-")
         digits = rack.removeprefix(self.racks.row)
-        if not digits.isdecimal() or not self.racks.first <= int(digits) <= self.racks.last:
+        # A table may say anything, and Python refuses to read numbers of very many digits.
+        if not digits.isdecimal() or not number.isdecimal() or len(name) > 63:
+            return False
+        if not self.racks.first <= int(digits) <= self.racks.last:
             return False
         written = f"{self.pool.name}-{self.racks.name(int(digits))}-{int(number)}"
         return name == written and 1 <= int(number) <= self.per_rack

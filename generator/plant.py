@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from generator.catalog.models import AirHandler, Coolant, CoolingDevice, HeatRejection, Switch, Ups
 from generator.problems import Path
-from generator.quantity import Quantity
+from generator.quantity import Quantity, Temperature
 from generator.spec.cooling import FacilityWater, Loop, Rejection, UnitRatings
 from generator.spec.fabrics import Fabric
 from generator.spec.halls import Air, AirRatings
@@ -123,11 +123,21 @@ class Rejecter:
         return [Machine(f'a unit of "{self.name}"', self.capacity, self.power, powered)] * self.spec.count
 
     def coldest(self, climate: Climate) -> float | None:
-        """The coldest water on the design day in °C: no limit for a chiller; None when the approach is unknown."""
+        """The coldest water on the design day in °C: no limit for a chiller; None when something is unknown."""
         if not self.is_bound_by_weather:
             return -math.inf
-        air = climate.dry_bulb if self.device.form == "dry-cooler" else climate.wet_bulb
-        return None if self.approach is None else air.magnitude + self.approach
+        source, _ = self.sink(climate)
+        return None if self.approach is None or source is None else source.magnitude + self.approach
+
+    def sink(self, climate: Climate) -> tuple[Temperature | None, str]:
+        """What of the design day it cools towards, and what that is called."""
+        match self.device.form:
+            case "dry-cooler":
+                return climate.dry_bulb, "dry bulb"
+            case "open-water":
+                return climate.water, "open water"
+            case _:
+                return climate.wet_bulb, "wet bulb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +232,8 @@ class Net:
     @property
     def down(self) -> int:
         """Ports of a leaf towards nodes, when the rest keeps the promised oversubscription."""
+        if self.leaf.node_ports:
+            return self.leaf.node_ports
         over = self.spec.oversubscription
         return math.floor(self.leaf.ports * over / (1 + over) + 1e-9)
 

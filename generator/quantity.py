@@ -45,9 +45,9 @@ class Quantity:
             raise ValueError(f'{needs}, got "{text[:60]}"')
         least, most = cls._read(cls.least), cls._read(cls.most)
         if found.magnitude < (least.magnitude if least else 0.0):
-            raise ValueError(f'{needs}, at least {cls.least or 0}, got "{text[:60]}"')
+            raise ValueError(f'{needs}, at least {cls.least or 0}, got "{text}"')
         if most and found.magnitude > most.magnitude:
-            raise ValueError(f'{needs}, at most {cls.most}, got "{text[:60]}"')
+            raise ValueError(f'{needs}, at most {cls.most}, got "{text}"')
         return found
 
     @classmethod

@@ -110,6 +110,8 @@ def _mapping_lines(node: Node, path: str, models: dict[str, Node], within: tuple
         if place.path != path or place.kinds or within:
             kinds = f", kind {' or '.join(place.kinds)}" if place.kinds else ""
             yield from ("", f"### {place.path}{kinds}", "", model["description"])
+        elif model["description"] != node["description"]:
+            yield from ("", model["description"])
         yield from ("", *_HEADER)
         required = model.get("required", [])
         for key, field in model["properties"].items():

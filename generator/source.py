@@ -24,6 +24,7 @@ MAX_FILES = 200
 MAX_FINDINGS = 100
 MAX_SCALAR = 20_000
 MAX_PUBLIC = 256 * 1024
+MAX_NAME = 255  # each folder of a name is looked at
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
@@ -174,7 +175,7 @@ def _read(source: Source, file: FilePath, name: str, problems: list[Problem], be
 def _stays_inside(root: FilePath, name: str) -> bool:
     """A file is a relative path without ``..`` and without a symbolic link anywhere in it; no pipe, no device."""
     parts = FilePath(name).parts
-    if not parts or FilePath(name).is_absolute() or ".." in parts:
+    if not parts or len(name) > MAX_NAME or FilePath(name).is_absolute() or ".." in parts:
         return False
     steps = [root.joinpath(*parts[: count + 1]) for count in range(len(parts))]
     try:
@@ -197,13 +198,9 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
         return
     try:
         _Builder(source, name, problems).build(yaml.parse(text, Loader=_Loader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        position = _position(source, name, mark) if mark else Position(name, 1, 1)
-        message = f"is not YAML: {error.problem or error.context}"
-        problems.append(Problem("source.syntax", message, position=position))
-    except yaml.YAMLError as error:
-        problems.append(Problem("source.syntax", f"is not YAML: {error}", position=Position(name, 1, 1)))
+    except yaml.MarkedYAMLError as error:  # of the others, one is about characters, and the rest about writing
+        position = _position(source, name, error.problem_mark)
+        problems.append(Problem("source.syntax", f"is not YAML: {error.problem}", position=position))
 
 
 def _contains(forbidden: re.Match[str]) -> str:

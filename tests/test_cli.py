@@ -201,6 +201,19 @@ def test_every_format_is_for_its_reader(site: Path) -> None:
     assert shown["github"].stdout.startswith("::error file=inventories/mine/center.yaml,line=40,col=")
 
 
+def test_reports_name_files_as_seen_from_where_the_command_runs(site: Path) -> None:
+    edit(site, "slot: 2", "slot: 1")
+    folder = site / "inventories/mine"
+
+    def file(cwd: Path, *where: str) -> str:
+        printed = center("validate", *where, "--format", "json", cwd=cwd).stdout
+        return str(json.loads(printed)["problems"][0]["file"])
+
+    assert file(site, "mine") == file(site, str(folder)) == "inventories/mine/center.yaml"
+    assert file(folder) == file(folder, ".") == "center.yaml"
+    assert file(ROOT, str(folder)) == str(folder / "center.yaml")
+
+
 def test_no_colour_where_no_terminal_is(site: Path) -> None:
     edit(site, "slot: 2", "slot: 1")
     done = center("validate", "mine", cwd=site)

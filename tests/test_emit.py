@@ -111,6 +111,7 @@ def test_layout_of_json_is_a_row_a_line() -> None:
         emit_json({"all": {"hosts": {"a[1:4]": {}}}}, 2).decode()
         == '{\n  "all": {\n    "hosts": {"a[1:4]": {}}\n  }\n}\n'
     )
+    assert emit_json([[{"a": 1}], []], 2).decode() == '[\n  [\n    {"a": 1}\n  ],\n  []\n]\n'
     assert emit_json([], 3) == b"[]\n"
 
 

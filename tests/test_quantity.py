@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from generator import quantity
 from generator.quantity import (
@@ -43,7 +43,8 @@ READ: list[tuple[type[Quantity], str, float]] = [
     (Efficiency, "1 %", 0.01), (Efficiency, "100 %", 1),
     (Mass, "1200 kg", 1200), (Mass, "1.2 t", 1200),
     (CarbonIntensity, "0.5306 kg/kWh", 0.5306), (CarbonIntensity, "530.6 g/kWh", 0.5306),
-    (EnergyPrice, "0.62 CNY/kWh", 0.62),
+    (EnergyPrice, "0.62 CNY/kWh", 0.62), (EnergyPrice, "0.3 EUR/kWh", 0.3), (EnergyPrice, "0.12 USD/kWh", 0.12),
+    (EnergyPrice, "0.27 CHF/kWh", 0.27),
     (RackFeed, "32 A 230 V", 7360), (RackFeed, "2x 32 A 230 V", 14_720),
     (RackFeed, "3x 32 A 400 V 3-phase", 66_510.751),
     (RackFeed, "2x 63 A 400 V 3-phase", 87_295.361),
@@ -95,6 +96,7 @@ REFUSED: list[tuple[type[Quantity], Any, str]] = [
     (RackFeed, "32 A", 'needs a rack feed such as "2x 63 A 400 V 3-phase", got "32 A"'),
     (RackFeed, "32 kW", 'needs a rack feed such as "2x 63 A 400 V 3-phase", got "32 kW"'),
     (RackFeed, 32, 'needs a rack feed such as "2x 63 A 400 V 3-phase", got 32 without a unit'),
+    (RackFeed, "3" * 100, f'needs a rack feed such as "2x 63 A 400 V 3-phase", got "{"3" * 60}"'),
     (RackFeed, "0x 32 A 400 V", 'needs a rack feed such as "2x 63 A 400 V 3-phase", got "0x 32 A 400 V"'),
 ]  # fmt: skip
 
@@ -123,7 +125,17 @@ def test_editors_and_the_program_agree(kind: type[Quantity]) -> None:
 def test_quantities_are_compared_by_magnitude_and_shown_in_any_unit() -> None:
     assert Power.parse("999 W") < Power.parse("1 kW") < Power.parse("0.0011 MW")
     assert Power.parse("1.26 kW").show("W") == "1260.0 W"
-    assert Power(1500.0).show() == "1500.0 W"
+    assert Power.parse("1260 W").show("kW") == "1.3 kW"
+    assert RackFeed.parse("32 A 230 V").show("W") == "7360.0 W"
+    assert Power(1500.0).show() == str(Power(1500.0)) == "1500.0 W"
+
+
+def test_models_read_quantities_and_take_those_that_are_read() -> None:
+    model = TypeAdapter(Power)
+    assert model.validate_python("2 kW") == Power(2000.0, "2 kW")
+    assert model.validate_python(Power(5.0)) == Power(5.0)
+    with pytest.raises(ValidationError, match="needs a power"):
+        model.validate_python(Temperature.parse("5 °C"))
 
 
 @given(st.text(max_size=40) | st.from_regex(r"-?[0-9]{0,17}\.?[0-9]{0,10} ?[A-Za-z%°/0-9]{0,6}"))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import yaml
 from markdown_it import MarkdownIt
 
 from generator import schema
+from generator.source import load
 from tests.golden import PAGES, page
 from tests.lessons import ROOT
 
@@ -48,7 +52,9 @@ def test_tables_are_whole_and_links_lead_somewhere(name: str) -> None:
 def test_every_finding_is_told(rule: str) -> None:
     [section] = re.findall(rf"^### {re.escape(rule)}\n(.*?)(?=^##|\Z)", RULES, re.M | re.S)
     assert re.search(r"^\*(error|warning)\*$", section, re.M)
-    assert "The finding:" in section and ("Refused:" in section or "Accepted:" in section)
+    told = yaml.safe_load((ROOT / "tests/bad" / f"{rule}.yaml").read_text("utf-8"))
+    assert told["shows"] in section and " ".join(told["why"].split()) in " ".join(section.split())
+    assert "Refused:" in section or "Accepted:" in section
 
 
 def test_every_field_is_told() -> None:
@@ -59,6 +65,27 @@ def test_every_field_is_told() -> None:
     assert names <= told
     assert all(model["description"] in SPEC for model in made["definitions"].values())
     assert made["properties"].keys() <= {*re.findall(r"^\| \[([a-z-]+)\]", SPEC, re.M), *FIELDS}
+
+
+def leaves(value: Any, path: str = "") -> Iterator[str]:
+    """Where a spec says something, a slash between names, because names of ranges have dots."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}/{key}" if path else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for item in value:
+            yield from leaves(item, f"{path}[]")
+    else:
+        yield path
+
+
+@pytest.mark.parametrize("name", ["starter", "duo"])
+def test_every_field_that_a_sample_writes_is_told_at_its_place(name: str) -> None:
+    told = [re.escape(field.replace(".", "/")).replace("NAME", "[^/]+") for field in FIELDS]
+    # A thing by name, such as a share of a pool, is told with the field that holds it.
+    form = re.compile(rf"({'|'.join(told)}|apiVersion|kind)(/[^/]+)?")
+    found = list(leaves(load(ROOT / "inventories" / name / "center.yaml").data))
+    assert len(found) > 40 and [path for path in found if not form.fullmatch(path)] == []
 
 
 def row(field: str) -> list[str]:

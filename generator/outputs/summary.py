@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
+from generator import energy
 from generator.artifact import Artifact, TextTemplate
 from generator.catalog.models import Entry, Precision, facts
 from generator.model import Center
@@ -106,7 +107,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         "nodes": sum(center.counts.values()),
         "accelerators": sum(pool.accelerators_per_node * center.counts[pool.name] for pool in center.pools.values()),
         "power": _kw(center.power),
-        "least_pue": _least_pue(center),
+        "design": energy.design(center),
         "assets": Counter(asset.state for asset in center.assets),
         "unproven": list(_unproven(center)),
     }
@@ -169,12 +170,6 @@ def _loop(center: Center, loop: CoolingLoop) -> LoopLine:
     known = [unit.capacity for unit in loop.units or loop.tanks]
     capacity = None if not known or None in known else _kw(sum(value for value in known if value))
     return LoopLine(loop, _kw(center.heat_of(loop)), capacity)
-
-
-def _least_pue(center: Center) -> float | None:
-    """What the power chain alone makes of the PUE: 1 over the product of its efficiencies."""
-    chain = center.spec.power.chain
-    return round(1 / chain.efficiency, 4) if chain else None
 
 
 def _unproven(center: Center) -> Iterator[Unproven]:

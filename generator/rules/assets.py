@@ -58,14 +58,13 @@ def nodes_have_machines(center: Center) -> Iterator[Finding]:
     """A table with holes cannot say which machine failed, nor which is under warranty."""
     if center.spec.assets is None:
         return
-    told = {asset.node for asset in center.assets}
-    missing: dict[str, list[str]] = {}
-    for node, pool in center.owners.items():
-        if node not in told:
-            missing.setdefault(pool.name, []).append(node)
-    for name, nodes in missing.items():
-        what = f"{len(nodes)} of the {center.counts[name]} nodes"
-        yield Finding(("assets",), f'the table of machines lacks {what} of pool "{name}", first "{nodes[0]}"')
+    told = Counter(pool.name for pool in center.owners.values())
+    for name, pool in center.pools.items():
+        missing = center.counts[name] - told[name]
+        if missing:
+            first = next(node.name for node in center.nodes_of([pool]) if node.name not in center.owners)
+            what = f"{missing} of the {center.counts[name]} nodes"
+            yield Finding(("assets",), f'the table of machines lacks {what} of pool "{name}", first "{first}"')
 
 
 @rule("asset.spares", severity="warning")
@@ -80,5 +79,6 @@ def spares_exist(center: Center) -> Iterator[Finding]:
     )
     for pool in center.pools.values():
         if spares[pool.name] < pool.spares:
-            message = f'pool "{pool.name}" keeps {pool.spares} spares, the table of machines has {spares[pool.name]}'
+            kept = "1 spare" if pool.spares == 1 else f"{pool.spares} spares"
+            message = f'pool "{pool.name}" keeps {kept}, the table of machines has {spares[pool.name]}'
             yield Finding((*pool.path, "spares"), message)

@@ -36,10 +36,10 @@ def control_planes_have_a_majority(center: Center) -> Iterator[Finding]:
 @rule("cluster.single-control", severity="warning")
 def control_planes_survive_a_loss(center: Center) -> Iterator[Finding]:
     """One control node is one broken disk away from a cluster that nobody can change; right for a trial only."""
-    for name in center.clusters:
+    for name, cluster in center.clusters.items():
         count = sum(center.counts[pool.name] for pool in center.pools_of(name, "control"))
         workers = sum(center.counts[pool.name] for pool in center.pools_of(name, "worker"))
-        if count == 1 and workers > 16:
+        if cluster.kind == "kubernetes" and count == 1 and workers > 16:
             yield Finding(("clusters", name), f'cluster "{name}" of {workers} workers hangs on one control node')
 
 

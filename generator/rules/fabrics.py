@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ UP_AND_DOWN = 4.0
 """Metres of cable from a port up to the tray and from there down to another port (own figure, to be reviewed)."""
 
 Place = tuple[str, ...]
+Span = tuple[int, int]
 
 
 def _place(net: Net, racks: Racks) -> Place:
@@ -83,22 +85,22 @@ def leaves_have_enough_ports(center: Center) -> Iterator[Finding]:
             # Racks of one range are alike, so that for leaves in racks the first stands for all of them.
             needed[place] += ports * (nodes.per_rack if net.spec.serves == "rack" else nodes.count)
             where.setdefault(place, nodes.racks)
+        rails = net.spec.rails
         for place, racks in where.items():
-            given = leaves[place] * net.down
-            if leaves[place] and needed[place] > given:
+            on_each, given = -(-needed[place] // rails), leaves[place] // rails * net.down
+            if leaves[place] and on_each > given:
                 message = (
-                    f'{_title(net, racks)} needs {_ports(net, needed[place])} of fabric "{net.name}" '
+                    f'{_title(net, racks)} needs {_ports(net, on_each)} of fabric "{net.name}" '
                     f"and gets {_ports(net, given)} from {_count(leaves[place], 'leaf', 'leaves')}"
                 )
-                more = -(-needed[place] // max(1, net.down)) - leaves[place]
+                more = -(-on_each // max(1, net.down)) * rails - leaves[place]
                 hint = f"{_count(more, 'leaf', 'leaves')} more, or a higher oversubscription"
                 yield Finding(net.path, message, hint)
 
 
 def _ports(net: Net, count: int) -> str:
-    if net.spec.rails == 1:
-        return _count(count, "port", "ports")
-    return f"{_count(-(-count // net.spec.rails), 'port', 'ports')} on each of {net.spec.rails} rails"
+    ports = _count(count, "port", "ports")
+    return ports if net.spec.rails == 1 else f"{ports} on each of {net.spec.rails} rails"
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -147,37 +149,47 @@ def spines_take_every_uplink(center: Center) -> Iterator[Finding]:
 def cables_are_long_enough(center: Center) -> Iterator[Finding]:
     """A cable of copper ends after a few metres; the way goes up to the tray, along the row, and down again."""
     for net in center.nets.values():
-        if net.spec.cable is None or net.spec.serves not in ("rack", "row"):
+        if net.spec.cable is None or net.spec.serves != "row":
             continue
-        worst = max((_way(center, net, nodes.racks) for nodes, _ in _members(center, net)), default=None)
-        if worst and worst[0] > net.spec.cable.magnitude * (1 + 1e-9):
-            needed, rack, apart = worst
-            places = _count(apart, "place", "places")
+        rows: dict[Place, list[Span]] = defaultdict(list)
+        for racks in center.racks:
+            if any(leaf is net for leaf, _ in racks.leaves):
+                rows[_place(net, racks)].append((racks.first, racks.last))
+        spans = {place: sorted(found) for place, found in rows.items()}
+        ways = [
+            _way(nodes.racks, spans[place])
+            for nodes, _ in _members(center, net)
+            if (place := _place(net, nodes.racks)) in spans
+        ]
+        needed, apart, rack, known = max(ways, default=(0.0, 0, "", True))
+        if needed > net.spec.cable.magnitude * (1 + 1e-9):
+            width = "" if known else f", at {RACK_WIDTH} m a rack"
             message = (
-                f'rack "{rack}" is {places} from the nearest leaf of fabric "{net.name}", which takes a cable of '
-                f"{needed:.1f} m; the longest is {net.spec.cable.show('m')}"
+                f'rack "{rack}" is {_count(apart, "place", "places")} from the nearest leaf of fabric "{net.name}", '
+                f"which takes a cable of {needed:.1f} m{width}; the longest is {net.spec.cable.show('m')}"
             )
-            hint = f"{RACK_WIDTH} m a rack where its width is unknown, and {UP_AND_DOWN:.0f} m for up and down"
-            yield Finding((*net.path, "cable"), message, hint)
+            yield Finding((*net.path, "cable"), message)
 
 
-def _way(center: Center, net: Net, racks: Racks) -> tuple[float, str, int]:
-    """Metres to the nearest leaf from the rack of a range that is farthest from one, which rack, and how many apart."""
-    row = [other for other in center.racks if (other.hall, other.row) == (racks.hall, racks.row)]
-    spans = sorted((other.first, other.last) for other in row if any(leaf is net for leaf, _ in other.leaves))
-    if net.spec.serves == "rack" or not spans:
-        return 0.0, racks.name(racks.first), 0
+def _way(racks: Racks, leaves: list[Span]) -> tuple[float, int, str, bool]:
+    """Metres to the nearest leaf from the rack of a range that is farthest from one, how many racks apart, which rack.
+
+    The last says whether the width of racks is known.
+    """
     # The farthest rack is an end of the range or lies in the middle between two ranges with leaves.
-    middles = [(before[1] + after[0]) // 2 for before, after in itertools.pairwise(spans)]
-    tried = [racks.first, racks.last, *(middle for middle in middles if racks.first <= middle <= racks.last)]
-    apart, number = max((min(_apart(number, span) for span in spans), number) for number in tried)
+    middles = [(before[1] + after[0]) // 2 for before, after in itertools.pairwise(leaves)]
+    between = middles[bisect.bisect_left(middles, racks.first) : bisect.bisect_right(middles, racks.last)]
+    apart, number = max((_apart(leaves, number), number) for number in (racks.first, racks.last, *between))
     width = racks.type.width.value if racks.type.width else None
     along = apart * (width.magnitude if width else RACK_WIDTH)
-    return (along + UP_AND_DOWN if apart else 0.0), racks.name(number), apart
+    return (along + UP_AND_DOWN if apart else 0.0), apart, racks.name(number), width is not None
 
 
-def _apart(number: int, span: tuple[int, int]) -> int:
-    return max(span[0] - number, number - span[1], 0)
+def _apart(leaves: list[Span], number: int) -> int:
+    """How many places a rack is from the nearest one with a leaf."""
+    index = bisect.bisect_right(leaves, (number, number))
+    near = leaves[max(0, index - 1) : index + 1]
+    return min(max(first - number, number - last, 0) for first, last in near)
 
 
 @rule("fabric.unused", severity="warning")

@@ -42,7 +42,8 @@ def _is_wet(pool: Pool, racks: Racks) -> bool:
 def _losses(control: list[NodeRange]) -> Iterator[_Loss]:
     """What can be lost where control nodes stand."""
     for racks in (nodes.racks for nodes in control):
-        for number in range(racks.first, racks.last + 1):
+        # Racks of a range are alike but for absent nodes, of which there are at most a thousand.
+        for number in range(racks.first, min(racks.last, racks.first + 1000) + 1):
             yield _Loss(f'rack "{racks.name(number)}"', rack=(racks.row, number))
     for feed in dict.fromkeys(feed for nodes in control for feed in nodes.racks.feeds):
         yield _Loss(f'feed "{feed}"', feed=feed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from generator.model import Center
@@ -63,19 +62,22 @@ def mounting_nodes_reach_the_servers(center: Center) -> Iterator[Finding]:
 @rule("storage.mount-clash")
 def mounts_do_not_hide_each_other(center: Center) -> Iterator[Finding]:
     """Two file systems at one place hide each other; one inside another vanishes whenever the outer one is away."""
-    for (before, one), (name, other) in itertools.combinations(center.spec.storage.items(), 2):
-        shared = sorted(set(one.clusters) & set(other.clusters))
-        if shared and _nested(one.mount, other.mount):
-            message = (
-                f'file systems "{before}" ({one.mount}) and "{name}" ({other.mount}) lie over each other '
-                f'in cluster "{shared[0]}"'
-            )
-            yield Finding((*_path(name), "mount"), message)
-
-
-def _nested(one: str, other: str) -> bool:
-    short, long = sorted((f"{one}/", f"{other}/"), key=len)
-    return long.startswith(short)
+    told = set()
+    for cluster in center.clusters:
+        mounts = sorted((f"{words.mount}/", name) for name, words in center.spec.storage.items() if cluster in words.clusters)
+        outer, before = "", ""
+        # In this order whatever lies inside a place follows it at once.
+        for mount, name in mounts:
+            if outer and mount.startswith(outer):
+                if (before, name) not in told:
+                    message = (
+                        f'file systems "{before}" ({outer[:-1]}) and "{name}" ({mount[:-1]}) lie over each other '
+                        f'in cluster "{cluster}"'
+                    )
+                    yield Finding((*_path(name), "mount"), message)
+                told.add((before, name))
+            else:
+                outer, before = mount, name
 
 
 @rule("storage.client")

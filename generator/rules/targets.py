@@ -22,8 +22,12 @@ def the_design_allows_the_pue(center: Center) -> Iterator[Finding]:
     """PUE = 1 + losses of the power chain + cooling + other; what is known of it must leave room below the target."""
     pue, design = center.spec.targets.pue, energy.design(center)
     if pue is not None and design.pue > pue * (1 + 1e-9):
-        message = f"a PUE of {pue:g} cannot be reached: {design.arithmetic}"
-        yield Finding(("targets", "pue"), message, "improve the largest term or raise the target")
+        largest = max(design.terms, key=lambda term: term.share)
+        message = (
+            f"a PUE of {pue:g} cannot be reached: the design makes {design.sums}; "
+            f"the largest part is {largest.share:.4f} {largest.name} ({largest.text})"
+        )
+        yield Finding(("targets", "pue"), message, "improve that part or raise the target; summary.md lists all")
 
 
 @rule("target.pue-unproven", severity="warning")

@@ -8,6 +8,7 @@ from generator.model import Center
 from generator.plant import CoolingLoop, Machine, Rejecter
 from generator.rules import Finding, rule
 from generator.rules.survival import exceeds, kw, stopped_by, weakest
+from generator.spec.site import Climate
 
 TOWER_APPROACH = 3.0
 """Kelvin above wet bulb that a good cooling tower reaches; component range 2.8 to 6.7 K (LBNL 2024)."""
@@ -95,10 +96,9 @@ def something_cools_the_water_on_the_design_day(center: Center) -> Iterator[Find
         if any(coldest is None for _, coldest in reached):
             continue
         best, coldest = min(reached, key=lambda pair: pair[1] or 0.0)
-        dry = best.device.form == "dry-cooler"
-        bulb = f"{climate.dry_bulb} dry bulb" if dry else f"{climate.wet_bulb} wet bulb"
+        source, what = best.sink(climate)
         message = (
-            f'facility water "{water.name}" of {water.spec.supply} cannot be reached on a design day of {bulb}: '
+            f'facility water "{water.name}" of {water.spec.supply} cannot be reached on a design day of {source} {what}: '
             f'"{best.name}" ends at {coldest:.1f} °C'
         )
         yield Finding((*water.path, "supply"), message)
@@ -127,13 +127,19 @@ def heat_leaves_the_building(center: Center) -> Iterator[Finding]:
 def the_design_day_is_known(center: Center) -> Iterator[Finding]:
     """Without the design day nobody knows whether towers and dry coolers reach the temperature of the water."""
     for water in center.waters.values():
-        bound = [rejecter.name for rejecter in water.rejecters if rejecter.is_bound_by_weather]
-        if center.spec.site.climate is None and bound:
+        climate = center.spec.site.climate
+        bound = [rejecter.name for rejecter in water.rejecters if _lacks_its_day(rejecter, climate)]
+        if bound:
             message = (
                 f'whether "{bound[0]}" cools facility water "{water.name}" to {water.spec.supply} cannot be judged'
             )
             hint = 'say the design day, for example "climate: {dry-bulb: 35 °C, wet-bulb: 24 °C}" below site'
             yield Finding((*water.path, "rejection"), message, hint)
+
+
+def _lacks_its_day(rejecter: Rejecter, climate: Climate | None) -> bool:
+    """Whether what it cools towards is not said: the air outside, or the lake."""
+    return rejecter.is_bound_by_weather and (climate is None or rejecter.sink(climate)[0] is None)
 
 
 @rule("cooling.rejection-unknown", severity="warning")

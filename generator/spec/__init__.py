@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from dataclasses import replace
@@ -55,7 +56,7 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
             hint = did_you_mean(name, known_keys(model, source.data, path[:-1])) or _list_keys(model, source, path)
         case "missing":
             rule, message, at_key = f"{prefix}.missing-key", f'the key "{name}" is missing', True
-        case "spec" | "quantity":
+        case "spec" | "quantity" | "secret":
             message = context["sentence"]
         case "union_tag_invalid" | "union_tag_not_found":
             tags = str(context.get("expected_tags", "")).replace("'", '"')
@@ -70,9 +71,12 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
             message = f"{_needs(kind, context)}, got {_shown(given, source.written(path))}"
             hint = _quoting_hint(kind, source.written(path)) if given is not None else None
     position = source.locate(path[:-1] if kind == "missing" else path, at_key=at_key)
-    return Problem(rule, message, path, hint, position=position)
+    hidden = kind == "secret" or (kind == "extra_forbidden" and bool(_SECRET.search(name)))
+    return Problem(rule, message, path, hint, position=position, hidden=hidden)
 
 
+_SECRET = re.compile("(?i)pass(word|wd|phrase)|secret|token|credential|private")
+"""Names of keys behind which somebody may have typed a secret, where the language knows no such key."""
 _NEEDS = {
     "string_type": "needs text",
     "int_type": "needs a whole number",

@@ -39,6 +39,11 @@ def refuse(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("spec", "{sentence}", {"sentence": sentence})
 
 
+def refuse_secret(sentence: str) -> PydanticCustomError:
+    """The same about a value that may be a secret: neither it nor its line is shown."""
+    return PydanticCustomError("secret", "{sentence}", {"sentence": sentence})
+
+
 # Patterns stand before our own check, which runs first and says more; they are what editors get to know.
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -125,7 +130,9 @@ def _check_secret(reference: object) -> object:
     if isinstance(reference, str) and _SECRET.fullmatch(reference):
         return reference
     # The value is not repeated: it may be the secret itself.
-    raise refuse('needs a reference to a secret such as "env:CDU_LOGIN" or "vault:facility#tanks", not the secret')
+    raise refuse_secret(
+        'needs a reference to a secret such as "env:CDU_LOGIN" or "vault:facility#tanks", not the secret'
+    )
 
 
 PublicFile = Annotated[

@@ -27,6 +27,7 @@ class Climate(Strict):
 
     dry_bulb: Temperature = Field(description="Dry-bulb temperature of the design day.")
     wet_bulb: Temperature = Field(description="Wet-bulb temperature of the design day.")
+    water: Temperature | None = Field(None, description="Warmest water of a lake, river or sea that cools the centre.")
 
 
 class Grid(Strict):

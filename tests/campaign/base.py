@@ -49,6 +49,6 @@ def kinds() -> dict[str, Kind]:
 def fingerprint(kind: Kind) -> str:
     """Changes with every file that a kind is about."""
     found = hashlib.sha256()
-    for file in sorted({file for pattern in kind.SUBJECT for file in ROOT.glob(pattern)}):
+    for file in sorted({file for pattern in kind.SUBJECT for file in ROOT.glob(pattern) if file.is_file()}):
         found.update(f"{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     return found.hexdigest()[:16]

@@ -67,15 +67,8 @@ def mutated(chance: Random, raw: bytes, known: list[bytes], words: list[bytes]) 
     for _ in range(chance.randint(1, 6)):
         start = chance.randint(0, len(raw))
         end = min(len(raw), start + chance.choice([0, 1, 1, 2, 5, 30]))
-        piece = chance.choice(
-            [
-                chance.choice(words),
-                b"",
-                raw[start:end] * chance.randint(2, 9),
-                chance.randbytes(1),
-                chance.choice(known),
-            ]
-        )
+        again = raw[start:end] * chance.randint(2, 9)
+        piece = chance.choice([chance.choice(words), b"", again, chance.randbytes(1), chance.choice(known)])
         raw = (raw[:start] + piece + raw[end:])[:LONGEST]
     return raw
 

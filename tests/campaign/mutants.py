@@ -29,15 +29,20 @@ class Mutant:
     tree: ast.Module
 
 
-def mutants(text: str) -> Iterator[Mutant]:
-    """Every mutant of a module, always in the same order."""
+def count(text: str) -> int:
+    """How many mutants a module has."""
+    return sum(1 for node in _mutable(ast.parse(text)) for _ in _variants(node))
+
+
+def mutants(text: str, first: int = 1, last: int | None = None) -> Iterator[Mutant]:
+    """The mutants of a module, counted from 1, always in the same order."""
     tree = ast.parse(text)
-    for index, node in enumerate(_mutable(tree)):
-        for number, variant in enumerate(_variants(node)):
-            fresh = copy.deepcopy(tree)
-            _Replace(list(_mutable(fresh))[index], list(_variants(node))[number]).visit(fresh)
-            what = f"{_line(node)}: {ast.unparse(node):.90} -> {ast.unparse(variant):.90}"
-            yield Mutant(" ".join(what.split()), ast.fix_missing_locations(fresh))
+    places = [(node, variant) for node in _mutable(tree) for variant in _variants(node)]
+    for node, variant in places[first - 1 : last]:
+        what = f"{_line(node)}: {ast.unparse(node):.90} -> {ast.unparse(variant):.90}"
+        # A copy without the node: it is exchanged while it is copied.
+        faulty = copy.deepcopy(tree, {id(node): copy.deepcopy(variant)})
+        yield Mutant(" ".join(what.split()), ast.fix_missing_locations(faulty))
 
 
 def _line(node: ast.AST) -> int:
@@ -76,7 +81,7 @@ def _variants(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Constant(not value)
         case ast.Constant(value) if isinstance(value, int | float):
             yield ast.Constant(value + 1)
-        case ast.Return(value) if value is not None and not _is_none(value):
+        case ast.Return(value) if value is not None and not _is_empty(value):
             yield ast.Return(ast.Constant(None))
         case ast.Expr(ast.Yield() | ast.YieldFrom()):
             yield ast.If(ast.Constant(False), [node], [])
@@ -93,8 +98,9 @@ def _variants(node: ast.AST) -> Iterator[ast.AST]:
                 yield ast.comprehension(target, source, tests[:index] + tests[index + 1 :], is_async)
 
 
-def _is_none(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and value.value is None
+def _is_empty(value: ast.expr) -> bool:
+    """Nothing, or what an if would not tell from it."""
+    return isinstance(value, ast.Constant) and not value.value
 
 
 def _is_worth_negating(test: ast.expr) -> bool:
@@ -102,11 +108,3 @@ def _is_worth_negating(test: ast.expr) -> bool:
     return not isinstance(test, ast.UnaryOp) and not (
         isinstance(test, ast.Compare) and not isinstance(test.ops[0], _ORDERED)
     )
-
-
-class _Replace(ast.NodeTransformer):
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self.old, self.new = old, new
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        return self.new if node is self.old else self.generic_visit(node)

@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.campaign.base import ROOT, Outcome
-
-RESULTS = ROOT / "docs" / "campaigns"
+from tests.campaign.base import Outcome
 
 
 class State:
     """The units of one kind that are done with the files as they are now; `mark` tells those files."""
 
-    def __init__(self, kind: str, mark: str, shard: tuple[int, int] = (1, 1), folder: Path = RESULTS / "state") -> None:
+    def __init__(self, folder: Path, kind: str, mark: str, shard: tuple[int, int] = (1, 1)) -> None:
         self.kind, self.mark, self.folder = kind, mark, folder
         self.file = folder / f"{kind}.{shard[0]}-of-{shard[1]}.jsonl"
         self.done = {unit: outcome for file in self._files() for unit, outcome in self._read(file)}

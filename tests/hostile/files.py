@@ -63,7 +63,7 @@ INCLUDE = {
     "missing": refused("[b.yaml]"),
     "unreadable": refused("[b.yaml]", {"b.yaml": unreadable}),
     "long name": refused(f"[{'x' * 5_000}.yaml]"),
-    "long path": refused(f"[{'x/' * 5_000}b.yaml]"),
+    "long path": refused(f"[{'x/' * 9_990}b.yaml]"),
     "10 GB": including("center.yaml:1:11: error[source.size]", "[b.yaml]", {"b.yaml": sparse(10 * 1024**3)}),
     "NUL in the name": including("center.yaml:1:11: error[source.character]", '["b\\0.yaml"]'),
     "itself": including("center.yaml:1:11: error[source.include]", "[center.yaml]"),
@@ -122,6 +122,7 @@ PATHS = {
     "upwards in the middle": reference("path:a/../../secret.yaml"),
     "absolute": reference("path:/etc/passwd"),
     "no name": reference("path:"),
+    "a long path": reference(f"path:{'a/' * 9_990}b"),
     "a long name": reference(f"path:{'a/' * 9_000}\u00e9"),
     "no reference": reference("ssh_ca.pub"),
 }

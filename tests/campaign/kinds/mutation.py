@@ -12,7 +12,7 @@ from collections import Counter
 
 from tests.campaign.base import ROOT, Outcome
 from tests.campaign.executioner import TESTS
-from tests.campaign.mutants import mutants
+from tests.campaign.mutants import count
 
 MODULES = [*TESTS, *(str(file.relative_to(ROOT)) for file in sorted((ROOT / "generator/rules").glob("[a-z]*.py")))]
 SUBJECT = (*MODULES, "tests/*.py", "tests/bad/*.yaml", "tests/campaign/mutants.py", "tests/campaign/executioner.py")
@@ -21,14 +21,10 @@ CHUNK = 20
 
 def units() -> list[str]:
     """The first mutants of every module, then the next, so that a short campaign has seen all modules."""
-    counts = {module: sum(1 for _ in mutants((ROOT / module).read_text("utf-8"))) for module in MODULES}
-    starts = range(1, max(counts.values()) + 1, CHUNK)
-    return [
-        f"{module}:{n}-{min(n + CHUNK - 1, counts[module])}"
-        for n in starts
-        for module in MODULES
-        if n <= counts[module]
-    ]
+    counts = {module: count((ROOT / module).read_text("utf-8")) for module in MODULES}
+    chunks = [(first, module) for module in MODULES for first in range(1, counts[module] + 1, CHUNK)]
+    chunks.sort(key=lambda chunk: chunk[0])
+    return [f"{module}:{first}-{min(first + CHUNK - 1, counts[module])}" for first, module in chunks]
 
 
 def prove(unit: str, *, brief: bool = False) -> Outcome:
