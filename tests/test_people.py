@@ -129,7 +129,7 @@ DATED: Edits = (
         ((), set()),
         (("--as-of", "2027-01-31"), set()),
         (("--as-of", "2027-02-01"), {"tenant.ended", "accepted.ended", "power.unknown"}),
-        (("--as-of", "2099-12-31"), {"tenant.ended", "accepted.ended", "power.unknown"}),
+        (("--as-of", "2027-05-31"), {"tenant.ended", "accepted.ended", "power.unknown"}),
     ],
 )
 def test_days_pass_only_when_a_day_is_given(options: tuple[str, ...], rules: set[str], tmp_path: Path) -> None:
