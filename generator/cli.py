@@ -104,19 +104,10 @@ def cli(quiet: bool, verbose: bool) -> None:
 def init(name: str, parent: Path | None) -> None:
     """Begin a centre: a spec that fits on one screen, and an SSH authority of its own."""
     parent = parent or (Path("inventories") if Path("inventories").is_dir() else Path())
-    made = folders.begin(_name(name), parent)
+    made = folders.begin(workbench.checked_name(name), parent)
     for path in made:
         click.echo(f"wrote {path}")
     _say(f"\nNext: edit {made[0].parent / folders.SPEC}, then run: center validate {made[0].parent}")
-
-
-def _name(name: str) -> str:
-    import re
-
-    if not re.fullmatch(r"[a-z0-9](-?[a-z0-9])*", name) or len(name) > 40:
-        sentence = "a name has lower-case letters, digits and single dashes, at most 40 characters"
-        raise click.BadParameter(sentence, param_hint="NAME")
-    return name
 
 
 @cli.command("validate")
@@ -235,6 +226,7 @@ def docs(page: str) -> None:
 
 
 cli.add_command(workbench.catalog)
+cli.add_command(workbench.new)
 
 
 @cli.command()

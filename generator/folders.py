@@ -61,3 +61,21 @@ def begin(name: str, parent: Path) -> list[Path]:
         shutil.rmtree(aside, ignore_errors=True)
         raise Refused([Problem("init.cannot-write", f'"{folder}" cannot be made: {error}')]) from None
     return sorted(path for path in folder.iterdir())
+
+
+def begin_files(texts: dict[Path, str]) -> None:
+    """Write new files; refuses to touch one that is there, or to write through a link."""
+    for file in texts:
+        if os.path.lexists(file):
+            raise Refused([Problem("usage.exists", f'"{file}" is there already; nothing was changed')])
+        if any(folder.is_symlink() for folder in (file.parent, file.parent.parent)):
+            message = f'"{file.parent}" is reached over a link, which nobody follows'
+            raise Refused([Problem("usage.linked", message)])
+    for file, text in texts.items():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("x", encoding="utf-8") as stream:
+                stream.write(text)
+        except OSError as error:
+            message = f'"{file}" cannot be written: {error.strerror or error}'
+            raise Refused([Problem("new.cannot-write", message)]) from None

@@ -16,3 +16,8 @@ def folder(name: str) -> Path:
         if candidate.is_dir():
             return candidate
     raise FileNotFoundError(f'this installation has no folder "{name}" (looked for {candidates[0]})')
+
+
+def checkout() -> Path | None:
+    """The repository that this program runs from; None when it is installed."""
+    return _PACKAGE.parent if (_PACKAGE.parent / _IN_CHECKOUT["bad"]).is_dir() else None

@@ -46,11 +46,12 @@ def words_of(kind: type[Entry]) -> list[str]:
     return list(dict.fromkeys((short, kind.folder, tag)))
 
 
-def kind_of(word: str) -> type[Entry]:
-    """The kind that a word means: that of its folder, or of one thing in it."""
+def kind_of(word: str, others: tuple[str, ...] = ()) -> type[Entry]:
+    """The kind that a word means: that of its folder, or of one thing in it; others are words to hint at."""
     known = {name: kind for kind in KINDS.values() for name in words_of(kind)}
     if word not in known:
-        hint = did_you_mean(word, known) or f"kinds: {', '.join(sorted(KINDS))}"
+        words = (*(words_of(kind)[0] for kind in KINDS.values()), *others)
+        hint = did_you_mean(word, (*known, *others)) or f"kinds: {', '.join(sorted(words))}"
         raise Refused([Problem("usage.unknown-kind", f'the catalogue has no kind "{word}"', hint=hint)])
     return known[word]
 

@@ -108,6 +108,10 @@ def test_2_when_the_tree_differs(site: Path) -> None:
         ("validate", "mine", "--format", "docx"),
         ("no-such-verb",),
         ("explain", "no.such-rule"),
+        ("catalog", "poems"),
+        ("catalog", "racks", "rack-43u"),
+        ("new", "rule", "Rack.Mass"),
+        ("new", "service", "a", "--in", "mine"),
         ("init", "Bad Name"),
         ("init", "a-" * 20 + "a"),
         ("init", "a--b"),
@@ -142,7 +146,10 @@ def test_apply_and_diff_refuse_a_tree_that_is_not_what_the_spec_says(site: Path)
 # Words
 
 
-VERBS = ["apply", "completion", "diff", "docs", "explain", "init", "render", "schema", "status", "unlock", "validate"]
+VERBS = [
+    *("apply", "catalog", "completion", "diff", "docs", "explain", "init", "new", "render", "schema"),
+    *("status", "unlock", "validate"),
+]
 
 
 def test_these_are_the_verbs() -> None:

@@ -47,6 +47,9 @@ ROOMS: dict[str, str] = {
     "schema": "spec.* quantity",
     "reference": "schema spec.* explain",
     "apply.*": "tree resources problems text",
+    "shelf": "catalog.* spec.* problems text",
+    "blanks": "catalog.* spec.* quantity services",
+    "workbench": "shelf blanks catalog.* folders explain resources rules.* problems",
     "cli": "*",
 }
 # Libraries that change what a room is: only these rooms may know them.
@@ -54,12 +57,12 @@ LIBRARIES = {
     "yaml": ("source", "explain", "skeleton", "apply.*"),
     "pydantic": ("quantity", "spec.*", "catalog.*", "services", "schema", "reference"),
     "jinja2": ("render",),
-    "click": ("cli",),
+    "click": ("cli", "workbench"),
     "ansible_runner": ("apply.*",),
     "kubernetes": ("apply.*",),
 }
-PRINTS = ("cli",)
-ENVIRONMENT = ("cli", "folders", "tree", "write", "catalog", "apply.*")
+PRINTS = ("cli", "workbench")
+ENVIRONMENT = ("cli", "workbench", "folders", "tree", "write", "catalog", "apply.*")
 
 MODULES = {
     ".".join(file.relative_to(ROOT / "generator").with_suffix("").parts): file

@@ -94,7 +94,9 @@ class Entry(Strict):
 class Plugin(Strict):
     """A device plugin: how a cluster offers the vendor's accelerators."""
 
-    resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$")]
+    resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$")] = Field(
+        description="Name of the resource that pods ask for.", examples=["vendor.example/accelerator"]
+    )
     daemon: Name | None = Field(None, description="Program behind it; a node runs one. Default: the vendor's own.")
     status: Status
     sources: list[str] = Field(default_factory=list)
@@ -117,11 +119,11 @@ class Vendor(Entry):
 
     folder: ClassVar[str] = "vendors"
     kind: Literal["vendor"]
-    title_zh: Text | None = None
+    title_zh: Text | None = Field(None, description="Name in Chinese.")
     plugins: dict[Name, Plugin] = Field(min_length=1, description="The first is the default.")
-    pci_vendor: Fact[str]
-    exporter_port: Fact[int]
-    slurm: SlurmDevices
+    pci_vendor: Fact[str] = Field(description="PCI vendor number, four hexadecimal digits in quotes.")
+    exporter_port: Fact[int] = Field(description="Port on which the exporter of its metrics listens.")
+    slurm: SlurmDevices = Field(description="How Slurm finds the devices.")
 
 
 Precision = Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4", "int8"]
@@ -133,19 +135,19 @@ class Accelerator(Entry):
 
     folder: ClassVar[str] = "accelerators"
     kind: Literal["accelerator"]
-    vendor: Name
+    vendor: Name = Field(description="Vendor of the catalogue; the name of this file begins with it.")
     plugin: Name | None = Field(None, description="Plugin that offers this model; default: the vendor's first.")
-    memory: Fact[Memory]
-    power: Fact[Power]
-    performance: Performance
-    form: Fact[str]
-    cooling: Fact[str]
+    memory: Fact[Memory] = Field(description="Memory of one, as the system reports it.")
+    power: Fact[Power] = Field(description="Of one, under sustained load.")
+    performance: Performance = Field(description="Peak of one, dense; what it cannot do is null with a note.")
+    form: Fact[str] = Field(description="Form factor.")
+    cooling: Fact[str] = Field(description="How it gets rid of its heat.")
 
 
 class Supplies(Strict):
     """The power supplies of a server, spread evenly over its feeds."""
 
-    count: Annotated[int, Field(ge=1, le=24)]
+    count: Annotated[int, Field(ge=1, le=24)] = Field(description="Supplies in the server.")
     needed: Annotated[int, Field(ge=1, le=24)] = Field(description="Fewest that carry the server at its maximum.")
     rating: Fact[Power] | None = Field(None, description="What one supply gives.")
     status: Status
@@ -160,15 +162,15 @@ class Server(Entry):
     height: Annotated[int, Field(ge=1, le=60)] | None = Field(None, description="Rack units; or say the blade.")
     blade: Name | None = Field(None, description="Kind of slot that takes it, for servers that are blades.")
     per_blade: Annotated[int, Field(ge=1, le=16)] = Field(1, description="Nodes on one blade.")
-    mass: Fact[Mass]
-    cores: Annotated[int, Field(ge=1)]
-    memory: Memory
+    mass: Fact[Mass] = Field(description="Of one node.")
+    cores: Annotated[int, Field(ge=1)] = Field(description="Of all processors together.")
+    memory: Memory = Field(description="Of the processors.")
     accelerators: Annotated[int, Field(ge=0)] = Field(description="Places for accelerators.")
     base_power: Fact[Power] = Field(description="Without accelerators, all else at its maximum.")
     peak: Fact[float] | None = Field(
         None, description="What the node draws for moments, over its maximum; 1 if unsaid."
     )
-    supplies: Supplies | None = None
+    supplies: Supplies | None = Field(None, description="Power supplies.")
     liquid_share: Fact[Percentage] = Field(description="Share of the heat that cold plates take.")
     liquid_inlet: Fact[Temperature] | None = Field(None, description="Warmest coolant that its cold plates bear.")
     air_inlet: Fact[Temperature] | None = Field(None, description="Warmest air that it bears.")
@@ -190,10 +192,10 @@ class RackType(Entry):
     slots: dict[Name, Annotated[int, Field(ge=1, le=1000)]] = Field(
         default_factory=dict, description="Places for blades of each kind."
     )
-    mass: Fact[Mass]
-    width: Fact[Length] | None = None
-    depth: Fact[Length] | None = None
-    immersion: bool = False
+    mass: Fact[Mass] = Field(description="Empty, with power strips and manifolds.")
+    width: Fact[Length] | None = Field(None, description="Outside.")
+    depth: Fact[Length] | None = Field(None, description="Outside.")
+    immersion: bool = Field(False, description="Whether it is a tank.")
     charge: Fact[Volume] | None = Field(None, description="Liquid that a tank holds.")
 
 
@@ -203,13 +205,13 @@ class Switch(Entry):
     folder: ClassVar[str] = "switches"
     kind: Literal["switch"]
     height: Annotated[int, Field(ge=0, le=60)] = Field(description="Rack units; 0 for one with a place of its own.")
-    ports: Annotated[int, Field(ge=2, le=4096)]
+    ports: Annotated[int, Field(ge=2, le=4096)] = Field(description="Ports.")
     node_ports: Annotated[int, Field(ge=1, le=4096)] | None = Field(
         None, description="Ports for nodes, where the build of the switch fixes them, as in a dragonfly."
     )
     speed: Text = Field(description="Of one port, such as 400 Gbit/s.")
-    mass: Fact[Mass]
-    power: Fact[Power]
+    mass: Fact[Mass] = Field(description="Of one switch.")
+    power: Fact[Power] = Field(description="At its maximum, transceivers included.")
     liquid_share: Fact[Percentage] | None = Field(None, description="Share of the heat that cold plates take.")
 
 
@@ -218,7 +220,7 @@ class Ups(Entry):
 
     folder: ClassVar[str] = "ups"
     kind: Literal["ups"]
-    capacity: Fact[Power]
+    capacity: Fact[Power] = Field(description="Power that one unit gives.")
     efficiency: Fact[Efficiency] = Field(description="At the load that it is planned for.")
 
 
@@ -227,8 +229,10 @@ class HeatRejection(Entry):
 
     folder: ClassVar[str] = "rejection"
     kind: Literal["rejection"]
-    form: Literal["dry-cooler", "adiabatic-cooler", "cooling-tower", "open-water", "chiller"]
-    capacity: Fact[Power]
+    form: Literal["dry-cooler", "adiabatic-cooler", "cooling-tower", "open-water", "chiller"] = Field(
+        description="Principle."
+    )
+    capacity: Fact[Power] = Field(description="Heat that one unit gives away.")
     approach: Fact[TemperatureRise] = Field(
         description="Water above dry bulb (dry cooler), wet bulb (tower, adiabatic) or open water; unused for chillers."
     )
@@ -240,7 +244,7 @@ class AirHandler(Entry):
 
     folder: ClassVar[str] = "air"
     kind: Literal["air"]
-    capacity: Fact[Power]
+    capacity: Fact[Power] = Field(description="Heat that one unit takes from the air.")
     power: Fact[Power] = Field(description="Electricity of one unit at its capacity; compressors, if it has some.")
     water: bool = Field(False, description="Whether it needs cold water; one with compressors of its own does not.")
 
@@ -250,7 +254,7 @@ class PricePlan(Entry):
 
     folder: ClassVar[str] = "prices"
     kind: Literal["price-plan"]
-    currency: Literal["CNY", "EUR", "USD", "CHF"]
+    currency: Literal["CNY", "EUR", "USD", "CHF"] = Field(description="Of all its amounts.")
     rounding: Literal["second", "minute", "hour"] = Field(description="Usage is rounded up to whole ones of these.")
     free: Money | None = Field(None, description="What each tenant has free in a month.")
     accelerators: dict[Name, Money] = Field(default_factory=dict, description="An hour of each model of accelerator.")
@@ -268,17 +272,32 @@ class Coolant(Entry):
     boiling_point: Fact[Temperature] = Field(description="At 101.3 kPa.")
 
 
+class Ratings(Strict):
+    """What a cooling device can do."""
+
+    capacity: Fact[Power] = Field(description="Heat that one unit carries.")
+    approach: Fact[TemperatureRise] = Field(description="Coolant supply above facility water.")
+    flow: Fact[Flow] = Field(description="Coolant that one unit pumps.")
+    power: Fact[Power] | None = Field(None, description="Electricity that its pumps and controls take at capacity.")
+
+
 class CoolingDevice(Entry):
     """A cooling unit, tank or meter: ratings, and where its readings are found."""
 
     folder: ClassVar[str] = "cooling"
     kind: Literal["cooling"]
-    form: Literal["cdu", "rpu", "single-phase-tank", "two-phase-tank", "rear-door", "meter"]
-    protocol: Literal["modbus-tcp", "redfish"]
-    ratings: Ratings
+    form: Literal["cdu", "rpu", "single-phase-tank", "two-phase-tank", "rear-door", "meter"] = Field(
+        description="What it is."
+    )
+    protocol: Literal["modbus-tcp", "redfish"] = Field(description="How it is read.")
+    ratings: Ratings = Field(description="What it can do.")
     resource: str | None = Field(None, description="Where a Redfish service keeps the unit, unless the spec says it.")
-    points: list[dict[str, Any]] = Field(min_length=1)
-    example: dict[str, Any]
+    points: list[dict[str, Any]] = Field(
+        min_length=1, description="What the exporter reads: see docs/cooling-exporter.md and the files beside this one."
+    )
+    example: dict[str, Any] = Field(
+        description="Answers of a device, and what the exporter makes of them; a test reads them."
+    )
 
     @model_validator(mode="after")
     def _can_be_found(self) -> Self:
@@ -287,25 +306,16 @@ class CoolingDevice(Entry):
         return self
 
 
-class Ratings(Strict):
-    """What a cooling device can do."""
-
-    capacity: Fact[Power]
-    approach: Fact[TemperatureRise]
-    flow: Fact[Flow]
-    power: Fact[Power] | None = Field(None, description="Electricity that its pumps and controls take at capacity.")
-
-
 class OperatingSystem(Entry):
     """What differs between operating systems: names of packages, units and paths."""
 
     folder: ClassVar[str] = "systems"
     kind: Literal["system"]
     proven: bool = Field(description="Whether the test hosts run it.")
-    package_manager: Literal["apt", "dnf"]
-    packages: dict[Name, list[str]]
-    units: dict[Name, str]
-    paths: dict[Name, str]
+    package_manager: Literal["apt", "dnf"] = Field(description="What installs packages.")
+    packages: dict[Name, list[str]] = Field(description="Packages for each purpose.")
+    units: dict[Name, str] = Field(description="Units of systemd for each purpose.")
+    paths: dict[Name, str] = Field(description="Files and folders for each purpose.")
     versions: dict[Name, str] = Field(default_factory=dict, description="Releases that the system packages.")
 
 
@@ -322,12 +332,12 @@ class TenantClass(Entry):
 
     folder: ClassVar[str] = "classes"
     kind: Literal["tenant-class"]
-    priority: Annotated[int, Field(ge=0, le=1_000_000)]
-    may_borrow: bool
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(description="Higher goes first in every queue.")
+    may_borrow: bool = Field(description="Whether its tenants may use what others leave idle.")
     ends: bool = Field(False, description="Whether a tenant of this class has a last day.")
     preempt: Literal["Never", "LowerPriority", "Any"] = Field(description="What reclaims within the cohort.")
-    pods: Annotated[int, Field(ge=1)]
-    services: Annotated[int, Field(ge=0)]
+    pods: Annotated[int, Field(ge=1)] = Field(description="Most pods in one environment.")
+    services: Annotated[int, Field(ge=0)] = Field(description="Most services of Kubernetes in one environment.")
 
 
 KINDS: dict[str, type[Entry]] = {kind.folder: kind for kind in Entry.__subclasses__()}

@@ -69,7 +69,7 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
             hint = _example(model, source.data, path)
         case _:
             message = f"{_needs(kind, context)}, got {_shown(given, source.written(path))}"
-            hint = _quoting_hint(kind, source.written(path))
+            hint = _quoting_hint(kind, source.written(path)) if given is not None else None
     position = source.locate(path[:-1] if kind == "missing" else path, at_key=at_key)
     hidden = kind == "secret" or (kind == "extra_forbidden" and bool(_SECRET.search(name)))
     return Problem(rule, message, path, hint, position=position, hidden=hidden)
