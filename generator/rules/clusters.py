@@ -10,8 +10,6 @@ from generator.rules import Finding, rule
 NODE_LIMIT = 5000
 OLDEST_KUBERNETES = 34
 """Minor version of Kubernetes 1 below which the queues are neither supported nor tested (Kueue's own floor)."""
-NEWEST_KUBERNETES = 36
-"""Minor version of Kubernetes 1 that the test cluster of this product runs."""
 
 
 @rule("cluster.no-control")
@@ -50,18 +48,6 @@ def kubernetes_is_new_enough(center: Center) -> Iterator[Finding]:
         if cluster.kind == "kubernetes" and int(cluster.version.partition(".")[2]) < OLDEST_KUBERNETES:
             message = (
                 f'cluster "{name}" runs Kubernetes {cluster.version}; its queues need 1.{OLDEST_KUBERNETES} or newer'
-            )
-            yield Finding(("clusters", name, "version"), message)
-
-
-@rule("cluster.kubernetes-new", severity="warning")
-def kubernetes_is_proven(center: Center) -> Iterator[Finding]:
-    """Manifests are proven against real API servers up to a version; a newer one may have removed what they use."""
-    for name, cluster in center.clusters.items():
-        if cluster.kind == "kubernetes" and int(cluster.version.partition(".")[2]) > NEWEST_KUBERNETES:
-            message = (
-                f'cluster "{name}" runs Kubernetes {cluster.version}; what is rendered was proven up to '
-                f"1.{NEWEST_KUBERNETES}"
             )
             yield Finding(("clusters", name, "version"), message)
 

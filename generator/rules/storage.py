@@ -64,7 +64,8 @@ def mounts_do_not_hide_each_other(center: Center) -> Iterator[Finding]:
     """Two file systems at one place hide each other; one inside another vanishes whenever the outer one is away."""
     told = set()
     for cluster in center.clusters:
-        mounts = sorted((f"{words.mount}/", name) for name, words in center.spec.storage.items() if cluster in words.clusters)
+        here = {name: words for name, words in center.spec.storage.items() if cluster in words.clusters}
+        mounts = sorted((f"{words.mount}/", name) for name, words in here.items())
         outer, before = "", ""
         # In this order whatever lies inside a place follows it at once.
         for mount, name in mounts:

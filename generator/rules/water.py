@@ -98,8 +98,8 @@ def something_cools_the_water_on_the_design_day(center: Center) -> Iterator[Find
         best, coldest = min(reached, key=lambda pair: pair[1] or 0.0)
         source, what = best.sink(climate)
         message = (
-            f'facility water "{water.name}" of {water.spec.supply} cannot be reached on a design day of {source} {what}: '
-            f'"{best.name}" ends at {coldest:.1f} °C'
+            f'facility water "{water.name}" of {water.spec.supply} cannot be reached on a design day of {source} '
+            f'{what}: "{best.name}" ends at {coldest:.1f} °C'
         )
         yield Finding((*water.path, "supply"), message)
 
