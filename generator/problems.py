@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Path = tuple[str | int, ...]
 Severity = Literal["error", "warning"]
+MOST_CANDIDATES = 500
+"""Names that a hint is chosen from: comparing is slow, and a spec may be long."""
+MOST_FINDINGS = 1000
+"""Findings of one kind of step; nobody reads more."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,5 +69,6 @@ def in_reading_order(problems: Iterable[Problem]) -> list[Problem]:
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """A hint with the nearest known name, or None when nothing is near."""
-    near = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    few = itertools.islice(candidates, MOST_CANDIDATES)
+    near = difflib.get_close_matches(name, few, n=1, cutoff=0.6)
     return f'did you mean "{near[0]}"?' if near else None

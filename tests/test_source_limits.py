@@ -87,7 +87,7 @@ def test_a_public_file_has_at_most_256_kib_and_one_line_end(tmp_path: Path) -> N
     file.write_text("x" * PUBLIC_BYTES)
     assert source.public_file("a.pub") == "x" * PUBLIC_BYTES + "\n"
     file.write_text("x" * (PUBLIC_BYTES + 1))
-    with pytest.raises(ValueError, match=r'^"a.pub" is not a file of public keys$'):
+    with pytest.raises(ValueError, match=r'^"a.pub" is larger than 256 KiB$'):
         source.public_file("a.pub")
     file.write_bytes(b"\n ssh-ed25519 AAAA\r\nssh-ed25519 BBBB\r\n\n")
     assert source.public_file("a.pub") == "ssh-ed25519 AAAA\r\nssh-ed25519 BBBB\n"

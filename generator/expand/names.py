@@ -10,7 +10,7 @@ from typing import TypeVar
 from generator import spec
 from generator.catalog import Catalog
 from generator.catalog.models import Entry
-from generator.problems import Path, Problem, Refused, did_you_mean
+from generator.problems import MOST_FINDINGS, Path, Problem, Refused, did_you_mean
 from generator.source import Source
 
 Kind = TypeVar("Kind", bound=Entry)
@@ -55,6 +55,8 @@ class Names:
         names = list(names)
         if name in names:
             return True
+        if len(self.problems) >= MOST_FINDINGS:
+            return False
         message = f'the spec defines no {what} "{name}"'
         hint = did_you_mean(name, names) or (f"defined: {', '.join(sorted(names)[:8])}" if names else None)
         self.report("reference.unknown", message, path, hint, at_key=at_key)

@@ -58,6 +58,9 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
             rule, message, at_key = f"{prefix}.missing-key", f'the key "{name}" is missing', True
         case "spec" | "quantity" | "secret":
             message = context["sentence"]
+            text = source.written(path)
+            if text and given is not None and not isinstance(given, str):
+                hint = _quoting_hint("string_type", text) if _reads(model, source, detail["loc"], path, text) else None
         case "union_tag_invalid" | "union_tag_not_found":
             tags = str(context.get("expected_tags", "")).replace("'", '"')
             message = f"needs the kind {tags.replace(', ', ' or ')}"
@@ -183,6 +186,24 @@ def known_keys(model: type[BaseModel], data: Any, path: Path) -> list[str]:
 def _list_keys(model: type[BaseModel], source: Source, path: Path) -> str | None:
     keys = known_keys(model, source.data, path[:-1])
     return f"known keys: {', '.join(keys)}" if 0 < len(keys) <= 12 else None
+
+
+def _reads(model: type[BaseModel], source: Source, location: tuple[Any, ...], path: Path, text: str) -> bool:
+    """Whether a value would be right as the text that was written: then quotes are the fix."""
+    try:
+        model.model_validate(_put(source.data, path, text))
+    except ValidationError as error:
+        return all(detail["loc"] != location for detail in error.errors(include_url=False, include_context=False))
+    return True
+
+
+def _put(data: Any, path: Path, value: Any) -> Any:
+    """The same data with another value at a path; nothing else is copied."""
+    if not path:
+        return value
+    changed: Any = dict(data) if isinstance(data, dict) else list(data)
+    changed[path[0]] = _put(data[path[0]], path[1:], value)
+    return changed
 
 
 def _example(model: type[BaseModel], data: Any, path: Path) -> str | None:

@@ -121,7 +121,11 @@ _SECRET = re.compile(
 
 
 def _check_public(reference: object) -> object:
-    if isinstance(reference, str) and _PUBLIC.fullmatch(reference) and ".." not in reference.split("/"):
+    if (
+        isinstance(reference, str)
+        and _PUBLIC.fullmatch(reference)
+        and ".." not in reference.removeprefix("path:").split("/")
+    ):
         return reference
     raise refuse(f'needs a public file beside the spec such as "path:ssh_ca.pub", {got(reference)}')
 
@@ -162,9 +166,9 @@ class NameRange:
             raise ValueError(f'needs a name or a range such as "a01..24", got "{text[:60]}"')
         first, last = match["first"], match["last"] or match["first"]
         if int(last) < int(first):
-            raise ValueError(f'the range "{text}" ends before it begins')
+            raise ValueError(f'the range "{text[:60]}" ends before it begins')
         if "0" in (first[0], last[0]) and len(first) != len(last):
-            raise ValueError(f'the range "{text}" changes its number of digits')
+            raise ValueError(f'the range "{text[:60]}" changes its number of digits')
         width = len(first) if first.startswith("0") or len(first) == len(last) else 1
         return cls(match["prefix"], int(first), int(last), width)
 
