@@ -322,6 +322,13 @@ def test_a_pool_off_the_fabric_is_told_how_to_get_on(tmp_path: Path, fabrics: st
     assert [told for _, told in found(tmp_path, "storage.unreachable", *edits)] == [hint]
 
 
+def test_a_rack_feed_without_spaces_has_its_circuits(tmp_path: Path) -> None:
+    """Three circuits of 32 A carry 17.7 kW each after derating, whichever way they are written."""
+    for words in ("3x 2 A 400 V 3-phase", "3x2A 400V 3-phase"):
+        [(message, _)] = found(tmp_path, "power.breaker", ("3x 32 A 400 V 3-phase", words))
+        assert "each of its 3 circuits carries 1.11 kW" in message
+
+
 # Addresses with logins
 
 

@@ -27,7 +27,25 @@ PATTERNS = {kind: TypeAdapter(kind).json_schema()["pattern"] for kind in KINDS}
 SEEDS = [*(kind.example.encode() for kind in KINDS), b"-0.5 MW", b"123456789012345.123456789 kW", b"32 A 230 V"]
 WORDS = [
     *(f" {unit}".encode() for kind in KINDS for unit in kind.units),
-    *(b"0", b"9", b"-", b".", b" ", b"+", b"e3", b"x ", b" A ", b" V", b" 3-phase", b"\n", b"\t", b"\xc2\xa0"),
+    *(
+        b"0",
+        b"9",
+        b"-",
+        b".",
+        b" ",
+        b"+",
+        b"e3",
+        b"x ",
+        b" A ",
+        b" V",
+        b"x",
+        b"A ",
+        b"V",
+        b" 3-phase",
+        b"\n",
+        b"\t",
+        b"\xc2\xa0",
+    ),
     *("４".encode(), "−".encode(), "µ".encode(), "℃".encode(), b"K"),
 ]
 
@@ -60,8 +78,8 @@ def check(raw: bytes) -> None:
 def _exact(kind: type[Quantity], text: str) -> float:
     """Read in another way: from the end, and without rounding."""
     if kind is RackFeed:
-        factor, _, rest = text.rpartition("x ")
-        amperes, volts = rest.replace(" V", "").replace(" 3-phase", "").split(" A ")
+        factor, _, rest = text.rpartition("x")
+        amperes, volts = rest.removesuffix(" 3-phase").removesuffix("V").split("A ")
         return int(factor or 1) * int(amperes) * int(volts) * (3**0.5 if "3-phase" in text else 1)
     unit = max((unit for unit in kind.units if text.endswith(unit)), key=len)
     return float(Fraction(text.removesuffix(unit).removesuffix(" ")) * Fraction(kind.units[unit]))
