@@ -217,9 +217,9 @@ def schema() -> None:
 
 
 @cli.command()
-@click.argument("page", type=click.Choice(["spec", "rules"]))
+@click.argument("page", type=click.Choice(["spec", "rules", "catalog"]))
 def docs(page: str) -> None:
-    """Print a reference page: every field of center.yaml, or every finding."""
+    """Print a reference page: every field of center.yaml, every finding, or every field of a catalogue file."""
     from generator.reference import PAGES
 
     click.echo(PAGES[page](), nl=False)

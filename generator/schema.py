@@ -30,7 +30,7 @@ def schema() -> Node:
 def schema_of(model: type[BaseModel]) -> Node:
     """The schema of any mapping of the language."""
     raw = model.model_json_schema(ref_template=_REFERENCE + "{model}", schema_generator=_WithMadeDefaults)
-    raw["definitions"] = raw.pop("$defs")
+    raw["definitions"] = raw.pop("$defs", {})
     converted = _convert(raw)
     assert isinstance(converted, dict)
     for node in _nodes(converted):

@@ -45,7 +45,7 @@ ROOMS: dict[str, str] = {
     "folders": "resources problems",
     "explain": "resources folders text",
     "schema": "spec.* quantity",
-    "reference": "schema spec.* explain",
+    "reference": "schema spec.* catalog.* explain",
     "apply.*": "tree resources problems text",
     "shelf": "catalog.* spec.* problems text",
     "blanks": "catalog.* spec.* quantity services",

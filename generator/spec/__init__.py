@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from generator.problems import Path, Problem, Refused, did_you_mean
 from generator.source import MAX_FINDINGS, Source
 from generator.spec.center import Center
+from generator.spec.common import Strict
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -56,6 +57,7 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
             hint = did_you_mean(name, known_keys(model, source.data, path[:-1])) or _list_keys(model, source, path)
         case "missing":
             rule, message, at_key = f"{prefix}.missing-key", f'the key "{name}" is missing', True
+            hint = _missing_hint(model, source.data, path)
         case "spec" | "quantity" | "secret":
             message = context["sentence"]
             text = source.written(path)
@@ -70,6 +72,9 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
         case "string_pattern_mismatch":
             message = f"does not have the form of this value, got {_shown(given)}"
             hint = _example(model, source.data, path)
+        case "model_type" | "model_attributes_type":
+            message = f"needs a mapping, got {_shown(given, source.written(path))}"
+            hint = _mapping_hint(model, source, path, given)
         case _:
             message = f"{_needs(kind, context)}, got {_shown(given, source.written(path))}"
             hint = _quoting_hint(kind, source.written(path)) if given is not None else None
@@ -87,8 +92,6 @@ _NEEDS = {
     "float_type": "needs a number",
     "bool_type": "needs true or false",
     "dict_type": "needs a mapping",
-    "model_type": "needs a mapping",
-    "model_attributes_type": "needs a mapping",
     "list_type": "needs a list",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",
@@ -186,6 +189,30 @@ def known_keys(model: type[BaseModel], data: Any, path: Path) -> list[str]:
 def _list_keys(model: type[BaseModel], source: Source, path: Path) -> str | None:
     keys = known_keys(model, source.data, path[:-1])
     return f"known keys: {', '.join(keys)}" if 0 < len(keys) <= 12 else None
+
+
+def _missing_hint(model: type[BaseModel], data: Any, path: Path) -> str | None:
+    """What may stand there, where a mapping or its field can tell in a few words."""
+    parent = model_at(model, data, path[:-1])
+    if parent is None or not issubclass(parent, Strict):
+        return None
+    fields = [field for name, field in parent.model_fields.items() if (field.alias or name) == path[-1]]
+    words = [word for field in fields for word in _words(field.annotation)]
+    return parent.hints.get(str(path[-1])) or (f"one of {', '.join(map(str, words))}" if len(words) > 1 else None)
+
+
+def _words(annotation: Any) -> tuple[Any, ...]:
+    """The words that a field takes, if it takes only some."""
+    return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
+
+
+def _mapping_hint(model: type[BaseModel], source: Source, path: Path, given: object) -> str | None:
+    """The mapping around a value that stands alone, if its model knows that slip."""
+    meant = model_at(model, source.data, path)
+    if meant is None or not issubclass(meant, Strict) or not isinstance(given, str | int | float):
+        return None
+    around = meant.around(source.written(path) or str(given))
+    return f"write {around}" if around else None
 
 
 def _reads(model: type[BaseModel], source: Source, location: tuple[Any, ...], path: Path, text: str) -> bool:
