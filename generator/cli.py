@@ -213,13 +213,14 @@ def explain(rule: str | None) -> None:
 
 
 @cli.command()
-def schema() -> None:
+@click.option("--part", is_flag=True, help="Of the files that a center.yaml includes.")
+def schema(part: bool) -> None:
     """Print the JSON Schema of center.yaml for editors."""
     import json
 
-    from generator.schema import schema as make
+    from generator import schema as schemas
 
-    click.echo(json.dumps(make(), ensure_ascii=False, indent=2))
+    click.echo(json.dumps(schemas.part() if part else schemas.schema(), ensure_ascii=False, indent=2))
 
 
 @cli.command()
