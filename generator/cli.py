@@ -193,27 +193,34 @@ def unlock(lock: str, **where: Any) -> None:
 @cli.command()
 @click.argument("rule", required=False)
 def explain(rule: str | None) -> None:
-    """Tell why a rule exists, with a bad and a good example; without a name, list all rules."""
+    """Tell why a rule exists, with a bad and a good example.
+
+    RULE is a rule such as power.ups, or a subject such as power, of which all rules are listed; without one, the names
+    of all rules are.
+    """
     known = explanations.lessons()
     if rule is None:
-        for name in known:
-            click.echo(name)
-        return
-    if rule not in known:
+        click.echo("\n".join(known))
+    elif rule in explanations.subjects():
+        click.echo(explanations.listing(rule))
+    elif rule in known:
+        click.echo(explanations.page(rule))
+    else:
         from generator.problems import did_you_mean
 
-        raise click.UsageError(f'there is no rule "{rule}"; {did_you_mean(rule, known) or "center explain lists all"}')
-    click.echo(explanations.page(rule))
+        hint = did_you_mean(rule, (*known, *explanations.subjects())) or "center explain lists all"
+        raise click.UsageError(f'there is no rule "{rule}"; {hint}')
 
 
 @cli.command()
-def schema() -> None:
+@click.option("--part", is_flag=True, help="Of the files that a center.yaml includes.")
+def schema(part: bool) -> None:
     """Print the JSON Schema of center.yaml for editors."""
     import json
 
-    from generator.schema import schema as make
+    from generator import schema as schemas
 
-    click.echo(json.dumps(make(), ensure_ascii=False, indent=2))
+    click.echo(json.dumps(schemas.part() if part else schemas.schema(), ensure_ascii=False, indent=2))
 
 
 @cli.command()

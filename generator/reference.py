@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 from generator import explain
 from generator.catalog import BUILT_IN, KINDS, Entry
 from generator.catalog.models import GRADES, STATUSES, Fact, SourcePointer
-from generator.schema import schema, schema_of
+from generator.schema import needs, schema, schema_of
 from generator.spec.common import Name
 
 Node = dict[str, Any]
@@ -45,7 +45,7 @@ _BOUNDS = {
 
 def spec() -> str:
     """Every field of center.yaml as a page of Markdown, one section a subject."""
-    whole = schema()
+    whole, required = schema(), needs()
     lines = [
         "# Every field of center.yaml",
         "",
@@ -60,11 +60,12 @@ def spec() -> str:
     for name, node in sorted(subjects.items()):
         told = any(_places(node, name))
         shown, words = (f"[{name}](#{name.lower()})", "") if told else (f"`{name}`", f"{_takes(node)}: ")
-        lines.append(_row(shown, "required" if name in whole["required"] else "", words + node["description"]))
+        lines.append(_row(shown, "required" if name in required["required"] else "", words + node["description"]))
     for name, node in sorted(subjects.items()):
         if any(_places(node, name)):
             lines += ["", f"## {name}", "", node["description"]]
-            lines += _mapping_lines(node, name, whole["definitions"])
+            must = {name: required["properties"].get(name, {}).get("required", [])}
+            lines += _mapping_lines(node, name, whole["definitions"], must)
     return "\n".join(lines) + "\n"
 
 
@@ -154,7 +155,7 @@ def _kind_lines(kind: type[Entry]) -> Iterator[str]:
     own = {key: field for key, field in made["properties"].items() if key == "kind" or key not in Entry.model_fields}
     yield from ("", *_HEADER, *_field_rows("", {**made, "properties": own}))
     for key, field in own.items():
-        yield from _mapping_lines(field, key, made["definitions"], ("",))
+        yield from _mapping_lines(field, key, made["definitions"], {}, ("",))
 
 
 def _field_rows(before: str, made: Node) -> Iterator[str]:
@@ -205,8 +206,13 @@ class Place:
     node: Node
 
 
-def _mapping_lines(node: Node, path: str, models: dict[str, Node], within: tuple[str, ...] = ()) -> Iterator[str]:
-    """A table for each mapping at or below a place, in the order in which a reader goes down."""
+def _mapping_lines(
+    node: Node, path: str, models: dict[str, Node], must: dict[str, list[str]], within: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """A table for each mapping at or below a place, in the order in which a reader goes down.
+
+    `must` has what the mapping of a subject needs, which its model leaves to others when there is an include.
+    """
     for place in _places(node, path):
         reference = place.node["$ref"].rpartition("/")[2]
         if reference in within:
@@ -216,11 +222,11 @@ def _mapping_lines(node: Node, path: str, models: dict[str, Node], within: tuple
             kinds = f", kind {' or '.join(place.kinds)}" if place.kinds else ""
             yield from ("", f"### {place.path}{kinds}", "", model["description"])
         yield from ("", *_HEADER)
-        required = model.get("required", [])
+        required = must.get(place.path) or model.get("required", [])
         for key, field in model["properties"].items():
             yield _field(f"{place.path}.{key}", field, key in required)
         for key, field in model["properties"].items():
-            yield from _mapping_lines(field, f"{place.path}.{key}", models, (*within, reference))
+            yield from _mapping_lines(field, f"{place.path}.{key}", models, must, (*within, reference))
 
 
 def _places(node: Node, path: str) -> Iterator[Place]:

@@ -49,7 +49,8 @@ ROOMS: dict[str, str] = {
     "apply.*": "tree resources problems text",
     "shelf": "catalog.* spec.* problems text",
     "blanks": "catalog.* spec.* quantity services",
-    "workbench": "shelf blanks catalog.* folders explain resources rules.* problems",
+    "service_page": "services shelf problems text",
+    "workbench": "shelf service_page blanks catalog.* folders explain resources rules.* problems",
     "cli": "*",
 }
 # Libraries that change what a room is: only these rooms may know them.
