@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,18 +23,23 @@ STATES = {
 }  # fmt: skip
 """What a state may be called; an empty cell means in-service."""
 COLUMNS = {
-    "node": ("node", "name", "host", "hostname", "节点", "主机名"),
+    "node": ("node", "name", "host", "hostname", "节点", "节点名称", "主机名", "主机名称"),
     "pool": ("pool", "资源池"),
-    "serial": ("serial", "serial-number", "sn", "序列号"),
+    "serial": ("serial", "serial-number", "sn", "序列号", "设备序列号"),
     "mac": ("mac", "mac-address", "mac地址"),
-    "bmc-mac": ("bmc-mac", "bmc mac", "bmcmac", "带外mac", "带外mac地址"),
-    "state": ("state", "status", "状态"),
+    "bmc-mac": ("bmc-mac", "带外mac", "带外mac地址", "bmcmac地址", "bmc地址"),
+    "state": ("state", "status", "状态", "机器状态", "设备状态"),
 }  # fmt: skip
+"""Headings that we know; letters may be large, signs of full width, words apart or joined by any dash."""
 MOST_ROWS, MOST_BYTES, MOST_FINDINGS = 200_000, 16 * 1024 * 1024, 100
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,63}")
 _ROUNDED = re.compile(r"[0-9][.,]?[0-9]*E\+[0-9]+")
 """What a spreadsheet makes of a long number: the last digits are lost."""
+
+
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How the files of spreadsheets begin, new ones and old ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,9 @@ class Table:
 
 def read(raw: bytes, name: str) -> Table:
     """The machines of a table; every finding stands at its line."""
+    if raw.startswith(_WORKBOOKS):
+        message = f'"{name}" is a workbook; export it as CSV'
+        return Table((), (Problem("asset.table", message, position=Position(name, 1, 1)),), [])
     try:
         text = _decoded(raw)
     except UnicodeDecodeError:
@@ -78,6 +87,17 @@ def _decoded(raw: bytes) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         return raw.decode("gb18030")  # contains GBK and GB 2312
+
+
+def _plain(heading: str) -> str:
+    """A heading without what people write differently: full width, case, spaces and dashes."""
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", heading)).lower()
+
+
+def _headings() -> str:
+    """The first heading of each column, and the first Chinese one."""
+    chinese = (next((alias for alias in aliases if not alias.isascii()), "") for aliases in COLUMNS.values())
+    return f'"{", ".join(COLUMNS)}" or "{", ".join(chinese)}"'
 
 
 class _Reader:
@@ -104,17 +124,17 @@ class _Reader:
 
     def _columns(self, heading: list[str]) -> dict[str, int]:
         """Which column says what; serial is needed, and node or pool."""
-        names = {alias: column for column, aliases in COLUMNS.items() for alias in aliases}
+        names = {_plain(alias): column for column, aliases in COLUMNS.items() for alias in aliases}
         columns: dict[str, int] = {}
         for index, cell in enumerate(heading):
-            column = names.get(cell.strip().lower().replace("_", "-"))
+            column = names.get(_plain(cell))
             if column and column in columns:
                 self._report("asset.table", f'has two columns that say "{column}"', 1)
             elif column:
                 columns[column] = index
         for needed in ("node", "serial"):
             if needed not in columns:
-                hint = did_you_mean(needed, heading) or f'headings are for example "{", ".join(COLUMNS)}"'
+                hint = did_you_mean(needed, heading) or f"headings are {_headings()}"
                 self._report("asset.table", f'has no column "{needed}"', 1, hint=hint)
         return columns
 
@@ -170,11 +190,12 @@ class _Reader:
         digits = re.sub("[.:-]", "", text).lower()
         mac = ":".join(digits[index : index + 2] for index in range(0, len(digits), 2))
         # An odd first byte is an address of a group; zeros are what somebody types who does not know it.
-        right = _MAC.fullmatch(mac) and int(mac[:2], 16) % 2 == 0 and mac.strip("0:")
-        if text and not right:
-            self._report(
-                "asset.value", f'needs a MAC address such as "0c:42:a1:00:00:01", got "{text[:40]}"', line, text
-            )
+        if text and not (_MAC.fullmatch(mac) and mac.strip("0:")):
+            what = f'needs a MAC address such as "0c:42:a1:00:00:01", got "{text[:40]}"'
+            self._report("asset.value", what, line, text)
+        elif text and int(mac[:2], 16) % 2:
+            what = f'needs the MAC address of one machine, "{text}" is a group address'
+            self._report("asset.value", what, line, text)
         return mac
 
     def _is_new(self, asset: Asset, seen: dict[tuple[str, str], int]) -> bool:

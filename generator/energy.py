@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from generator.model import Center
-from generator.plant import Device, HallAir, Handler, Machine
+from generator.plant import Device, HallAir, Handler, Machine, Water
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +113,17 @@ def carriers(center: Center) -> Iterator[Carrier]:
     for water in center.waters.values():
         able = water.able(center.spec.site.climate)
         machines = [machine for rejecter in able for machine in rejecter.machines(center.spec.power.feeds)]
-        yield Carrier(f'heat rejection of facility water "{water.name}"', center.heat_into(water), tuple(machines))
+        yield Carrier(rejection_of(water), center.heat_into(water), tuple(machines))
     for hall in center.spec.halls:
         air, heat = center.airs.get(hall), center.air_heat_of(hall)
         yield Carrier(f'air handlers of hall "{hall}"', heat, _machines(air.handlers) if air else ())
         if air and air.spec.from_ is None and _needs_water(air):
             yield Carrier(f'cold water for the air of hall "{hall}"', heat, ())
+
+
+def rejection_of(water: Water) -> str:
+    """What the heat rejection of a water system is called."""
+    return f'heat rejection of facility water "{water.name}"'
 
 
 def drawn(cooling: Iterable[Carrier], lost: frozenset[str]) -> dict[str, float]:

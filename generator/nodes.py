@@ -132,6 +132,11 @@ class Racks:
             return f'rack "{self.name(self.first)}"'
         return f'racks "{self.name(self.first)}..{self.last:0{self.width}d}"'
 
+    def does(self, verb: str) -> str:
+        """The title with a verb, which is given for one rack: ``rack "a01" needs`` or ``racks "a01..24" need``."""
+        several = {"has": "have", "is": "are"}.get(verb, verb.removesuffix("s"))
+        return f"{self.title} {verb if self.count == 1 else several}"
+
     @cached_property
     def power(self) -> float:
         """Watts that one of these racks draws under sustained load, as far as the catalogue knows."""

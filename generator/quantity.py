@@ -215,8 +215,28 @@ class RackFeed(Quantity):
     dimension, example = "rack feed", "2x 63 A 400 V 3-phase"
     units = {"W": 1.0}
     _FORM: ClassVar[re.Pattern[str]] = re.compile(
-        r"(?:(?P<count>[1-9])x )?(?P<amperes>[1-9][0-9]{0,2}) A (?P<volts>[1-9][0-9]{1,2}) V(?P<three> 3-phase)?"
+        r"(?:(?P<count>[1-9])x ?)?(?P<amperes>[1-9][0-9]{0,2}) ?A (?P<volts>[1-9][0-9]{1,2}) ?V(?P<three> 3-phase)?"
     )
+
+    @property
+    def circuits(self) -> int:
+        """Circuits that share the load of the rack."""
+        return int(self._words["count"] or 1)
+
+    @property
+    def volts(self) -> int:
+        """Voltage between conductors."""
+        return int(self._words["volts"])
+
+    @property
+    def is_three_phase(self) -> bool:
+        return self._words["three"] is not None
+
+    @property
+    def _words(self) -> re.Match[str]:
+        match = self._FORM.fullmatch(self.text)
+        assert match, "a rack feed is only ever parsed"
+        return match
 
     @classmethod
     def parse(cls, text: object) -> Self:
@@ -231,7 +251,7 @@ class RackFeed(Quantity):
     def __get_pydantic_json_schema__(
         cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        pattern = r"^([1-9]x )?[1-9][0-9]{0,2} A [1-9][0-9]{1,2} V( 3-phase)?$"
+        pattern = r"^([1-9]x ?)?[1-9][0-9]{0,2} ?A [1-9][0-9]{1,2} ?V( 3-phase)?$"
         about = f"{cls.article} {cls.dimension}; currents and voltage between conductors"
         return {
             "type": "string",

@@ -19,6 +19,8 @@ from tests.lessons import ROOT, STARTER
 
 ENGLISH = ("node", "pool", "serial", "mac", "bmc-mac", "state")
 CHINESE = ("节点", "资源池", "序列号", "MAC地址", "带外MAC", "状态")
+LONGER = ("节点名称", "资源池", "设备序列号", "ＭＡＣ　地址", "带外 MAC", "设备状态")
+OTHERS = (" 主机名称 ", "Pool", "Serial_Number", "MAC Address", "BMC MAC地址", "机器状态")
 ROWS = (
     ("control-a01-1", "control", "S-1", "0c:42:a1:00:00:01", "0C-42-A1-00-01-01", ""),
     ("train-a01-1", "train", "S-2", "0c42.a100.0002", "0c42a1000102", "在用"),
@@ -50,7 +52,7 @@ def problems(raw: bytes) -> list[tuple[str, int, str]]:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk", "gb18030"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-@pytest.mark.parametrize("heading", [ENGLISH, CHINESE], ids=["english", "chinese"])
+@pytest.mark.parametrize("heading", [ENGLISH, CHINESE, LONGER, OTHERS])
 def test_what_spreadsheets_export_is_read(encoding: str, delimiter: str, heading: Sequence[str]) -> None:
     table = assets.read(text(heading, delimiter=delimiter).encode(encoding), "assets.csv")
     assert table.problems == ()
@@ -100,7 +102,10 @@ def test_other_columns_and_empty_lines_are_left_alone() -> None:
         (b"node,serial,state\n,S-1,spare\n", "asset.value", 2, "neither node nor pool"),
         (b"node,serial,mac\ntrain-a01-1,S-1,0c:42:a1:00:00\n", "asset.value", 2, "needs a MAC address"),
         (b"node,serial,mac\ntrain-a01-1,S-1,00:00:00:00:00:00\n", "asset.value", 2, "needs a MAC address"),
-        (b"node,serial,mac\ntrain-a01-1,S-1,ff:ff:ff:ff:ff:ff\n", "asset.value", 2, "needs a MAC address"),
+        (b"node,serial,mac\ntrain-a01-1,S-1,ff:ff:ff:ff:ff:ff\n", "asset.value", 2, "is a group address"),
+        (b"node,serial,mac\ntrain-a01-1,S-1,01:00:5e:00:00:01\n", "asset.value", 2, "is a group address"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "asset.table", 1, '"assets.csv" is a workbook; export it as CSV'),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "asset.table", 1, '"assets.csv" is a workbook; export it as CSV'),
         (b"node,serial,mac,bmc-mac\nx,S-1,0c42a1000001,0c:42:a1:00:00:01\n", "asset.value", 2, "to a host and to its"),
         (b"node,serial,mac\nx,S-1,0c42a1000001\ny,S-2,0c-42-a1-00-00-01\n", "asset.twice", 3, "first in line 2"),
         (b"node,serial\nx,S-1\nx,S-2\n", "asset.twice", 3, 'the node "x" twice'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -53,6 +54,14 @@ class Catalog:
         """Where the thing of that name is written."""
         return self._files(kind).get(name)
 
+    def strangers(self) -> Iterator[tuple[str, str]]:
+        """Folders of the centre's own catalogue that hold files and are no kind, with the first file of each."""
+        for folder in self.folders[1:]:
+            for other in sorted(_folders(folder)):
+                files = _yaml_files(folder / other) if other not in KINDS else []
+                if files:
+                    yield other, f"catalog/{other}/{files[0].name}"
+
     def _files(self, kind: type[Entry]) -> dict[str, Path]:
         if kind.folder not in self._names:
             files = self._names[kind.folder] = {}
@@ -100,6 +109,15 @@ def of(center_folder: Path | None) -> Catalog:
     if center_folder and (own := center_folder / "catalog").is_dir() and not own.is_symlink():
         return Catalog((BUILT_IN, own))
     return Catalog()
+
+
+def _folders(folder: Path) -> list[str]:
+    """Names of the plain folders in a folder, as far as they can be printed."""
+    try:
+        entries = list(itertools.islice(os.scandir(folder), MAX_FILES))
+    except OSError:
+        return []
+    return [entry.name for entry in entries if entry.name.isprintable() and entry.is_dir(follow_symlinks=False)]
 
 
 def _yaml_files(folder: Path) -> list[Path]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from generator import assets, spec
 from generator.assets import Asset
-from generator.catalog import Catalog
+from generator.catalog import KINDS, Catalog
 from generator.expand import people, places, plant
 from generator.expand.names import Names
 from generator.model import Center
-from generator.problems import Path, Problem
+from generator.problems import Path, Position, Problem, did_you_mean
 from generator.source import Source
 
 
@@ -22,6 +22,7 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
     racks = tuple(places.racks(names, pools, nets))
     tenants = dict(people.tenants(names, pools))
     people.check_offers(names)
+    names.problems += _strangers(catalog)
     center = Center(
         spec=words,
         racks=racks,
@@ -41,6 +42,14 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
         public_files=dict(_public_files(names)),
     )
     return center, names.problems
+
+
+def _strangers(catalog: Catalog) -> Iterator[Problem]:
+    """Folders beside the spec that nobody reads: what was meant to replace a built-in thing would replace nothing."""
+    for folder, file in catalog.strangers():
+        message = f'the catalogue has no kind "{folder}", so nothing in that folder is read'
+        hint = did_you_mean(folder, KINDS) or f"its folders are {', '.join(sorted(KINDS))}"
+        yield Problem("catalog.folder", message, hint=hint, position=Position(file, 1, 1))
 
 
 def _public_files(names: Names) -> Iterator[tuple[str, str]]:

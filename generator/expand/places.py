@@ -109,7 +109,7 @@ def _row(names: Names, hall: str, name: str, row: Row, kinds: dict[str, _Kind]) 
     base = number_of(row.base) if row.base else int(plan.network_address)
     if row.base is None and rows > 1:
         message = f'row "{name}" has no base address, and the centre has {rows} rows'
-        names.report("address.no-base", message, here, f'for example "base: {plan.network_address}"')
+        names.report("address.no-base", message, here, f'for example "base: {_free_base(names, row, plan)}"')
     names.all_known("feed", row.feeds, names.words.power.feeds, (*here, "feeds"))
     for text, kind in row.racks.items():
         span = NameRange.parse(text)
@@ -127,6 +127,19 @@ def _row(names: Names, hall: str, name: str, row: Row, kinds: dict[str, _Kind]) 
                 hall, name, span.first, span.last, span.width, kind, type_, loop, base, row.stride, row.block or hall,
                 path, tuple(row.feeds or words.feeds), feed, holds, leaves,
             )  # fmt: skip
+
+
+def _free_base(names: Names, row: Row, plan: ipaddress.IPv4Network) -> ipaddress.IPv4Address:
+    """The first multiple of 256 behind all rows that say their base, so that this row takes no address of theirs."""
+    ends = [int(plan.network_address)]
+    for other in (other for hall in names.words.halls.values() for other in hall.rows.values()):
+        if other.base:
+            last = max(NameRange.parse(text).last for text in other.racks)
+            ends.append(number_of(other.base) + (last + 1) * other.stride)
+    first = min(NameRange.parse(text).first for text in row.racks) * row.stride
+    step = 256
+    base = -(-max(ends[0], max(ends) - first) // step) * step
+    return ipaddress.IPv4Address(min(base, 2**32 - 1))
 
 
 def _cut(racks: Racks, by_place: list[tuple[Pool, NameRange, int]]) -> Iterator[Racks]:

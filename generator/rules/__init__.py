@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from generator.model import Center
-from generator.problems import Path, Position, Problem, Severity
+from generator.problems import Path, Position, Problem, Severity, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,19 @@ def judge(center: Center) -> list[Problem]:
 
 
 def _unused(name: str) -> Problem:
-    message = f'accepts "{name}", of which there is no warning'
-    return Problem("accepted.unused", message, ("accepted", name), "remove it; errors cannot be accepted", "warning")
+    known = rules().get(name)
+    if known is None:
+        message, hint = f'accepts "{name}", which is no rule', did_you_mean(name, _warnings()) or "remove it"
+    elif known.severity == "error":
+        message, hint = f'accepts "{name}", which is an error; errors cannot be accepted', "correct its cause"
+    else:
+        message, hint = f'accepts "{name}", of which there is no warning', "remove it"
+    return Problem("accepted.unused", message, ("accepted", name), hint, "warning")
+
+
+def _warnings() -> list[str]:
+    """The rules whose findings can be accepted."""
+    return [name for name, rule in rules().items() if rule.severity == "warning"]
 
 
 def _ended(center: Center, name: str) -> Problem:

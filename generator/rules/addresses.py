@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import itertools
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from generator.model import Center
 from generator.nodes import NodeRange, number_of
+from generator.problems import Path
 from generator.rules import Finding, rule
 from generator.rules.plans import usable
 
@@ -85,3 +87,51 @@ def devices_have_addresses_of_their_own(center: Center) -> Iterator[Finding]:
             message = f'devices "{seen[place]}" and "{device.name}" are both at {device.host}:{device.port}'
             yield Finding((*device.path, "at"), message)
         seen.setdefault(place, device.name)
+
+
+@rule("address.taken")
+def servers_have_addresses_of_their_own(center: Center) -> Iterator[Finding]:
+    """What every host asks is no worker, which a job may fill and a repair takes away, and no whole network."""
+    workers = [nodes for nodes in center.ranges() if nodes.pool.role == "worker"]
+    whole = dict(_whole_networks(center))
+    for what, path, host in _servers(center):
+        try:
+            number = number_of(host)
+        except ValueError:  # a name, which is for others to resolve
+            continue
+        found = (_node_at(nodes, number) for nodes in workers)
+        taken = whole.get(number) or next((node for node in found if node), None)
+        if taken:
+            yield Finding(path, f"{what} {host} is the address of {taken}")
+
+
+def _servers(center: Center) -> Iterator[tuple[str, Path, str]]:
+    """What hosts are told to ask: what it is, where the spec says so, and its name or address."""
+    network = center.spec.network
+    for key, what, hosts in (("dns", "name server", network.dns), ("ntp", "time server", network.ntp)):
+        yield from ((what, ("network", key, index), host) for index, host in enumerate(hosts))
+    if network.mirror:
+        yield "mirror", ("network", "mirror", "url"), urlsplit(network.mirror.url).hostname or ""
+    for name, words in center.spec.storage.items():
+        what = f'server of file system "{name}"'
+        yield from ((what, ("storage", name, "servers", index), host) for index, host in enumerate(words.servers))
+
+
+def _whole_networks(center: Center) -> Iterator[tuple[int, str]]:
+    """The two addresses of each plan that no machine can have."""
+    plans = center.spec.network.plans
+    for name, plan in (("nodes", plans.nodes), ("bmc", plans.bmc), ("facility", plans.facility)):
+        if plan:
+            network = ipaddress.IPv4Network(plan)
+            yield int(network.network_address), f"plan {name} ({plan}) as a whole"
+            yield int(network.broadcast_address), f"everybody in plan {name} ({plan})"
+
+
+def _node_at(nodes: NodeRange, number: int) -> str | None:
+    """The node of a range that has an address; found by arithmetic, since a range may be long."""
+    racks = nodes.racks
+    rack, place = divmod(number - racks.base - nodes.pool.slot, racks.stride)
+    if not racks.first <= rack <= racks.last or place >= nodes.per_rack:
+        return None
+    name = f"{nodes.pool.name}-{racks.name(rack)}-{place + 1}"
+    return f'node "{name}"' if nodes.holds(name) else None

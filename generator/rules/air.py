@@ -33,7 +33,7 @@ def racks_get_enough_air(center: Center) -> Iterator[Finding]:
         air = center.airs.get(racks.hall)
         if air and air.spec.per_rack and exceeds(racks.air_heat, air.spec.per_rack.magnitude):
             message = (
-                f"{racks.title} leaves {kw(racks.air_heat)} to the air, which takes {air.spec.per_rack} from one rack"
+                f"{racks.does('leaves')} {kw(racks.air_heat)} to the air, which takes {air.spec.per_rack} from one rack"
             )
             yield Finding(racks.path, message, at_key=True)
 

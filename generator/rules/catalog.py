@@ -116,6 +116,10 @@ def _missing(center: Center, racks: Racks) -> Iterator[tuple[str, str, str, Path
         for pool, _ in racks.contents:
             if pool.server.liquid_share.value is None:
                 yield "liquid share", pool.server.name, f'loop "{racks.loop}"', (*pool.path, "server")
+    if center.spec.power.redundancy == "2N":
+        for pool, _ in racks.contents:
+            if pool.server.supplies is None:
+                yield "power supplies", pool.server.name, "2N", (*pool.path, "server")
     for net, _ in racks.leaves:
         if net.leaf.power.value is None:
             yield "power", net.leaf.name, f'the power of rack kind "{racks.kind}"', (*net.path, "leaf")

@@ -68,7 +68,8 @@ def racks_carry_their_own_heat(center: Center) -> Iterator[Finding]:
         own = next((tank for tank in (loop.tanks if loop else ()) if tank.name == racks.name(racks.first)), None)
         if own and own.capacity is not None and exceeds(racks.liquid_heat, own.capacity):
             heat, capacity = racks.liquid_heat / 1000, own.capacity / 1000
-            message = f"{racks.title} must carry {heat:.2f} kW, its own device carries {capacity:.2f} kW"
+            whose = "its own device" if racks.count == 1 else "the device of each"
+            message = f"{racks.title} must carry {heat:.2f} kW, {whose} carries {capacity:.2f} kW"
             yield Finding((*own.path, "ratings", "capacity"), message)
 
 
@@ -78,6 +79,20 @@ def loops_have_something_that_cools(center: Center) -> Iterator[Finding]:
     for loop in center.loops.values():
         if loop.spec.kind == "cold-plate" and not loop.units:
             yield Finding(loop.path, f'loop "{loop.name}" has no cooling unit')
+
+
+@rule("cooling.unused", severity="warning")
+def everything_cools_something(center: Center) -> Iterator[Finding]:
+    """A loop without racks, or water without a loop, was paid for nothing; usually a rack kind names another one."""
+    joined = {racks.loop for racks in center.racks}
+    for loop in center.loops.values():
+        if loop.name not in joined:
+            yield Finding(loop.path, f'no rack is on loop "{loop.name}"', at_key=True)
+    fed = {loop.spec.from_ for loop in center.loops.values()} | {air.spec.from_ for air in center.airs.values()}
+    for water in center.waters.values():
+        if water.name not in fed:
+            message = f'no loop and no air is cooled by facility water "{water.name}"'
+            yield Finding(water.path, message, at_key=True)
 
 
 @rule("cooling.no-protection")
@@ -187,8 +202,10 @@ def coolant_stays_above_the_dew_point(center: Center) -> Iterator[Finding]:
             continue
         dew = dew_point(air.supply.magnitude, air.humidity.magnitude)
         if loop.spec.supply.magnitude - dew < DEW_POINT_MARGIN - 1e-9:
+            margin = loop.spec.supply.magnitude - dew
+            side = "above" if margin >= 0 else "below"
             message = (
-                f"coolant of {loop.spec.supply} is {loop.spec.supply.magnitude - dew:.1f} K above the dew point "
+                f"coolant of {loop.spec.supply} is {abs(margin):.1f} K {side} the dew point "
                 f'{dew:.1f} °C of hall "{hall}"; {DEW_POINT_MARGIN:.1f} K are needed'
             )
             yield Finding((*loop.path, "supply"), message)

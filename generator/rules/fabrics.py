@@ -1,9 +1,7 @@
-"""Fabrics: ports, uplinks and cables, leaf by leaf: what is missing on the day of the wiring was missing on paper."""
+"""Fabrics: ports and uplinks, leaf by leaf: what is missing on the day of the wiring was missing on paper."""
 
 from __future__ import annotations
 
-import bisect
-import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -12,16 +10,10 @@ from generator.nodes import NodeRange, Pool, Racks
 from generator.plant import Net
 from generator.rules import Finding, rule
 
-RACK_WIDTH = 0.6
-"""Metres from rack to rack where the catalogue does not know: the usual 600 mm."""
-UP_AND_DOWN = 4.0
-"""Metres of cable from a port up to the tray and from there down to another port (own figure, to be reviewed)."""
-
 Place = tuple[str, ...]
-Span = tuple[int, int]
 
 
-def _place(net: Net, racks: Racks) -> Place:
+def place_of(net: Net, racks: Racks) -> Place:
     """What the leaves in these racks serve: the racks themselves (each alone), their row, their hall, everything."""
     return {
         "rack": (racks.hall, racks.row, str(racks.first)),
@@ -42,11 +34,11 @@ def _leaves(center: Center, net: Net) -> dict[Place, int]:
     found: dict[Place, int] = defaultdict(int)
     for racks in center.racks:
         times = 1 if net.spec.serves == "rack" else racks.count
-        found[_place(net, racks)] += sum(count * times for leaf, count in racks.leaves if leaf is net)
+        found[place_of(net, racks)] += sum(count * times for leaf, count in racks.leaves if leaf is net)
     return found
 
 
-def _members(center: Center, net: Net) -> Iterator[tuple[NodeRange, int]]:
+def members(center: Center, net: Net) -> Iterator[tuple[NodeRange, int]]:
     """Ranges of nodes that are on a fabric, with the ports of each node."""
     for nodes in center.ranges():
         ports = dict(nodes.pool.ports).get(net.name)
@@ -66,11 +58,12 @@ def nodes_reach_a_leaf(center: Center) -> Iterator[Finding]:
     """A node that is on a fabric needs a leaf of it as near as the fabric says that leaves serve."""
     for net in center.nets.values():
         leaves, told = _leaves(center, net), set()
-        for nodes, _ in _members(center, net):
-            if not leaves[_place(net, nodes.racks)] and nodes.pool not in told:
+        for nodes, _ in members(center, net):
+            if not leaves[place_of(net, nodes.racks)] and nodes.pool not in told:
                 told.add(nodes.pool)
                 place = _title(net, nodes.racks)
-                message = f'pool "{nodes.pool.name}" is on fabric "{net.name}", and {place} has no leaf of it'
+                has = "have" if place.startswith("racks ") else "has"
+                message = f'pool "{nodes.pool.name}" is on fabric "{net.name}", and {place} {has} no leaf of it'
                 hint = f'say "leaves: {{{net.name}: 1}}" in a rack kind, or let its leaves serve more'
                 yield Finding((*nodes.pool.path, "fabrics", net.name), message, hint)
 
@@ -80,8 +73,8 @@ def leaves_have_enough_ports(center: Center) -> Iterator[Finding]:
     """The ports of all nodes that leaves serve fit into the ports that these leaves keep for nodes, rail by rail."""
     for net in center.nets.values():
         leaves, needed, where = _leaves(center, net), defaultdict[Place, int](int), dict[Place, Racks]()
-        for nodes, ports in _members(center, net):
-            place = _place(net, nodes.racks)
+        for nodes, ports in members(center, net):
+            place = place_of(net, nodes.racks)
             # Racks of one range are alike, so that for leaves in racks the first stands for all of them.
             needed[place] += ports * (nodes.per_rack if net.spec.serves == "rack" else nodes.count)
             where.setdefault(place, nodes.racks)
@@ -89,21 +82,23 @@ def leaves_have_enough_ports(center: Center) -> Iterator[Finding]:
         for place, racks in where.items():
             on_each, given = -(-needed[place] // rails), leaves[place] // rails * net.down
             if leaves[place] and on_each > given:
+                several = net.spec.serves == "rack" and racks.count > 1
+                needs, gets = ("need", "get") if several else ("needs", "gets")
                 message = (
-                    f'{_title(net, racks)} needs {_ports(net, on_each)} of fabric "{net.name}" '
-                    f"and gets {_ports(net, given)} from {_count(leaves[place], 'leaf', 'leaves')}"
+                    f'{_title(net, racks)} {needs} {_ports(net, on_each)} of fabric "{net.name}" '
+                    f"and {gets} {_ports(net, given)} from {counted(leaves[place], 'leaf', 'leaves')}"
                 )
                 more = -(-on_each // max(1, net.down)) * rails - leaves[place]
-                hint = f"{_count(more, 'leaf', 'leaves')} more, or a higher oversubscription"
+                hint = f"{counted(more, 'leaf', 'leaves')} more, or a higher oversubscription"
                 yield Finding(net.path, message, hint)
 
 
 def _ports(net: Net, count: int) -> str:
-    ports = _count(count, "port", "ports")
+    ports = counted(count, "port", "ports")
     return ports if net.spec.rails == 1 else f"{ports} on each of {net.spec.rails} rails"
 
 
-def _count(number: int, one: str, many: str) -> str:
+def counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
@@ -114,15 +109,15 @@ def rails_are_even(center: Center) -> Iterator[Finding]:
         rails, told = net.spec.rails, set[Place]()
         for pool, ports in _pools(center, net):
             if ports % rails:
-                what = f'{_count(ports, "port", "ports")} of a node of pool "{pool.name}"'
+                what = f'{counted(ports, "port", "ports")} of a node of pool "{pool.name}"'
                 message = f"{what} cannot be spread evenly over {rails} rails"
                 yield Finding((*pool.path, "fabrics", net.name), message)
         leaves = _leaves(center, net)
-        for nodes, _ in _members(center, net):
-            place = _place(net, nodes.racks)
+        for nodes, _ in members(center, net):
+            place = place_of(net, nodes.racks)
             if leaves[place] % rails and place not in told:
                 told.add(place)
-                what = _count(leaves[place], "leaf", "leaves")
+                what = counted(leaves[place], "leaf", "leaves")
                 where = f'fabric "{net.name}" in {_title(net, nodes.racks)}'
                 message = f"{what} of {where} cannot be spread evenly over {rails} rails"
                 yield Finding((*net.path, "rails"), message)
@@ -138,58 +133,11 @@ def spines_take_every_uplink(center: Center) -> Iterator[Finding]:
         given = net.spec.spine.count * net.spine.ports
         if leaves * net.up > given:
             message = (
-                f'{_count(leaves, "leaf", "leaves")} of fabric "{net.name}" have {leaves * net.up} uplinks, '
-                f"and {_count(net.spec.spine.count, 'spine has', 'spines have')} {given} ports"
+                f'{counted(leaves, "leaf", "leaves")} of fabric "{net.name}" have {leaves * net.up} uplinks, '
+                f"and {counted(net.spec.spine.count, 'spine has', 'spines have')} {given} ports"
             )
             hint = f"{-(-leaves * net.up // net.spine.ports)} spines take them"
             yield Finding((*net.path, "spine", "count"), message, hint)
-
-
-@rule("fabric.cable")
-def cables_are_long_enough(center: Center) -> Iterator[Finding]:
-    """A cable of copper ends after a few metres; the way goes up to the tray, along the row, and down again."""
-    for net in center.nets.values():
-        if net.spec.cable is None or net.spec.serves != "row":
-            continue
-        rows: dict[Place, list[Span]] = defaultdict(list)
-        for racks in center.racks:
-            if any(leaf is net for leaf, _ in racks.leaves):
-                rows[_place(net, racks)].append((racks.first, racks.last))
-        spans = {place: sorted(found) for place, found in rows.items()}
-        ways = [
-            _way(nodes.racks, spans[place])
-            for nodes, _ in _members(center, net)
-            if (place := _place(net, nodes.racks)) in spans
-        ]
-        needed, apart, rack, known = max(ways, default=(0.0, 0, "", True))
-        if needed > net.spec.cable.magnitude * (1 + 1e-9):
-            width = "" if known else f", at {RACK_WIDTH} m a rack"
-            message = (
-                f'rack "{rack}" is {_count(apart, "place", "places")} from the nearest leaf of fabric "{net.name}", '
-                f"which takes a cable of {needed:.1f} m{width}; the longest is {net.spec.cable.show('m')}"
-            )
-            yield Finding((*net.path, "cable"), message)
-
-
-def _way(racks: Racks, leaves: list[Span]) -> tuple[float, int, str, bool]:
-    """Metres to the nearest leaf from the rack of a range that is farthest from one, how many racks apart, which rack.
-
-    The last says whether the width of racks is known.
-    """
-    # The farthest rack is an end of the range or lies in the middle between two ranges with leaves.
-    middles = [(before[1] + after[0]) // 2 for before, after in itertools.pairwise(leaves)]
-    between = middles[bisect.bisect_left(middles, racks.first) : bisect.bisect_right(middles, racks.last)]
-    apart, number = max((_apart(leaves, number), number) for number in (racks.first, racks.last, *between))
-    width = racks.type.width.value if racks.type.width else None
-    along = apart * (width.magnitude if width else RACK_WIDTH)
-    return (along + UP_AND_DOWN if apart else 0.0), apart, racks.name(number), width is not None
-
-
-def _apart(leaves: list[Span], number: int) -> int:
-    """How many places a rack is from the nearest one with a leaf."""
-    index = bisect.bisect_right(leaves, (number, number))
-    near = leaves[max(0, index - 1) : index + 1]
-    return min(max(first - number, number - last, 0) for first, last in near)
 
 
 @rule("fabric.unused", severity="warning")

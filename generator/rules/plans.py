@@ -22,6 +22,7 @@ _NEVER = {
     "224.0.0.0/4": "is multicast",
     "240.0.0.0/4": "is reserved",
 }
+_PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
 _ELSEWHERE = {
     "172.17.0.0/16": "Docker's own bridge, which hides it on every host that runs Docker",
     "192.0.2.0/24": "kept for documentation (RFC 5737)",
@@ -82,6 +83,14 @@ def networks_are_not_used_elsewhere(center: Center) -> Iterator[Finding]:
         for taken, why in _ELSEWHERE.items():
             if network.overlaps(ipaddress.IPv4Network(taken)):
                 yield Finding(path, f"{what} ({network}) reaches into {taken}: {why}")
+        if path[0] == "clusters" and _is_public(network):
+            message = f"{what} ({network}) are addresses of the internet, whose owners no pod can reach any more"
+            yield Finding(path, message, "take them from 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+
+
+def _is_public(network: ipaddress.IPv4Network) -> bool:
+    """Whether none of the networks for private use, with a use of their own or of no use has anything to do with it."""
+    return not any(network.overlaps(ipaddress.IPv4Network(known)) for known in (*_PRIVATE, *_NEVER, *_ELSEWHERE))
 
 
 @rule("address.pods")
@@ -119,10 +128,13 @@ def management_controllers_are_inside_their_plan(center: Center) -> Iterator[Fin
     if offset is None or plan is None:
         return
     _, high = usable(ipaddress.IPv4Network(plan))
+    _, end = usable(ipaddress.IPv4Network(center.spec.network.plans.nodes))
     for nodes in center.ranges():
         racks = nodes.racks
-        last = racks.base + racks.last * racks.stride + nodes.pool.slot + nodes.per_rack - 1 + offset
-        if last > high:
+        node = racks.base + racks.last * racks.stride + nodes.pool.slot + nodes.per_rack - 1
+        last = node + offset
+        # A node outside its own plan is a finding of its own.
+        if last > high and node <= end:
             wrong = ipaddress.IPv4Address(min(last, 2**32 - 1))
             message = (
                 f'management controllers of pool "{nodes.pool.name}" in {racks.title} reach {wrong}, '

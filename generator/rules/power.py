@@ -22,8 +22,8 @@ def racks_have_enough_power(center: Center) -> Iterator[Finding]:
             left = [name for name in dict.fromkeys(racks.feeds) if name not in lost]
             given = len(left) * min((_rack_limit(center, racks, name) for name in left), default=0.0)
             if left and exceeds(racks.peak, given):
-                names = " and ".join(left)
-                message = f"{racks.title} needs {kw(racks.peak)}, feed {names} gives {kw(given)} after derating{when}"
+                names = f"feed {left[0]} gives" if len(left) == 1 else f"feeds {' and '.join(left)} give"
+                message = f"{racks.does('needs')} {kw(racks.peak)}, {names} {kw(given)} after derating{when}"
                 yield Finding(racks.path, message, at_key=True)
                 break
 

@@ -20,8 +20,8 @@ def _size(share: Share) -> int:
 
 
 def _capacity(center: Center, pool: Pool) -> int:
-    """What a pool has for tenants: its nodes less the spares, in the unit of the pool."""
-    nodes = max(0, center.counts[pool.name] - pool.spares)
+    """What a pool has for tenants, in its unit: its nodes less the spares, which take the place of those in repair."""
+    nodes = max(0, center.counts[pool.name] - max(pool.spares, center.out_of_service(pool)))
     return nodes * max(1, pool.accelerators_per_node)
 
 
@@ -33,7 +33,11 @@ def _sum(pool: Pool, shares: Iterable[Share]) -> int:
     return sum(map(_size, _of(pool, shares)))
 
 
-def _without_spares(pool: Pool) -> str:
+def _less(center: Center, pool: Pool) -> str:
+    """What was taken off the capacity of a pool, as a message says it."""
+    broken = center.out_of_service(pool)
+    if broken > pool.spares:
+        return f", less {broken} node{'' if broken == 1 else 's'} in repair"
     return f" without {pool.spares} spare node{'' if pool.spares == 1 else 's'}" if pool.spares else ""
 
 
@@ -55,7 +59,7 @@ def promises_fit_into_pools(center: Center) -> Iterator[Finding]:
             largest = max(reversed(shares), key=_size)
             message = (
                 f'tenants are promised {promised} {_unit(pool)} of pool "{pool.name}", '
-                f"it has {capacity}{_without_spares(pool)}"
+                f"it has {capacity}{_less(center, pool)}"
             )
             yield Finding(largest.path, message, "lower a quota, or let tenants borrow")
 
@@ -109,7 +113,7 @@ def nobody_borrows_more_than_there_is(center: Center) -> Iterator[Finding]:
         if held > capacity:
             message = (
                 f'tenant "{tenant.name}" could hold {held} {_unit(pool)} of pool "{pool.name}" with what it borrows, '
-                f"the pool has {capacity}{_without_spares(pool)}"
+                f"the pool has {capacity}{_less(center, pool)}"
             )
             yield Finding(share.path, message, _lower(share, held - capacity))
 

@@ -22,6 +22,17 @@ def ranges_do_not_overlap(center: Center) -> Iterator[Finding]:
             yield Finding(racks.path, message, at_key=True)
 
 
+@rule("rack.unused-kind", severity="warning")
+def kinds_stand_somewhere(center: Center) -> Iterator[Finding]:
+    """A kind of rack that no row uses was forgotten in a row, or was left behind; what it holds is counted nowhere."""
+    for name, hall in center.spec.halls.items():
+        used = {kind for row in hall.rows.values() for kind in row.racks.values()}
+        for kind in hall.rack_kinds:
+            if kind not in used:
+                message = f'no row of hall "{name}" has a rack of kind "{kind}"'
+                yield Finding(("halls", name, "rack-kinds", kind), message, at_key=True)
+
+
 @rule("rack.space")
 def servers_fit_into_racks(center: Center) -> Iterator[Finding]:
     """The heights of all servers and switches in a rack add up to at most its rack units."""
@@ -58,12 +69,12 @@ def floors_carry_racks(center: Center) -> Iterator[Finding]:
             continue
         path = ("halls", racks.hall, "floor")
         if floor.per_rack and mass > floor.per_rack.magnitude * (1 + 1e-9):
-            message = f"{racks.title} weighs {mass:.0f} kg, the floor carries {floor.per_rack.show('kg')}"
+            message = f"{racks.does('weighs')} {mass:.0f} kg, the floor carries {floor.per_rack.show('kg')}"
             yield Finding((*path, "per-rack"), message)
         area = footprint(racks)
         if floor.limit and area and mass / area > floor.limit.magnitude * (1 + 1e-9):
             message = (
-                f"{racks.title} weighs {mass:.0f} kg on {area:.2f} m2, which is {mass / area:.0f} kg/m2; "
+                f"{racks.does('weighs')} {mass:.0f} kg on {area:.2f} m2, which is {mass / area:.0f} kg/m2; "
                 f"the floor carries {floor.limit.show('kg/m2')}"
             )
             yield Finding((*path, "limit"), message)
@@ -100,11 +111,15 @@ def racks_match_their_loops(center: Center) -> Iterator[Finding]:
     for racks in center.racks:
         loop = center.spec.cooling.loops.get(racks.loop or "")
         if racks.type.immersion and loop is None:
-            yield Finding(_kind_path(racks), f"{racks.title} is a tank without a loop", "say its loop")
+            yield Finding(_kind_path(racks), f"{racks.does('is')} {_form(racks)} without a loop", "say its loop")
         if loop and racks.type.immersion != loop.kind.endswith("immersion"):
-            what = "a tank" if racks.type.immersion else "a rack"
-            message = f'{racks.title} is {what}, loop "{racks.loop}" is a {loop.kind} loop'
+            message = f'{racks.does("is")} {_form(racks)}, loop "{racks.loop}" is a {loop.kind} loop'
             yield Finding((*_kind_path(racks), "loop"), message)
+
+
+def _form(racks: Racks) -> str:
+    form = "tank" if racks.type.immersion else "rack"
+    return f"a {form}" if racks.count == 1 else f"{form}s"
 
 
 @rule("rack.block-size")

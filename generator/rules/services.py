@@ -13,7 +13,9 @@ def services_have_a_cluster(center: Center) -> Iterator[Finding]:
     """A service is objects of Kubernetes; a pool in no such cluster has nowhere to put them."""
     for service in center.services.values():
         if service.kind.needs.cluster not in {center.clusters[name].kind for name in service.pool.clusters}:
-            message = f'service "{service.name}" needs a Kubernetes cluster, pool "{service.pool.name}" is in none'
+            others = " and ".join(f'"{name}"' for name in service.pool.clusters)
+            where = f"is in Slurm cluster {others}" if others else "is in none"
+            message = f'service "{service.name}" needs a Kubernetes cluster, pool "{service.pool.name}" {where}'
             yield Finding((*service.path, "pool"), message)
 
 

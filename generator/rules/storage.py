@@ -56,7 +56,16 @@ def mounting_nodes_reach_the_servers(center: Center) -> Iterator[Finding]:
             if words.fabric not in dict(pool.ports):
                 does = "serves" if pool is serving else "mounts"
                 message = f'pool "{pool.name}" {does} file system "{name}" but is not on its fabric "{words.fabric}"'
-                yield Finding((*_path(name), "fabric"), message, f'say "fabrics: {{{words.fabric}: 1}}" in the pool')
+                yield Finding((*_path(name), "fabric"), message, _connect(center, pool, words.fabric))
+
+
+def _connect(center: Center, pool: Pool, fabric: str) -> str:
+    """How a pool gets onto a fabric: with a port on each of its rails."""
+    net = center.nets.get(fabric)
+    ports = f"{fabric}: {net.spec.rails if net else 1}"
+    if pool.ports:
+        return f'add "{ports}" to the fabrics of pool "{pool.name}"'
+    return f'say "fabrics: {{{ports}}}" in pool "{pool.name}"'
 
 
 @rule("storage.mount-clash")

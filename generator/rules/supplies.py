@@ -65,7 +65,7 @@ def _overfull(center: Center, racks: Racks, lost: frozenset[str], when: str) -> 
     for feed in feeds:
         words = center.spec.power.feeds[feed]
         given = racks.feed or words.rack
-        circuits = int(given.text[0]) if given.text[1:2] == "x" else 1
+        circuits = given.circuits
         one = given.magnitude / circuits * words.derating.magnitude
         if feed in lost or circuits == 1:
             continue
@@ -75,7 +75,7 @@ def _overfull(center: Center, racks: Racks, lost: frozenset[str], when: str) -> 
             fit = int(one / watts * (1 + 1e-9))
             if number > circuits * fit:
                 yield (
-                    f'{racks.title} has {number} power supplies of {watts / 1000:.2f} kW or more on feed "{feed}"'
+                    f'{racks.does("has")} {number} power supplies of {watts / 1000:.2f} kW or more on feed "{feed}"'
                     f"{when}, each of its {circuits} circuits carries {one / 1000:.2f} kW, which is {fit} of them"
                 )
 
@@ -141,8 +141,35 @@ def redundant_feeds_do_not_share_a_supply(center: Center) -> Iterator[Finding]:
         if ups and not others and len(set(racks.feeds)) > 1 and (racks.hall, ups) not in told:
             told.add((racks.hall, ups))
             names = " and ".join(f'"{feed}"' for feed in dict.fromkeys(racks.feeds))
-            message = f'{racks.title} has feeds {names}, which are both lost with supply "{ups}"; 2N needs two supplies'
+            message = (
+                f'{racks.does("has")} feeds {names}, which are both lost with supply "{ups}"; 2N needs two supplies'
+            )
             yield Finding(("power", "feeds", racks.feeds[-1], "ups"), message)
+
+
+@rule("power.ups-unused", severity="warning")
+def supplies_stand_behind_a_feed(center: Center) -> Iterator[Finding]:
+    """A supply that no feed names carries nothing, and the feed that was meant is lost with the utility."""
+    for supply in center.supplies.values():
+        if not _behind(center, supply):
+            message = f'supply "{supply.name}" stands behind no feed'
+            yield Finding(supply.path, message, f'say "ups: {supply.name}" in a feed, or remove the supply')
+
+
+@rule("power.ups-partly", severity="warning")
+def both_paths_are_uninterruptible(center: Center) -> Iterator[Finding]:
+    """When the utility fails, racks hang on the feeds with a supply alone: one path of power until it is back."""
+    if center.spec.power.redundancy != "2N":
+        return
+    told: set[frozenset[str]] = set()
+    for racks in center.racks:
+        behind = {feed: center.spec.power.feeds[feed].ups for feed in racks.feeds}
+        bare = [feed for feed, ups in behind.items() if ups is None]
+        if bare and len(bare) < len(behind) and frozenset(behind) not in told:
+            told.add(frozenset(behind))
+            [backed, *_] = [feed for feed in behind if feed not in bare]
+            message = f'{racks.does("has")} a supply behind feed "{backed}" and none behind feed "{bare[0]}"'
+            yield Finding(("power", "feeds", bare[0]), message, at_key=True)
 
 
 @rule("power.ups-efficiency", severity="warning")

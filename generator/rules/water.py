@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.model import Center
-from generator.plant import CoolingLoop, Machine, Rejecter
+from generator.plant import CoolingLoop, Machine, Rejecter, Water
 from generator.rules import Finding, rule
 from generator.rules.survival import exceeds, kw, stopped_by, weakest
 from generator.spec.site import Climate
@@ -88,6 +88,12 @@ def the_climate_allows_the_water(center: Center) -> Iterator[Finding]:
 @rule("cooling.rejection-temperature")
 def something_cools_the_water_on_the_design_day(center: Center) -> Iterator[Finding]:
     """A dry cooler ends at dry bulb plus approach, a tower at wet bulb plus approach; a chiller has no such end."""
+    for water, message in too_warm(center):
+        yield Finding((*water.path, "supply"), message)
+
+
+def too_warm(center: Center) -> Iterator[tuple[Water, str]]:
+    """Every water system that nothing cools enough on the design day, and the sentence that says so."""
     climate = center.spec.site.climate
     for water in center.waters.values():
         if climate is None or not water.rejecters or water.able(climate):
@@ -97,11 +103,11 @@ def something_cools_the_water_on_the_design_day(center: Center) -> Iterator[Find
             continue
         best, coldest = min(reached, key=lambda pair: pair[1] or 0.0)
         source, what = best.sink(climate)
-        message = (
+        yield (
+            water,
             f'facility water "{water.name}" of {water.spec.supply} cannot be reached on a design day of {source} '
-            f'{what}: "{best.name}" ends at {coldest:.1f} °C'
+            f'{what}: "{best.name}" ends at {coldest:.1f} °C',
         )
-        yield Finding((*water.path, "supply"), message)
 
 
 @rule("cooling.rejection-capacity")

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.spec.common import PublicFile, SecretReference, Strict, got, refuse
-from generator.spec.site import Url
+from generator.spec.common import PublicFile, SecretReference, Strict, got, refuse, refuse_login
+from generator.spec.site import HttpsUrl
 
 
 class Ssh(Strict):
@@ -23,10 +23,11 @@ class Ssh(Strict):
 class Oidc(Strict):
     """The identity provider whose groups become members and administrators of tenants."""
 
-    issuer: Url = Field(description="Issuer.")
+    issuer: HttpsUrl = Field(description="Issuer.")
 
 
 def _check_ldap(uri: object) -> object:
+    refuse_login(uri, '"bind"')
     if isinstance(uri, str) and re.fullmatch(r"ldaps?://[a-z0-9.-]+(:[0-9]{1,5})?", uri):
         return uri
     raise refuse(f'needs the place of a directory such as "ldaps://id.mingyue.example", {got(uri)}')
@@ -47,7 +48,9 @@ class Ldap(Strict):
     base: Annotated[str, Field(pattern=_DN, max_length=200)] = Field(
         description="Where people and groups are.", examples=["dc=mingyue,dc=example"]
     )
-    bind: SecretReference | None = Field(None, description="Reference to the login with which hosts read it.")
+    bind: SecretReference | None = Field(
+        None, description="Reference to the login with which hosts read it.", examples=["vault:ldap#reader"]
+    )
 
 
 class Identity(Strict):
@@ -60,7 +63,7 @@ class Identity(Strict):
 class Bmc(Strict):
     """Management controllers of the hosts."""
 
-    credentials: SecretReference = Field(description="Reference to their login.")
+    credentials: SecretReference = Field(description="Reference to their login.", examples=["vault:bmc#default"])
 
 
 class AccessSubject(Strict):

@@ -51,6 +51,13 @@ def refuse_secret(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("secret", "{sentence}", {"sentence": sentence})
 
 
+def refuse_login(place: object, where: str = "") -> None:
+    """A place with a login in it is refused without being repeated; `where` says where the login belongs."""
+    if isinstance(place, str) and "@" in place:
+        belongs = f", say a reference to it in {where}" if where else ""
+        raise refuse_secret(f"may not carry a login; take it out{belongs} and change it: it has been read")
+
+
 # Patterns stand before our own check, which runs first and says more; they are what editors get to know.
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -76,6 +83,7 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9
 
 
 def _check_host(host: object) -> object:
+    refuse_login(host)
     if isinstance(host, str):
         if _DOMAIN.fullmatch(host):
             return host

@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from generator.quantity import Flow, Power, Temperature, TemperatureRise
-from generator.spec.common import Name, RangeText, Redundancy, SecretReference, Strict, got, refuse
+from generator.spec.common import Name, RangeText, Redundancy, SecretReference, Strict, got, refuse, refuse_login
 
 _ENDPOINT = re.compile(
     r"(?P<scheme>modbus|redfish)://(?P<head>(?:[0-9]{1,3}\.){3})(?P<first>[0-9]{1,3})(?:\.\.(?P<last>[0-9]{1,3}))?"
@@ -44,6 +44,7 @@ class Place:
 
 
 def _check_endpoint(text: object) -> object:
+    refuse_login(text, '"credentials"')
     try:
         Place.parse(text)
     except ValueError as error:

@@ -11,7 +11,19 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from generator.quantity import CarbonIntensity, EnergyPrice, Percentage, Temperature
-from generator.spec.common import Address, Domain, Host, Name, Network, PublicFile, Strict, Text, got, refuse
+from generator.spec.common import (
+    Address,
+    Domain,
+    Host,
+    Name,
+    Network,
+    PublicFile,
+    Strict,
+    Text,
+    got,
+    refuse,
+    refuse_login,
+)
 
 
 class Metadata(Strict):
@@ -68,14 +80,28 @@ class Plans(Strict):
     facility: Network | None = Field(None, description="Addresses of cooling and power devices.")
 
 
+_URL = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?")
+
+
 def _check_url(url: object) -> object:
-    if isinstance(url, str) and re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?", url):
+    refuse_login(url)
+    if isinstance(url, str) and _URL.fullmatch(url):
         return url
     raise refuse(f'needs a URL such as "http://mirror.mingyue.example/debian", {got(url)}')
 
 
+def _check_https(url: object) -> object:
+    refuse_login(url)
+    if isinstance(url, str) and url.startswith("https://") and _URL.fullmatch(url):
+        return url
+    raise refuse(f'needs a URL with https such as "https://id.mingyue.example", {got(url)}')
+
+
 Url = Annotated[
     str, Field(pattern=r"^https?://", examples=["http://mirror.mingyue.example/debian"]), BeforeValidator(_check_url)
+]
+HttpsUrl = Annotated[
+    str, Field(pattern=r"^https://", examples=["https://id.mingyue.example"]), BeforeValidator(_check_https)
 ]
 
 
