@@ -10,14 +10,13 @@ from typing import TypeVar
 
 from generator.catalog.models import Accelerator, OperatingSystem, RackType, Release, Server, Vendor
 from generator.expand.names import Names
-from generator.nodes import Block, NodeRange, Pool, Racks, number_of
+from generator.nodes import Block, Contents, NodeRange, Pool, Racks, number_of
 from generator.plant import Net
 from generator.problems import Path
 from generator.spec.common import NameRange
 from generator.spec.halls import Hall, Row
 
 Thing = TypeVar("Thing")
-Contents = tuple[tuple[Pool, int], ...]
 Leaves = tuple[tuple[Net, int], ...]
 _Kind = tuple[RackType | None, Contents, Leaves]
 
@@ -170,5 +169,5 @@ def blocks(racks: tuple[Racks, ...]) -> dict[str, Block]:
     for group in racks:
         paths.setdefault(group.block, ("halls", group.hall, "rows", group.row))
         found = ranges.setdefault(group.block, [])
-        found += [NodeRange(pool, group, per_rack) for pool, per_rack in group.contents]
+        found += group.ranges
     return {name: Block(name, tuple(ranges[name]), paths[name]) for name in sorted(ranges)}

@@ -158,7 +158,7 @@ def _cluster(center: Center, name: str) -> ClusterLine:
 
 def _hall(center: Center, name: str) -> HallLine:
     racks = [racks for racks in center.racks if racks.hall == name]
-    power = sum(group.power * group.count for group in racks)
+    power = sum(group.total_power for group in racks)
     return HallLine(name, sum(group.count for group in racks), _kw(power), _kw(center.air_heat_of(name)))
 
 

@@ -75,8 +75,10 @@ def leaves_have_enough_ports(center: Center) -> Iterator[Finding]:
         leaves, needed, where = _leaves(center, net), defaultdict[Place, int](int), dict[Place, Racks]()
         for nodes, ports in members(center, net):
             place = place_of(net, nodes.racks)
-            # Racks of one range are alike, so that for leaves in racks the first stands for all of them.
-            needed[place] += ports * (nodes.per_rack if net.spec.serves == "rack" else nodes.count)
+            if net.spec.serves == "rack":
+                needed[place] = _wanted(nodes.racks, net)
+            else:
+                needed[place] += ports * nodes.count
             where.setdefault(place, nodes.racks)
         rails = net.spec.rails
         for place, racks in where.items():
@@ -91,6 +93,11 @@ def leaves_have_enough_ports(center: Center) -> Iterator[Finding]:
                 more = -(-on_each // max(1, net.down)) * rails - leaves[place]
                 hint = f"{counted(more, 'leaf', 'leaves')} more, or a higher oversubscription"
                 yield Finding(net.path, message, hint)
+
+
+def _wanted(racks: Racks, net: Net) -> int:
+    """Ports of a fabric that the nodes in the fullest of these racks have."""
+    return max(sum(dict(pool.ports).get(net.name, 0) * count for pool, count in nodes) for nodes in racks.fillings)
 
 
 def _ports(net: Net, count: int) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from generator.model import Center
 from generator.nodes import Racks
+from generator.quantity import Mass
 from generator.rules import Finding, rule
+from generator.rules.survival import pair
 
 BLOCK_LIMIT = 1024
 
@@ -69,13 +71,14 @@ def floors_carry_racks(center: Center) -> Iterator[Finding]:
             continue
         path = ("halls", racks.hall, "floor")
         if floor.per_rack and mass > floor.per_rack.magnitude * (1 + 1e-9):
-            message = f"{racks.does('weighs')} {mass:.0f} kg, the floor carries {floor.per_rack.show('kg')}"
+            weight, limit = pair(mass, floor.per_rack.magnitude, "kg", 1)
+            message = f"{racks.does('weighs')} {weight}, the floor carries {limit}"
             yield Finding((*path, "per-rack"), message)
         area = footprint(racks)
         if floor.limit and area and mass / area > floor.limit.magnitude * (1 + 1e-9):
+            load, limit = pair(mass / area, floor.limit.magnitude, "kg/m2", 1)
             message = (
-                f"{racks.does('weighs')} {mass:.0f} kg on {area:.2f} m2, which is {mass / area:.0f} kg/m2; "
-                f"the floor carries {floor.limit.show('kg/m2')}"
+                f"{racks.does('weighs')} {mass:.0f} kg on {area:.2f} m2, which is {load}; the floor carries {limit}"
             )
             yield Finding((*path, "limit"), message)
 
@@ -85,9 +88,13 @@ def rack_mass(center: Center, racks: Racks) -> float | None:
     own = racks.type.mass.value
     if own is None:
         return None
-    parts = [(pool.server.mass.value, count) for pool, count in racks.contents]
-    parts += [(net.leaf.mass.value, count) for net, count in racks.leaves]
-    return own.magnitude + sum(part.magnitude * count for part, count in parts if part) + _liquid_mass(center, racks)
+    servers = racks.most(lambda standing: _mass((pool.server.mass.value, count) for pool, count in standing))
+    switches = _mass((net.leaf.mass.value, count) for net, count in racks.leaves)
+    return own.magnitude + servers + switches + _liquid_mass(center, racks)
+
+
+def _mass(parts: Iterable[tuple[Mass | None, int]]) -> float:
+    return sum(part.magnitude * count for part, count in parts if part)
 
 
 def _liquid_mass(center: Center, racks: Racks) -> float:
