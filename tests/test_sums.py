@@ -116,6 +116,15 @@ BEYOND = (
     ("10.16.1.0}", "255.255.255.0, stride: 4096}"),
     ("10.16.2.0}", "255.255.255.0, stride: 4096}"),
 )
+RATED = "capacity: 80 kW, approach: 4 K, flow: 120 L/min, power: 0.5 kW"
+SCANT = (RATED, "capacity: 12.2849 kW, approach: 4 K, flow: 120 L/min, power: 0.07 kW")
+# 24 ports of a leaf are for nodes: four nodes with seven ports each are too many, three are not.
+PORTS = (
+    ("power:\n  utility", "fabrics: {eth: {kind: ethernet, leaf: generic-48x25g, serves: rack}}\n\npower:\n  utility"),
+    ("holds: {science: 4}", "holds: {science: 4}, leaves: {eth: 1}"),
+    ("cluster: hpc, absent", "cluster: hpc, fabrics: {eth: 7}, absent"),
+    ("pue: 1.12", "pue: 1.2"),
+)
 UNITS = """
         cdu-1..2:
           device: ocp-orv3-rpu
@@ -207,7 +216,8 @@ ACROSS = (
         pytest.param((("train-h: 16 acc", "train-h: 24 acc"),), None, "", id="quota-at-its-limit"),
         pytest.param((("train-h: 16 acc", "train-h: 25 acc"),), "quota.exceeds", r"\b25\b.*\b24\b", id="quota-beyond"),
         # A share of nothing would pass every rule.
-        pytest.param((("simultaneity: 90 %", "simultaneity: 9.9 %"),), "spec.value", "at least 10 %", id="simultaneity"),
+        pytest.param((("simultaneity: 90 %", "simultaneity: 9.9 %"),), "spec.value", "at least 10 %",
+                     id="simultaneity"),
         pytest.param((("derating: 80 %", "derating: 9.9 %"),), "spec.value", "at least 10 %", id="derating"),
         pytest.param((("simultaneity: 90 %", "simultaneity: 10 %"), ("pue: 1.12", "pue: 1.2")), None, "",
                      id="least-simultaneity"),
@@ -232,15 +242,18 @@ ACROSS = (
         pytest.param((LACKING, ("cpu: {", "cpu: {power: 1x 7 A 400 V 3-phase, ")), None, "", id="absent-in-every-rack"),
         pytest.param((("cpu: {", "cpu: {power: 1x 7 A 400 V 3-phase, "),), "power.rack-feed", r"needs 4\.8 kW",
                      id="absent-in-one-rack"),
+        pytest.param((*PORTS, LACKING), "fabric.no-port", "", id="ports-of-racks-that-lack-a-node"),
+        pytest.param(PORTS, "fabric.no-port fabric.ports", "28 ports|no port", id="ports-of-the-fullest-rack"),
         # Two rows that end beyond the last address there is.
-        pytest.param((*BEYOND,), "address.outside-plan address.rows-overlap", r"255\.255\.255\.255|share addresses",
+        pytest.param((*BEYOND,), "address.bmc address.outside-plan address.rows-overlap", "",
                      id="addresses-beyond-the-last"),
         # A unit in each rack cools without units of the loop; a tank without a device does not.
         pytest.param(INSIDE, None, "", id="units-in-racks"),
-        pytest.param(((BARE, ""),), "cooling.no-units target.pue-unproven", 'loop "tank-1"', id="tank-without-a-device"),
-        # 17 W too many on 24.57 kW
+        pytest.param(((BARE, ""),), "cooling.no-units target.pue-unproven", 'loop "tank-1"',
+                     id="tank-without-a-device"),
+        # Less than a watt too much: two units carry 24.5698 kW of 24.57 kW.
         pytest.param((("redundancy: N+1\n      protection", "redundancy: N\n      protection"),
-                      ("capacity: 80 kW, approach", "capacity: 12.2849 kW, approach")), "cooling.loop-capacity",
+                      SCANT), "cooling.loop-capacity",
                      r"carry 24\.5700 kW, its units carry 24\.5698 kW", id="a-few-watts-beyond"),
         # 4 x 9.1 kW x 75 % x 90 % = 24.6 kW; the larger unit may be lost
         pytest.param((UNEQUAL, ("11..12:502", "11:502")), "cooling.loop-capacity", r'24\.6 kW.*20\.0 kW.*"cdu-1" lost',
