@@ -88,6 +88,64 @@ DRY = ("rejection: {tower:", "rejection: {dry: {device: generic-dry-cooler, coun
 HANDLERS = "device: generic-in-row"
 AVAILABLE = ("pue: 1.12", "pue: 1.12, availability: 99.9 %")
 
+THIRD = (
+    (f"{WEST}, rack: {STRONG}", f"{WEST}, ups: ups-1, rack: {STRONG}"),
+    (
+        "    east: {capacity",
+        f"    mid: {{capacity: 300 kW, ups: ups-1, rack: {STRONG}, derating: 80 %}}\n    east: {{capacity",
+    ),
+    *SUPPLY[:2],
+    SUPPLY[3],
+)
+LEFT = (
+    UNEQUAL,
+    ("11..12:502", "11:502"),
+    ("feeds: [west, east]\n          ratings", "feeds: [west, mid]\n          ratings"),
+    ("redundancy: N+1\n      protection", "redundancy: N\n      protection"),
+)
+SPARE = ("generic-cooling-tower, count: 2", "generic-cooling-tower, count: 1")
+DRY_BESIDE = ("rejection: {tower:", "rejection: {dry: {device: generic-dry-cooler, count: 2}, tower:")
+DRY_FEEDS = (
+    "rejection: {tower: {device: generic-cooling-tower, count: 2,",
+    "rejection: {dry: {device: generic-dry-cooler, count: 2}, "
+    "tower: {device: generic-cooling-tower, count: 2, feeds: [west],",
+)
+BOTH = tuple((f"{row}: {{racks: {{{row}0", f"{row}: {{feeds: [west, east], racks: {{{row}0") for row in "abct")
+LACKING = ("[science-b02-4]", "[science-b01-1, science-b02-4]")
+BEYOND = (
+    ("10.16.1.0}", "255.255.255.0, stride: 4096}"),
+    ("10.16.2.0}", "255.255.255.0, stride: 4096}"),
+)
+RATED = "capacity: 80 kW, approach: 4 K, flow: 120 L/min, power: 0.5 kW"
+SCANT = (RATED, "capacity: 12.2849 kW, approach: 4 K, flow: 120 L/min, power: 0.07 kW")
+# 24 ports of a leaf are for nodes: four nodes with seven ports each are too many, three are not.
+PORTS = (
+    ("power:\n  utility", "fabrics: {eth: {kind: ethernet, leaf: generic-48x25g, serves: rack}}\n\npower:\n  utility"),
+    ("holds: {science: 4}", "holds: {science: 4}, leaves: {eth: 1}"),
+    ("cluster: hpc, absent", "cluster: hpc, fabrics: {eth: 7}, absent"),
+    ("pue: 1.12", "pue: 1.2"),
+)
+UNITS = """
+        cdu-1..2:
+          device: ocp-orv3-rpu
+          at: "modbus://10.24.0.11..12:502/12"
+          feeds: [west, east]
+          ratings: {capacity: 80 kW, approach: 4 K, flow: 120 L/min, power: 0.5 kW}
+      redundancy: N+1"""
+INSIDE = (
+    (UNITS, " {}"),
+    (
+        KIND,
+        f'{KIND}device: ocp-orv3-rpu, at: "modbus://10.24.0.11..12:502/12", '
+        "ratings: {capacity: 80 kW, approach: 4 K, power: 0.1 kW}, ",
+    ),
+)
+BARE = """
+        device: redfish-immersion-unit
+        at: "redfish://10.24.1.1:8443"
+        credentials: "env:TANK_LOGIN"
+        ratings: {capacity: 60 kW, power: 0.3 kW}"""
+
 ACROSS = (
     ("c01..03: service", "c01: service, c02..03: service"),
     ("racks: c02, per-rack: 1, slot: 8", "racks: c01..03, per-rack: 1, slot: 12"),
@@ -157,6 +215,46 @@ ACROSS = (
         # 4 nodes with 8 accelerators each, less one spare node
         pytest.param((("train-h: 16 acc", "train-h: 24 acc"),), None, "", id="quota-at-its-limit"),
         pytest.param((("train-h: 16 acc", "train-h: 25 acc"),), "quota.exceeds", r"\b25\b.*\b24\b", id="quota-beyond"),
+        # A share of nothing would pass every rule.
+        pytest.param((("simultaneity: 90 %", "simultaneity: 9.9 %"),), "spec.value", "at least 10 %",
+                     id="simultaneity"),
+        pytest.param((("derating: 80 %", "derating: 9.9 %"),), "spec.value", "at least 10 %", id="derating"),
+        pytest.param((("simultaneity: 90 %", "simultaneity: 10 %"), ("pue: 1.12", "pue: 1.2")), None, "",
+                     id="least-simultaneity"),
+        # Three feeds, of which two hang on one supply: the cooling units lose two at once.
+        pytest.param((*THIRD, ("feeds: [west, east]\n          ratings", "feeds: [west, mid]\n          ratings")),
+                     "cooling.pump-feeds", 'supply "ups-1" alone powers all units', id="all-units-behind-one-supply"),
+        pytest.param(THIRD, None, "", id="units-behind-a-supply-and-a-feed"),
+        # The one cdu of 20 kW that the supply leaves cannot carry 24.6 kW.
+        pytest.param((*THIRD, *LEFT), "cooling.loop-capacity", r'24\.6 kW.*20\.0 kW with supply "ups-1" lost',
+                     id="one-small-unit-left-by-a-supply"),
+        # A dry cooler that a day of 36 °C stops is no spare, and no second feed.
+        pytest.param((SPARE, DRY_BESIDE), "cooling.no-spare", '"fws-1" says N\\+1 and has one unit',
+                     id="a-dry-cooler-is-no-spare"),
+        pytest.param((DRY_FEEDS,), "cooling.rejection-feeds", 'feed "west" alone', id="a-dry-cooler-is-no-second-feed"),
+        # A hall whose rows all say their feeds does not need two of its own.
+        pytest.param((("feeds: [west, east]\n    floor", "feeds: [west]\n    floor"), *BOTH,
+                      ("cooler-1..2: {", "cooler-1..2: {feeds: [west, east], ")), None, "", id="feeds-of-rows"),
+        pytest.param((("feeds: [west, east]\n    floor", "feeds: [west]\n    floor"), *BOTH[1:],
+                      ("cooler-1..2: {", "cooler-1..2: {feeds: [west, east], ")),
+                     "power.two-feeds", 'hall "east-hall"', id="feeds-of-all-rows-but-one"),
+        # The rack that lacks a node of each range draws less: three nodes of 1.2 kW, 3.6 kW; 8 A 4.43 kW, 6 A 3.33 kW.
+        pytest.param((LACKING, ("cpu: {", "cpu: {power: 1x 7 A 400 V 3-phase, ")), None, "", id="absent-in-every-rack"),
+        pytest.param((("cpu: {", "cpu: {power: 1x 7 A 400 V 3-phase, "),), "power.rack-feed", r"needs 4\.8 kW",
+                     id="absent-in-one-rack"),
+        pytest.param((*PORTS, LACKING), "fabric.no-port", "", id="ports-of-racks-that-lack-a-node"),
+        pytest.param(PORTS, "fabric.no-port fabric.ports", "28 ports|no port", id="ports-of-the-fullest-rack"),
+        # Two rows that end beyond the last address there is.
+        pytest.param((*BEYOND,), "address.bmc address.outside-plan address.rows-overlap", "",
+                     id="addresses-beyond-the-last"),
+        # A unit in each rack cools without units of the loop; a tank without a device does not.
+        pytest.param(INSIDE, None, "", id="units-in-racks"),
+        pytest.param(((BARE, ""),), "cooling.no-units target.pue-unproven", 'loop "tank-1"',
+                     id="tank-without-a-device"),
+        # Less than a watt too much: two units carry 24.5698 kW of 24.57 kW.
+        pytest.param((("redundancy: N+1\n      protection", "redundancy: N\n      protection"),
+                      SCANT), "cooling.loop-capacity",
+                     r"carry 24\.5700 kW, its units carry 24\.5698 kW", id="a-few-watts-beyond"),
         # 4 x 9.1 kW x 75 % x 90 % = 24.6 kW; the larger unit may be lost
         pytest.param((UNEQUAL, ("11..12:502", "11:502")), "cooling.loop-capacity", r'24\.6 kW.*20\.0 kW.*"cdu-1" lost',
                      id="the-largest-unit-is-lost"),

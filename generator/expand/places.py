@@ -81,6 +81,22 @@ def racks(names: Names, pools: dict[str, Pool], nets: dict[str, Net]) -> Iterato
             message = f'pool "{name}" stands in no rack'
             hint = "let a rack kind hold it, or give it racks and per-rack"
             names.report("pool.nowhere", message, ("pools", name), hint)
+    for pool, span, _ in by_place:
+        missing = _missing(names, span)
+        if pool.name in placed and missing is not None:
+            message = f'pool "{pool.name}" names rack "{span.prefix}{missing:0{span.width}d}", which is in no row'
+            names.report("pool.racks-unknown", message, ("pools", pool.name, "racks"))
+
+
+def _missing(names: Names, span: NameRange) -> int | None:
+    """The number of the first rack of a range that no row has."""
+    rows = [row for hall in names.words.halls.values() for name, row in hall.rows.items() if name == span.prefix]
+    known = sorted((found.first, found.last) for row in rows for found in map(NameRange.parse, row.racks))
+    number = span.first
+    for first, last in known:
+        if first <= number <= last:
+            number = last + 1
+    return number if number <= span.last else None
 
 
 def _kind(names: Names, hall: Hall, name: str, path: Path, pools: dict[str, Pool], nets: dict[str, Net]) -> _Kind:

@@ -147,6 +147,16 @@ def spines_take_every_uplink(center: Center) -> Iterator[Finding]:
             yield Finding((*net.path, "spine", "count"), message, hint)
 
 
+@rule("fabric.no-port", severity="warning")
+def workers_are_on_a_fabric(center: Center) -> Iterator[Finding]:
+    """Where a centre says its fabrics, a worker without a port on any of them has no way to its data."""
+    for pool in center.pools.values() if center.nets else ():
+        if pool.role == "worker" and not pool.ports:
+            first = next(iter(center.nets))
+            message = f'pool "{pool.name}" has no port on any fabric'
+            yield Finding(pool.path, message, f'for example "fabrics: {{{first}: 1}}"', at_key=True)
+
+
 @rule("fabric.unused", severity="warning")
 def fabrics_have_nodes(center: Center) -> Iterator[Finding]:
     """Switches that serve nobody are bought, powered and cooled for nothing; usually a pool forgot to say its ports."""

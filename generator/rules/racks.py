@@ -129,6 +129,22 @@ def _form(racks: Racks) -> str:
     return f"a {form}" if racks.count == 1 else f"{form}s"
 
 
+@rule("rack.no-loop", severity="warning")
+def cold_plates_have_liquid(center: Center) -> Iterator[Finding]:
+    """A server with cold plates in a rack without a loop has nothing in its plates: all its heat goes nowhere."""
+    told: set[tuple[str, str, str]] = set()
+    for racks in center.racks:
+        for pool, _ in racks.contents if racks.loop is None and not racks.type.immersion else ():
+            share = pool.server.liquid_share.value if pool.server.liquid_share else None
+            if share and share.magnitude > 0 and (racks.hall, racks.kind, pool.name) not in told:
+                told.add((racks.hall, racks.kind, pool.name))
+                message = (
+                    f'pool "{pool.name}" stands in {racks.title} without a loop, and its server "{pool.server.name}" '
+                    f"leaves {share} of its heat to liquid"
+                )
+                yield Finding(_kind_path(racks), message, "say its loop, or take a server that air cools", at_key=True)
+
+
 @rule("rack.block-size")
 def blocks_stay_small(center: Center) -> Iterator[Finding]:
     """One Ansible run serves one block; beyond 1,024 nodes its memory and time grow too large."""
@@ -148,6 +164,15 @@ def pools_are_counted_once(center: Center) -> Iterator[Finding]:
         if (pool.racks is None) != (pool.per_rack is None):
             said, missing = ("racks", "per-rack") if pool.racks else ("per-rack", "racks")
             yield Finding(("pools", name), f'pool "{name}" says {said} without {missing}')
+
+
+@rule("pool.no-cluster", severity="warning")
+def nodes_work_in_a_cluster(center: Center) -> Iterator[Finding]:
+    """Workers, login and control nodes are there for a cluster; without one they are powered and nobody gets them."""
+    for pool in center.pools.values():
+        if pool.role in ("worker", "login", "control") and not pool.clusters:
+            message = f'pool "{pool.name}" of role {pool.role} is in no cluster'
+            yield Finding(pool.path, message, "say its cluster", at_key=True)
 
 
 @rule("pool.no-places")
