@@ -46,7 +46,8 @@ READ: list[tuple[type[Quantity], str, float]] = [
     (EnergyPrice, "0.62 CNY/kWh", 0.62), (EnergyPrice, "0.3 EUR/kWh", 0.3), (EnergyPrice, "0.12 USD/kWh", 0.12),
     (EnergyPrice, "0.27 CHF/kWh", 0.27),
     (RackFeed, "32 A 230 V", 7360), (RackFeed, "2x 32 A 230 V", 14_720),
-    (RackFeed, "3x 32 A 400 V 3-phase", 66_510.751),
+    (RackFeed, "3x 32 A 400 V 3-phase", 66_510.751), (RackFeed, "3x32A 400V 3-phase", 66_510.751),
+    (RackFeed, "2x32 A 230 V", 14_720),
     (RackFeed, "2x 63 A 400 V 3-phase", 87_295.361),
 ]  # fmt: skip
 

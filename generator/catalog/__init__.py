@@ -54,13 +54,14 @@ class Catalog:
         """Where the thing of that name is written."""
         return self._files(kind).get(name)
 
-    def strangers(self) -> Iterator[tuple[str, str]]:
-        """Folders of the centre's own catalogue that hold files and are no kind, with the first file of each."""
-        for folder in self.folders[1:]:
-            for other in sorted(_folders(folder)):
-                files = _yaml_files(folder / other) if other not in KINDS else []
-                if files:
-                    yield other, f"catalog/{other}/{files[0].name}"
+    def strangers(self) -> Iterator[tuple[str, Position]]:
+        """Folders of the centre's own catalogue that are no kind and hold things; where the first says its kind."""
+        for own in self.folders[1:]:
+            for folder in _folders(own):
+                for file in _yaml_files(own / folder)[:MAX_FILES] if folder not in KINDS else []:
+                    if position := _says_kind(file, f"catalog/{folder}/{file.name}"):
+                        yield folder, position
+                        break
 
     def _files(self, kind: type[Entry]) -> dict[str, Path]:
         if kind.folder not in self._names:
@@ -117,7 +118,18 @@ def _folders(folder: Path) -> list[str]:
         entries = list(itertools.islice(os.scandir(folder), MAX_FILES))
     except OSError:
         return []
-    return [entry.name for entry in entries if entry.name.isprintable() and entry.is_dir(follow_symlinks=False)]
+    return sorted(entry.name for entry in entries if entry.name.isprintable() and entry.is_dir(follow_symlinks=False))
+
+
+def _says_kind(file: Path, shown: str) -> Position | None:
+    """Where a file says its kind near its beginning, as things of the catalogue do; notes and tables do not."""
+    try:
+        with file.open("rb") as stream:
+            lines = stream.read(4096).splitlines()
+    except OSError:
+        return None
+    found = (Position(shown, number, 1, len("kind")) for number, line in enumerate(lines, 1) if line[:5] == b"kind:")
+    return next(found, None)
 
 
 def _yaml_files(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from generator.catalog import KINDS, Catalog
 from generator.expand import people, places, plant
 from generator.expand.names import Names
 from generator.model import Center
-from generator.problems import Path, Position, Problem, did_you_mean
+from generator.problems import Path, Problem, did_you_mean
 from generator.source import Source
 
 
@@ -46,10 +46,10 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
 
 def _strangers(catalog: Catalog) -> Iterator[Problem]:
     """Folders beside the spec that nobody reads: what was meant to replace a built-in thing would replace nothing."""
-    for folder, file in catalog.strangers():
-        message = f'the catalogue has no kind "{folder}", so nothing in that folder is read'
+    for folder, position in catalog.strangers():
+        message = f'the catalogue has no folder "{folder}", so nothing in it is read'
         hint = did_you_mean(folder, KINDS) or f"its folders are {', '.join(sorted(KINDS))}"
-        yield Problem("catalog.folder", message, hint=hint, position=Position(file, 1, 1))
+        yield Problem("catalog.folder", message, hint=hint, position=position)
 
 
 def _public_files(names: Names) -> Iterator[tuple[str, str]]:
