@@ -54,13 +54,18 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
     match kind:
         case "extra_forbidden":
             rule, message, at_key = f"{prefix}.unknown-key", f'the key "{name}" is not known here', True
-            hint = did_you_mean(name, known_keys(model, source.data, path[:-1])) or _list_keys(model, source, path)
+            hint = (
+                _split_number(model, source, path)
+                or did_you_mean(name, known_keys(model, source.data, path[:-1]))
+                or _list_keys(model, source, path)
+            )
         case "missing":
             rule, message, at_key = f"{prefix}.missing-key", f'the key "{name}" is missing', True
             hint = _missing_hint(model, source.data, path)
         case "spec" | "quantity" | "secret":
             message = context["sentence"]
             text = source.written(path)
+            hint = _decimal_point(given) if kind == "quantity" and isinstance(given, str) else None
             if text and given is not None and not isinstance(given, str):
                 hint = _quoting_hint("string_type", text) if _reads(model, source, detail["loc"], path, text) else None
         case "union_tag_invalid" | "union_tag_not_found":
@@ -126,6 +131,30 @@ def _shown(value: object, written: str | None = None) -> str:
 
 def _quoting_hint(kind: str, written: str | None) -> str | None:
     return f'write it in quotes: "{written[:60]}"' if kind == "string_type" and written else None
+
+
+_COMMA = re.compile(r"(-?[0-9]{1,15}),([0-9]{1,9})(\D.{0,20})?")
+
+
+def _decimal_point(text: str) -> str | None:
+    """The fix for a number with a comma: what three digits behind it mean, only the writer knows."""
+    if not (match := _COMMA.fullmatch(text)):
+        return None
+    whole, behind, unit = match[1], match[2], match[3] or ""
+    without = f" or no comma: {whole}{behind}{unit}" if len(behind) == 3 else ""
+    return f"write a decimal point: {whole}.{behind}{unit}{without}"
+
+
+def _split_number(model: type[BaseModel], source: Source, path: Path) -> str | None:
+    """The same in braces, where the comma ended the value, so that ``5,5 kW`` is a 5 and a key ``5 kW``."""
+    here, name = source.locate(path, at_key=True), str(path[-1])
+    if here is None or not name[:1].isdecimal():
+        return None
+    for key in known_keys(model, source.data, path[:-1]):
+        number, place = source.written((*path[:-1], key)), source.locate((*path[:-1], key))
+        if number and place and replace(place, column=place.column + place.length + 1, length=here.length) == here:
+            return _decimal_point(f"{number},{name}")
+    return None
 
 
 def _path(data: Any, location: tuple[Any, ...], *, missing: bool) -> Path:
