@@ -56,7 +56,7 @@ lint: venv  ## ruff, mypy, yamllint, ansible-lint
 check: venv  ## are generated files what the code makes of them?
 	@$(BIN)/center render starter --check --out tests/centers/starter/expected
 	@$(BIN)/center render duo --check --out tests/centers/duo/expected
-	@for page in spec rules; do $(BIN)/center docs $$page | diff docs/$$page.md - || exit 2; done
+	@for page in spec rules catalog; do $(BIN)/center docs $$page | diff docs/$$page.md - || exit 2; done
 
 golden: venv  ## rewrite the generated files
 	@$(BIN)/python -m tests.golden

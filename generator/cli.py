@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -117,12 +118,36 @@ def init(name: str, parent: Path | None) -> None:
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Judge dates too, by this day; else none is judged.")
 def validate_(center: str | None, form: str, strict: bool, as_of: Any) -> None:
     """Check a spec offline: every finding at once, each at its line."""
-    found = validate.validate(folders.spec_file(center), as_of.date().isoformat() if as_of else None)
-    if form == "text":
-        _show(found.problems, found.source)
-    elif text := report.FORMATS[form](found.problems, found.source, folders.seen_from_here(found.file.parent)):
-        click.echo(text)
+    with _reporting(form):
+        found = validate.validate(folders.spec_file(center), as_of.date().isoformat() if as_of else None)
+        course = report.Course(complete=not found.waiting, strict=strict)
+        if form == "text":
+            _show_found(found)
+        elif text := report.FORMATS[form](
+            found.problems, found.source, folders.seen_from_here(found.file.parent), course
+        ):
+            click.echo(text)
     raise _Done(FAILED if found.errors or (strict and found.problems) else FINE)
+
+
+@contextmanager
+def _reporting(form: str) -> Iterator[None]:
+    """A report also of a run that ends early: whoever uploads it finds no empty file."""
+    try:
+        yield
+    except (click.ClickException, click.Abort, BrokenPipeError):
+        raise
+    except Exception as error:
+        if form != "text":
+            refused = error.problems if isinstance(error, Refused) else []
+            defect = None if isinstance(error, Refused) else _defect(error)
+            course = report.Course(complete=False, defect=defect)
+            click.echo(report.FORMATS[form](refused, Source(), Path(), course))
+        raise
+
+
+def _defect(error: Exception) -> str:
+    return f"a defect of this program: {type(error).__name__}: {error}"
 
 
 @cli.command("render")
@@ -193,33 +218,40 @@ def unlock(lock: str, **where: Any) -> None:
 @cli.command()
 @click.argument("rule", required=False)
 def explain(rule: str | None) -> None:
-    """Tell why a rule exists, with a bad and a good example; without a name, list all rules."""
+    """Tell why a rule exists, with a bad and a good example.
+
+    RULE is a rule such as power.ups, or a subject such as power, of which all rules are listed; without one, the names
+    of all rules are.
+    """
     known = explanations.lessons()
     if rule is None:
-        for name in known:
-            click.echo(name)
-        return
-    if rule not in known:
+        click.echo("\n".join(known))
+    elif rule in explanations.subjects():
+        click.echo(explanations.listing(rule))
+    elif rule in known:
+        click.echo(explanations.page(rule))
+    else:
         from generator.problems import did_you_mean
 
-        raise click.UsageError(f'there is no rule "{rule}"; {did_you_mean(rule, known) or "center explain lists all"}')
-    click.echo(explanations.page(rule))
+        hint = did_you_mean(rule, (*known, *explanations.subjects())) or "center explain lists all"
+        raise click.UsageError(f'there is no rule "{rule}"; {hint}')
 
 
 @cli.command()
-def schema() -> None:
+@click.option("--part", is_flag=True, help="Of the files that a center.yaml includes.")
+def schema(part: bool) -> None:
     """Print the JSON Schema of center.yaml for editors."""
     import json
 
-    from generator.schema import schema as make
+    from generator import schema as schemas
 
-    click.echo(json.dumps(make(), ensure_ascii=False, indent=2))
+    click.echo(json.dumps(schemas.part() if part else schemas.schema(), ensure_ascii=False, indent=2))
 
 
 @cli.command()
-@click.argument("page", type=click.Choice(["spec", "rules"]))
+@click.argument("page", type=click.Choice(["spec", "rules", "catalog"]))
 def docs(page: str) -> None:
-    """Print a reference page: every field of center.yaml, or every finding."""
+    """Print a reference page: every field of center.yaml, every finding, or every field of a catalogue file."""
     from generator.reference import PAGES
 
     click.echo(PAGES[page](), nl=False)
@@ -247,7 +279,7 @@ def _judged(where: str | None) -> tuple[Path, Center]:
     """A centre without errors; its findings are shown, errors end the verb."""
     file = folders.spec_file(where)
     found = validate.validate(file)
-    _show(found.problems, found.source, err=True)
+    _show_found(found, err=True)
     if found.errors or found.center is None:
         raise _Done(FAILED)
     return file, found.center
@@ -310,6 +342,12 @@ def _show(problems: list[Problem], source: Source, err: bool = False) -> None:
         _say(f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}")
 
 
+def _show_found(found: validate.Validation, err: bool = False) -> None:
+    _show(found.problems, found.source, err)
+    if found.waiting:
+        _say(f"{found.waiting} checks wait until these are fixed")
+
+
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
@@ -335,7 +373,6 @@ def main() -> NoReturn:
     except Exception as error:  # a defect of ours is said in one line; --verbose shows where
         if "--verbose" in sys.argv or "-v" in sys.argv:
             traceback.print_exc()
-        what = f"{type(error).__name__}: {error}"
-        click.echo(f"center: a defect of this program: {what} (run with -v to see where)", err=True)
+        click.echo(f"center: {_defect(error)} (run with -v to see where)", err=True)
         code = DEFECT
     sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -87,6 +88,22 @@ def page(rule: str) -> str:
         lines += ["", f"{title}:", *(f"    {line}" for line in shown)]
     lines += ["", f"{_finding(found)}:", f"    {found.shows}"]
     return "\n".join(visible(line, None) for line in lines)
+
+
+def subjects() -> set[str]:
+    """What the names of rules begin with: ``power``, ``cooling``."""
+    return {rule.partition(".")[0] for rule in lessons()}
+
+
+def listing(subject: str) -> str:
+    """The rules of a subject, a line each with the first sentence of its reason."""
+    rules = [rule for rule in lessons() if rule.partition(".")[0] == subject]
+    width = max(map(len, rules), default=0)
+    return "\n".join(f"{rule:{width}}  {visible(_first_sentence(lesson(rule).why), 150 - width)}" for rule in rules)
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"[.:;] ", " ".join(text.split()))[0].rstrip(".")
 
 
 def markdown(rule: str) -> str:

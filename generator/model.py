@@ -127,7 +127,7 @@ class Center:
     @property
     def power(self) -> float:
         """Watts of all racks under sustained load at once, as far as the catalogue knows."""
-        return sum(racks.power * racks.count for racks in self.racks)
+        return sum(racks.total_power for racks in self.racks)
 
     @property
     def simultaneity(self) -> float:
@@ -136,12 +136,12 @@ class Center:
 
     def heat_of(self, loop: CoolingLoop) -> float:
         """Watts that a loop takes from all of its racks at the same time."""
-        heat = sum(racks.liquid_heat * racks.count for racks in self.racks if racks.loop == loop.name)
+        heat = sum(racks.total_liquid_heat for racks in self.racks if racks.loop == loop.name)
         return heat * self.simultaneity
 
     def air_heat_of(self, hall: str) -> float:
         """Watts that the racks of a hall leave to its air at the same time."""
-        heat = sum(racks.air_heat * racks.count for racks in self.racks if racks.hall == hall)
+        heat = sum(racks.total_power - racks.total_liquid_heat for racks in self.racks if racks.hall == hall)
         return heat * self.simultaneity
 
     def heat_into(self, water: Water) -> float:

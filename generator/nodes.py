@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -94,6 +95,10 @@ class Pool:
         }
 
 
+Contents = tuple[tuple[Pool, int], ...]
+"""Pools and how many nodes of each stand in one rack."""
+
+
 @dataclass(frozen=True)
 class Racks:
     """Neighbouring racks of one row with the same kind and the same contents."""
@@ -112,7 +117,7 @@ class Racks:
     path: Path
     feeds: tuple[str, ...] = ()
     feed: RackFeed | None = None
-    contents: tuple[tuple[Pool, int], ...] = ()
+    contents: Contents = ()
     leaves: tuple[tuple[Net, int], ...] = ()
 
     @property
@@ -138,33 +143,83 @@ class Racks:
         return f"{self.title} {verb if self.count == 1 else several}"
 
     @cached_property
+    def ranges(self) -> tuple[NodeRange, ...]:
+        """The nodes of each pool in these racks."""
+        return tuple(NodeRange(pool, self, per_rack) for pool, per_rack in self.contents)
+
+    @cached_property
+    def fillings(self) -> dict[Contents, int]:
+        """What stands in a rack without the nodes that are absent, and in how many of these racks; the fullest first.
+
+        Only racks with an absent node are looked at one by one, since a range may be long.
+        """
+        holes: dict[str, Counter[Pool]] = {}
+        for nodes in self.ranges:
+            for name in nodes.absent:
+                rack = name.removeprefix(f"{nodes.pool.name}-").rpartition("-")[0]
+                holes.setdefault(rack, Counter())[nodes.pool] += 1
+        found = Counter[Contents]({self.contents: self.count - len(holes)} if len(holes) < self.count else {})
+        for gone in holes.values():
+            found[tuple((pool, per_rack - gone[pool]) for pool, per_rack in self.contents)] += 1
+        return found
+
+    def most(self, measure: Callable[[Contents], float]) -> float:
+        """The largest of a measure among these racks."""
+        return max(measure(standing) for standing in self.fillings)
+
+    def total(self, measure: Callable[[Contents], float]) -> float:
+        """A measure of all of these racks together."""
+        return sum(measure(standing) * racks for standing, racks in self.fillings.items())
+
+    @cached_property
     def power(self) -> float:
-        """Watts that one of these racks draws under sustained load, as far as the catalogue knows."""
-        return sum((pool.node_power or 0.0) * per_rack for pool, per_rack in self.contents) + self._switches
+        """Watts that the fullest of these racks draws under sustained load, as far as the catalogue knows."""
+        return self.most(self._power)
+
+    @cached_property
+    def total_power(self) -> float:
+        """Watts that all of these racks draw under sustained load."""
+        return self.total(self._power)
 
     @cached_property
     def peak(self) -> float:
-        """Watts that one of these racks draws for moments."""
-        return sum((pool.node_peak or 0.0) * per_rack for pool, per_rack in self.contents) + self._switches
-
-    @property
-    def _switches(self) -> float:
-        return sum(_watts(net) * count for net, count in self.leaves)
+        """Watts that the fullest of these racks draws for moments."""
+        return self.most(lambda standing: _sum(standing, lambda pool: pool.node_peak or 0.0)) + self._switches
 
     @cached_property
     def liquid_heat(self) -> float:
-        """Watts that the loop takes from one of these racks; a tank takes all of it."""
+        """Watts that the loop takes from the fullest of these racks; a tank takes all of it."""
+        return self.most(self._liquid_heat)
+
+    @cached_property
+    def total_liquid_heat(self) -> float:
+        """Watts that the loop takes from all of these racks."""
+        return self.total(self._liquid_heat)
+
+    @cached_property
+    def air_heat(self) -> float:
+        """Watts that one of these racks leaves at most to the air of the hall."""
+        return self.most(lambda standing: self._power(standing) - self._liquid_heat(standing))
+
+    @cached_property
+    def _switches(self) -> float:
+        return sum(_watts(net) * count for net, count in self.leaves)
+
+    def _power(self, standing: Contents) -> float:
+        return _sum(standing, lambda pool: pool.node_power or 0.0) + self._switches
+
+    def _liquid_heat(self, standing: Contents) -> float:
         if self.loop is None:
             return 0.0
         if self.type.immersion:
-            return self.power
-        nodes = sum((pool.node_power or 0.0) * count * _share(pool.server) for pool, count in self.contents)
+            return self._power(standing)
+        nodes = _sum(standing, lambda pool: (pool.node_power or 0.0) * _share(pool.server))
         return nodes + sum(_watts(net) * count * _share(net.leaf) for net, count in self.leaves)
 
-    @property
-    def air_heat(self) -> float:
-        """Watts that one of these racks leaves to the air of the hall."""
-        return self.power - self.liquid_heat
+
+def _sum(standing: Contents, each: Callable[[Pool], float]) -> float:
+    """A measure of a node, added up over all that stands in a rack."""
+    return sum(each(pool) * count for pool, count in standing)
 
 
 def _share(machine: Server | Switch) -> float:

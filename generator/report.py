@@ -11,6 +11,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,19 @@ def _width(text: str) -> int:
 HERE = Path()
 
 
-def as_json(problems: list[Problem], source: Source, folder: Path = HERE) -> str:
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the run went: whether every check was made, whether warnings fail it, and what broke, if something did."""
+
+    complete: bool = True
+    strict: bool = False
+    defect: str | None = None
+
+
+FINE = Course()
+
+
+def as_json(problems: list[Problem], source: Source, folder: Path = HERE, course: Course = FINE) -> str:
     """One record a finding, the same facts as in text; docs/report.schema.json describes them."""
     records = [
         {
@@ -80,10 +93,13 @@ def as_json(problems: list[Problem], source: Source, folder: Path = HERE) -> str
         }
         for problem in problems
     ]
-    return json.dumps({"version": 1, "problems": records}, ensure_ascii=False, indent=2)
+    report = {"version": 1, "complete": course.complete, "problems": records}
+    if course.defect is not None:
+        report["defect"] = course.defect
+    return json.dumps(report, ensure_ascii=False, indent=2)
 
 
-def as_sarif(problems: list[Problem], source: Source, folder: Path = HERE) -> str:
+def as_sarif(problems: list[Problem], source: Source, folder: Path = HERE, course: Course = FINE) -> str:
     """SARIF 2.1.0 for code scanning; every result has a location, as GitHub demands."""
     rules = sorted({problem.rule: problem.severity for problem in problems}.items())
     index = {rule: number for number, (rule, _) in enumerate(rules)}
@@ -99,7 +115,15 @@ def as_sarif(problems: list[Problem], source: Source, folder: Path = HERE) -> st
         for problem, fingerprint in zip(problems, _fingerprints(problems, source), strict=True)
     ]
     driver = {"name": "center", "rules": [_sarif_rule(rule, severity) for rule, severity in rules]}
-    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    invocation: dict[str, Any] = {"executionSuccessful": course.defect is None}
+    if course.defect is not None:
+        invocation["toolExecutionNotifications"] = [{"level": "error", "message": {"text": course.defect}}]
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [invocation],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
     log = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
     return json.dumps(log, ensure_ascii=False, indent=2)
 
@@ -144,25 +168,36 @@ def _sarif_rule(rule: str, severity: str) -> dict[str, Any]:
     return {"id": rule, **words, "defaultConfiguration": {"level": severity}, "properties": properties}
 
 
-def as_junit(problems: list[Problem], source: Source, folder: Path = HERE) -> str:
-    """JUnit: a failed test for each finding, or one that passed when there is none."""
+def as_junit(problems: list[Problem], source: Source, folder: Path = HERE, course: Course = FINE) -> str:
+    """JUnit: a test for each finding, which fails for what fails the run; one that passed when there is none.
+
+    A warning of a run that is not strict passed, and is told in what the test printed.
+    """
     from xml.etree import ElementTree
 
-    suite = ElementTree.Element("testsuite", name="center", tests=str(max(1, len(problems))))
-    suite.set("failures", str(len(problems)))
-    suite.set("errors", "0")
+    failed = [problem for problem in problems if problem.is_error or course.strict]
+    suite = ElementTree.Element("testsuite", name="center")
     for problem in problems:
         position = problem.position
         place = f"{folder / position.file}:{position.line}:{position.column}" if position else dotted(problem.path)
         case = ElementTree.SubElement(suite, "testcase", classname=problem.rule, name=visible(place, None))
-        failure = ElementTree.SubElement(case, "failure", type=problem.severity, message=visible(problem.message, None))
-        failure.text = visible(problem.hint or "", None)
+        message, hint = visible(problem.message, None), visible(problem.hint or "", None)
+        if problem in failed:
+            ElementTree.SubElement(case, "failure", type=problem.severity, message=message).text = hint
+        else:
+            printed = "\n".join(filter(None, (f"{problem.severity}: {message}", hint)))
+            ElementTree.SubElement(case, "system-out").text = printed
     if not problems:
-        ElementTree.SubElement(suite, "testcase", classname="center", name="validate")
+        case = ElementTree.SubElement(suite, "testcase", classname="center", name="validate")
+        if course.defect is not None:
+            ElementTree.SubElement(case, "error", type="defect", message=visible(course.defect, None))
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(len(failed)))
+    suite.set("errors", str(int(course.defect is not None)))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def as_github(problems: list[Problem], source: Source, folder: Path = HERE) -> str:
+def as_github(problems: list[Problem], source: Source, folder: Path = HERE, course: Course = FINE) -> str:
     """Workflow commands: one annotation a finding."""
     lines = []
     for problem in problems:
@@ -174,6 +209,8 @@ def as_github(problems: list[Problem], source: Source, folder: Path = HERE) -> s
             place = f" file={file},line={position.line},col={position.column},endColumn={end},"
         text = problem.message + (f" - {problem.hint}" if problem.hint else "")
         lines.append(f"::{problem.severity}{place or ' '}title={_property(problem.rule)}::{_data(text)}")
+    if course.defect is not None:
+        lines.append(f"::error title=center::{_data(course.defect)}")
     return "\n".join(lines)
 
 
@@ -186,7 +223,7 @@ def _property(text: str) -> str:
 
 
 # What programs read; text, which people read, has colours as well.
-FORMATS: dict[str, Callable[[list[Problem], Source, Path], str]] = {
+FORMATS: dict[str, Callable[[list[Problem], Source, Path, Course], str]] = {
     "json": as_json,
     "sarif": as_sarif,
     "junit": as_junit,

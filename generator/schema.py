@@ -17,20 +17,53 @@ Node = dict[str, Any]
 _NAMES = ("properties", "definitions")
 _HEADER = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "center.yaml"}
 _REFERENCE = "#/definitions/"
+_ALWAYS = ("apiVersion", "kind")
 
 
 def schema() -> Node:
-    """The schema of center.yaml, in the form that editors understand best."""
-    made = schema_of(Center)
+    """The schema of center.yaml, in the form that editors understand best.
+
+    What must be there is only asked of a file that stands alone: one with an include may leave it to the others.
+    """
+    made = _without_needs(schema_of(Center))
     about = "Files beside this one whose subjects continue these."
     made["properties"]["include"] = {"type": "array", "items": {"type": "string"}, "description": about}
-    return {**made, **_HEADER}
+    return {**made, **_HEADER, "required": list(_ALWAYS), "if": {"required": ["include"]}, "else": needs()}
+
+
+def part() -> Node:
+    """The schema of a file that a center.yaml includes: the same subjects, none of which must be there."""
+    return {**_without_needs(schema_of(Center)), **_HEADER, "title": "a file that center.yaml includes"}
+
+
+def needs() -> Node:
+    """What a center.yaml that stands alone must say: which subjects, and what directly in them."""
+    made = schema_of(Center)
+    subjects = {name: {"required": model["required"]} for name, model in _subject_models(made) if "required" in model}
+    return {"required": made["required"], "properties": subjects}
+
+
+def _without_needs(made: Node) -> Node:
+    """Without the keys that must be there, of the whole and of its subjects; the things in these stay as they are."""
+    for model in (made, *(model for _, model in _subject_models(made))):
+        model.pop("required", None)
+    return made
+
+
+def _subject_models(made: Node) -> list[tuple[str, Node]]:
+    """The subjects that are one mapping each, such as power and site."""
+    return [
+        (name, _model(part, made["definitions"]))
+        for name, subject in made["properties"].items()
+        for part in subject.get("allOf", ())
+        if "$ref" in part
+    ]
 
 
 def schema_of(model: type[BaseModel]) -> Node:
     """The schema of any mapping of the language."""
     raw = model.model_json_schema(ref_template=_REFERENCE + "{model}", schema_generator=_WithMadeDefaults)
-    raw["definitions"] = raw.pop("$defs")
+    raw["definitions"] = raw.pop("$defs", {})
     converted = _convert(raw)
     assert isinstance(converted, dict)
     for node in _nodes(converted):

@@ -82,20 +82,21 @@ def read_inputs(kind: ServiceKind, given: dict[str, Any], path: SpecPath) -> tup
     """The inputs of a service with its defaults filled in, and a finding for each that does not fit."""
     values: dict[str, Any] = {}
     problems: list[Problem] = []
+    told = f'"center catalog services {kind.name}" shows its inputs'
     for name in given.keys() - kind.inputs.keys():
-        hint = did_you_mean(name, kind.inputs) or f"inputs: {', '.join(kind.inputs)}"
+        hint = did_you_mean(name, kind.inputs) or f"{told}: {', '.join(kind.inputs)}"
         problems.append(Problem("service.input", f'service "{kind.name}" has no input "{name}"', (*path, name), hint))
     for name, declared in kind.inputs.items():
         if name not in given:
             if declared.required:
                 message = f'service "{kind.name}" needs the input "{name}": {declared.description}'
-                problems.append(Problem("service.input", message, path))
+                problems.append(Problem("service.input", message, path, told))
             values[name] = _read(declared, declared.default) if declared.default is not None else None
             continue
         try:
             values[name] = _read(declared, given[name])
         except ValueError as error:
-            problems.append(Problem("service.input", f"{error}, got {_shown(given[name])}", (*path, name)))
+            problems.append(Problem("service.input", f"{error}, got {_shown(given[name])}", (*path, name), told))
     return values, problems
 
 

@@ -221,7 +221,7 @@ def overview_text(kinds: list[dict[str, Any]]) -> str:
     own = any(kind["own"] for kind in kinds)
     head = ["KIND", "FOLDER", "ENTRIES", *(["OWN"] if own else []), "WHAT"]
     keys = ["kind", "folder", "entries", *(["own"] if own else []), "what"]
-    return _table([head, *([str(kind[key]) for key in keys] for kind in kinds)])
+    return table([head, *([str(kind[key]) for key in keys] for kind in kinds)])
 
 
 def listing_text(entries: list[dict[str, Any]]) -> str:
@@ -231,7 +231,7 @@ def listing_text(entries: list[dict[str, Any]]) -> str:
     rows = [[visible(entry[key], 48 if key == "title" else 24) for key in keys] for entry in entries]
     letters = "; ".join(f"{letter} {word}" for letter, word in STATUSES.items())
     legend = ["", f"status: {letters}"] if any(entry["known"] for entry in entries) else []
-    return "\n".join([_table([[key.upper() for key in keys], *rows]), *legend])
+    return "\n".join([table([[key.upper() for key in keys], *rows]), *legend])
 
 
 def page_text(shown: dict[str, Any]) -> str:
@@ -265,7 +265,8 @@ def _with_unit(value: dict[str, Any]) -> str:
     return f"{value['value']} ({value['about'].rstrip('.')})" if bare else str(value["value"])
 
 
-def _table(rows: list[list[str]]) -> str:
+def table(rows: list[list[str]]) -> str:
+    """Columns side by side, as wide as they need to be."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

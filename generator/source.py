@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from generator import beside
+from generator.beside import Unreadable
 from generator.problems import Path, Position, Problem, Refused
 
 MAX_BYTES = 2 * 1024 * 1024  # of all files together
@@ -24,7 +26,6 @@ MAX_FILES = 200
 MAX_FINDINGS = 100
 MAX_SCALAR = 20_000
 MAX_PUBLIC = 256 * 1024
-MAX_NAME = 255  # each folder of a name is looked at
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
@@ -82,28 +83,23 @@ class Source:
         self._lines[name] = lines
 
     def small_file(self, name: str, most: int) -> bytes:
-        """The bytes of a file beside the spec; raises ValueError with the sentence for the user."""
-        if not _stays_inside(self.root, name):
-            raise ValueError(f'"{name}" is not a plain file below the folder of the spec')
-        try:
-            with (self.root / name).open("rb") as stream:
-                raw = stream.read(most + 1)
-        except OSError as error:
-            raise ValueError(f'"{name}" cannot be read: {error.strerror or error}') from None
-        if len(raw) > most:
-            raise ValueError(f'"{name}" is larger than {most // 1024} KiB')
-        return raw
+        """The bytes of a file beside the spec; raises Unreadable with the sentence for the user."""
+        return beside.content(self.root, name, most)
 
     def public_file(self, name: str) -> str:
-        """The text of a small file of public keys; raises ValueError with the sentence for the user."""
+        """The text of a small file of public keys; raises Unreadable with the sentence for the user."""
         try:
             text = self.small_file(name, MAX_PUBLIC).decode("ascii")
         except UnicodeDecodeError:
-            raise ValueError(f'"{name}" is not a text file of public keys') from None
+            raise Unreadable(f'"{name}" is not a text file of public keys') from None
+        if "PRIVATE KEY" in text:
+            public = f"{name}.pub"
+            hint = f'did you mean "{public}"?' if beside.stays_inside(self.root, public) else None
+            raise Unreadable(f'"{name}" is a private key; hosts get only public keys', hint)
         if _FORBIDDEN.search(text.replace("\r\n", "\n")):
-            raise ValueError(f'"{name}" is not a text file of public keys')
-        if "PRIVATE KEY" in text or not text.strip():
-            raise ValueError(f'"{name}" is not a file of public keys')
+            raise Unreadable(f'"{name}" is not a text file of public keys')
+        if not text.strip():
+            raise Unreadable(f'"{name}" is not a file of public keys')
         return text.strip() + "\n"
 
 
@@ -158,8 +154,9 @@ def _read(source: Source, file: FilePath, name: str, problems: list[Problem], be
         position = source.locate(because) if because else Position(name, 1, 1)
         problems.append(Problem(rule, message, because, hint, position=position))
 
-    if not _stays_inside(source.root, name):
-        return refuse(f'"{name}" is not a plain file below the folder of the spec')
+    if not beside.stays_inside(source.root, name):
+        hint = beside.meant(source.root, name, but=source._lines)
+        return refuse(f'"{name}" is not a plain file below the folder of the spec', hint=hint)
     try:
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1 - source._bytes)
@@ -170,18 +167,6 @@ def _read(source: Source, file: FilePath, name: str, problems: list[Problem], be
         hint = "say ranges instead of single nodes"
         return refuse(f"the spec is larger than {MAX_BYTES // 1024} KiB", "source.size", hint)
     return _parse(source, raw, str(FilePath(name)), problems)
-
-
-def _stays_inside(root: FilePath, name: str) -> bool:
-    """A file is a relative path without ``..`` and without a symbolic link anywhere in it; no pipe, no device."""
-    parts = FilePath(name).parts
-    if not parts or len(name) > MAX_NAME or FilePath(name).is_absolute() or ".." in parts:
-        return False
-    steps = [root.joinpath(*parts[: count + 1]) for count in range(len(parts))]
-    try:
-        return not any(step.is_symlink() for step in steps) and steps[-1].is_file()
-    except OSError:  # a name that is too long, a folder that we may not look into
-        return False
 
 
 def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> None:
@@ -200,7 +185,8 @@ def _parse(source: Source, raw: bytes, name: str, problems: list[Problem]) -> No
         _Builder(source, name, problems).build(yaml.parse(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:  # of the others, one is about characters, and the rest about writing
         position = _position(source, name, error.problem_mark)
-        problems.append(Problem("source.syntax", f"is not YAML: {error.problem}", position=position))
+        hint = "tabs may not indent; use spaces" if re.match(" *\t", source.line(position)) else None
+        problems.append(Problem("source.syntax", f"is not YAML: {error.problem}", hint=hint, position=position))
 
 
 def _contains(forbidden: re.Match[str]) -> str:
@@ -330,7 +316,11 @@ class _Builder:
         known = self.source._keys.setdefault(path, position)
         mappings = kind == "MappingStartEvent" and isinstance(parent.value.get(key), dict)
         taken = known is not position and (key in parent.seen or not mappings)
-        if taken:
+        if path == ("include",) and known.file != self.name:
+            hint = f'name the files in "include" of {known.file}'
+            message = "an included file may not include others"
+            self.problems.append(Problem("source.include", message, path, hint, position=position))
+        elif taken:
             where = f"line {known.line}" if known.file == self.name else f"{known.file}:{known.line}"
             message = f'"{key}" is said twice, first at {where}'
             self.problems.append(Problem("source.duplicate", message, path, position=position))

@@ -13,12 +13,16 @@ from generator.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What a spec says and what is wrong with it; the centre is there when the words could be read."""
+    """What a spec says and what is wrong with it; the centre is there when the words could be read.
+
+    `waiting` counts the checks that were not made: they wait until the errors found before them are corrected.
+    """
 
     file: Path
     source: Source
     center: Center | None
     problems: list[Problem]
+    waiting: int = 0
 
     @property
     def errors(self) -> list[Problem]:
@@ -32,13 +36,13 @@ def validate(file: Path, as_of: str | None = None) -> Validation:
         source.load(file, into=read)
         words = spec.read(read)
     except Refused as refused:
-        return Validation(file, read, None, _placed(refused.problems, read))
+        return Validation(file, read, None, _placed(refused.problems, read), waiting=len(rules.rules()))
     center, problems = expand.expand(words, read, catalog.of(file.parent))
     center = replace(center, as_of=as_of)
-    # Judgement of a centre with holes in it would report the holes again, as missing power or missing quota.
-    if not problems:
-        problems = rules.judge(center)
-    return Validation(file, read, center, _placed(problems, read))
+    if problems:
+        # Judgement of a centre with holes in it would report the holes again, as missing power or missing quota.
+        return Validation(file, read, center, _placed(problems, read), waiting=len(rules.rules()))
+    return Validation(file, read, center, _placed(rules.judge(center), read))
 
 
 def _placed(problems: list[Problem], read: Source) -> list[Problem]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from generator import blanks, explain, folders, resources, shelf
+from generator import blanks, explain, folders, resources, service_page, shelf
 from generator import catalog as catalogues
 from generator.problems import Problem, Refused
 
@@ -18,17 +20,28 @@ from generator.problems import Problem, Refused
 @click.option("--center", metavar="CENTER", help="Show what this centre sees: its own catalogue on top of ours.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def catalog(kind: str | None, name: str | None, center: str | None, form: str) -> None:
-    """Show what the catalogue knows: its kinds, the entries of a KIND, or all that the entry NAME says."""
+    """Show what the catalogue knows: its kinds, the entries of a KIND, or all that the entry NAME says.
+
+    Services are a kind too: each with the inputs that it takes.
+    """
     seen = catalogues.of(folders.spec_file(center).parent if center else None)
+    shown: Any
+    told: Callable[[Any], str]
     if kind is None:
-        kinds = shelf.overview(seen)
-        click.echo(shelf.as_json(kinds) if form == "json" else shelf.overview_text(kinds))
+        shown, told = [*shelf.overview(seen), service_page.line()], shelf.overview_text
+    elif kind in service_page.WORDS and name is None:
+        shown, told = service_page.listing(), service_page.listing_text
+    elif kind in service_page.WORDS and name is not None:
+        shown, told = service_page.page(name), service_page.page_text
     elif name is None:
-        entries = shelf.listing(seen, shelf.kind_of(kind))
-        click.echo(shelf.as_json(entries) if form == "json" else shelf.listing_text(entries))
+        shown, told = shelf.listing(seen, _kind_of(kind)), shelf.listing_text
     else:
-        page = shelf.page(seen, shelf.kind_of(kind), name)
-        click.echo(shelf.as_json(page) if form == "json" else shelf.page_text(page))
+        shown, told = shelf.page(seen, _kind_of(kind), name), shelf.page_text
+    click.echo(shelf.as_json(shown) if form == "json" else told(shown))
+
+
+def _kind_of(word: str) -> type[catalogues.Entry]:
+    return shelf.kind_of(word, others=service_page.WORDS[:1])
 
 
 @click.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CENTRES = ("starter", "duo")
-PAGES = {"spec": ROOT / "docs/spec.md", "rules": ROOT / "docs/rules.md"}
+PAGES = {"spec": ROOT / "docs/spec.md", "rules": ROOT / "docs/rules.md", "catalog": ROOT / "docs/catalog.md"}
 
 
 def expected(centre: str) -> Path:

@@ -101,3 +101,20 @@ def test_the_command_lists_and_explains() -> None:
     assert told.returncode == 0 and "155 A 225 V" in told.stdout
     unknown = center("explain", "power.rack-fed")
     assert unknown.returncode == 64 and 'did you mean "power.rack-feed"?' in unknown.stderr
+
+
+@pytest.mark.parametrize("subject", sorted({name.partition(".")[0] for name in FILES}))
+def test_a_subject_lists_its_rules_with_a_line_each(subject: str) -> None:
+    lines = explain.listing(subject).split("\n")
+    assert [line.split()[0] for line in lines] == [name for name in FILES if name.partition(".")[0] == subject]
+    assert all(len(line) <= 155 and len(line.split()) > 3 and line.isprintable() for line in lines)
+    for line in lines:
+        name, _, told = line.partition(" ")
+        assert " ".join(FILES[name]["why"].split()).startswith(told.strip().removesuffix("…"))
+
+
+def test_the_command_explains_a_subject() -> None:
+    told = center("explain", "power")
+    assert told.returncode == 0 and "power.rack-feed  " in told.stdout and "rack.mass" not in told.stdout
+    unknown = center("explain", "powr")
+    assert (unknown.returncode, unknown.stdout) == (64, "") and 'did you mean "power"?' in unknown.stderr

@@ -17,8 +17,9 @@ import yaml
 
 from generator import catalog
 from generator.catalog import KINDS, MAX_BYTES, MAX_FILES, Catalog
-from generator.catalog.models import Accelerator, Entry, OperatingSystem, RackType, Server, Vendor
+from generator.catalog.models import Accelerator, CoolingDevice, Entry, Fact, OperatingSystem, RackType, Server, Vendor
 from generator.problems import Position, Refused
+from generator.spec.common import Strict
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "generator" / "catalog"
@@ -88,6 +89,12 @@ def test_a_value_has_a_source_that_is_good_enough(file: Path) -> None:
             assert ("own" in grades) <= (grades == {"own"} and claim["status"] == "X"), claim
         elif claim["status"] == "U":
             assert "candidate" in claim, claim
+
+
+@every_file
+def test_a_device_has_an_example_for_the_tests_of_the_exporter(file: Path) -> None:
+    """A centre's own file may do without; those that travel with the program are read by the exporter's tests."""
+    assert file.parent.name != "cooling" or plain(file).get("example")
 
 
 def test_what_is_assumed_is_called_generic_or_simulated() -> None:
@@ -242,6 +249,77 @@ def test_a_faulty_file_is_a_finding_at_its_line_and_column(
     findings = refusal(tmp_path, Accelerator, "own-a1")
     places = {(rule, p.file, p.line, p.column) for rule, _, p in findings if p}
     assert (rule, "catalog/accelerators/own-a1.yaml", line, column) in places
+
+
+FACT = "power: {value: 150 W, status: X, sources: [bench]}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule", "marked", "hint"),
+    [
+        ("power: {value: 150 W, status: V}", "catalog.source", "V", "sources of this file: bench"),
+        ("power: {value: 150 W, status: I, sources: []}", "catalog.source", "I", "sources of this file: bench"),
+        ("power: {value: 150 W, status: S, sources: [bensh]}", "catalog.source", "bensh", 'did you mean "bench"?'),
+        ("power: {value: 150 W, status: X, sources: [x]}", "catalog.source", "x", "list it: {x: {grade: A,"),
+        ("power: {value: null, status: N, sources: [x]}", "catalog.source", "x", "list it: {x: {grade: A,"),
+        ("power: 150 W", "catalog.value", "150 W", "write {value: 150 W, status: V, sources: [NAME]}"),
+        ("power: 150", "catalog.value", "150", "write {value: 150, status: V, sources: [NAME]}"),
+        ('power: "150 W, or so"', "catalog.value", '"150 W, or so"', 'write {value: "150 W, or so", status: V,'),
+        ("power: {value: 150 W, sources: [bench]}", "catalog.missing-key", "power", "status: V verified with"),
+    ],
+)  # fmt: skip
+def test_a_fact_without_its_origin_is_a_finding_that_says_what_is_right(
+    own: Path, tmp_path: Path, wrong: str, rule: str, marked: str, hint: str
+) -> None:
+    (own / "own-a1.yaml").write_text(OWN.replace(FACT, wrong))
+    with pytest.raises(Refused) as refused:
+        catalog.of(tmp_path).get(Accelerator, "own-a1")
+    [problem] = refused.value.problems
+    assert problem.position and problem.hint
+    line, start = OWN.replace(FACT, wrong).split("\n")[problem.position.line - 1], problem.position.column - 1
+    assert (problem.rule, line[start : start + problem.position.length], problem.position.line) == (rule, marked, 6)
+    assert problem.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("right", ["{value: 150 W, status: X}", "{value: null, status: V}", "{value: 9 W, status: U}"])
+def test_what_nobody_has_read_needs_no_source(own: Path, tmp_path: Path, right: str) -> None:
+    (own / "own-a1.yaml").write_text(OWN.replace(FACT, f"power: {right}"))
+    assert catalog.of(tmp_path).get(Accelerator, "own-a1")
+
+
+def test_a_part_that_is_a_claim_as_a_whole_names_its_source_too(own: Path, tmp_path: Path) -> None:
+    text = (FOLDER / "vendors/simulated.yaml").read_text("utf-8")
+    (own.parent / "vendors").mkdir()
+    (own.parent / "vendors/simulated.yaml").write_text(
+        text.replace("file: null, status: X, sources: [own]", "status: V")
+    )
+    assert [
+        (rule, position.line if position else 0) for rule, _, position in refusal(tmp_path, Vendor, "simulated")
+    ] == [("catalog.source", 10)]
+
+
+def test_own_files_of_the_samples_are_read() -> None:
+    for file in sorted((ROOT / "inventories").glob("*/catalog/*/*.yaml")):
+        assert Catalog((file.parents[1],)).get(KINDS[file.parent.name], file.stem), file
+
+
+def test_a_device_of_a_centres_own_needs_no_example(own: Path, tmp_path: Path) -> None:
+    text = (FOLDER / "cooling/ocp-orv3-rpu.yaml").read_text("utf-8")
+    (own.parent / "cooling").mkdir()
+    (own.parent / "cooling/ocp-orv3-rpu.yaml").write_text(re.sub(r"^example: .*$", "", text, flags=re.M))
+    assert catalog.of(tmp_path).get(CoolingDevice, "ocp-orv3-rpu")
+
+
+def models(model: type[Strict]) -> Iterator[type[Strict]]:
+    for below in model.__subclasses__():
+        yield from (below, *models(below))
+
+
+def test_every_field_of_every_model_is_described() -> None:
+    found = [model for model in models(Strict) if model.__module__ == "generator.catalog.models"]
+    assert {Fact, Vendor, CoolingDevice} <= set(found) and len(found) > 20
+    fields = [(model.__name__, name, field) for model in found for name, field in model.model_fields.items()]
+    assert [(model, name) for model, name, field in fields if len(field.description or "") < 4] == []
 
 
 def test_a_file_that_is_no_text_is_a_finding_at_its_first_bad_byte(own: Path, tmp_path: Path) -> None:

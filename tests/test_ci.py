@@ -238,7 +238,7 @@ def test_other_files_are_no_business_of_the_hooks(hooked: Path) -> None:
 
 
 def test_without_arguments_the_centre_is_at_the_root(program: Path, rendered: Path, tmp_path: Path) -> None:
-    """And our own choice of files holds: YAML and keys for the one hook, every file for the other."""
+    """And our own choice of files holds: YAML, keys and tables for the one hook, every file for the other."""
     folder = tmp_path / "one-centre"
     shutil.copytree(rendered, folder)
     hooks = [{"id": "center-validate"}, {"id": "center-render-check"}]
@@ -247,6 +247,8 @@ def test_without_arguments_the_centre_is_at_the_root(program: Path, rendered: Pa
     begin(folder)
     (folder / "notes.md").write_text("nothing\n", "utf-8")
     assert hooks_of(folder) == {VALIDATE: "Skipped", COMPARE: "Passed"}
+    (folder / "assets.csv").write_text("node,serial\n", "utf-8")
+    assert hooks_of(folder) == {VALIDATE: "Passed", COMPARE: "Passed"}
     (folder / "ssh_ca.pub").write_text("no key\n", "utf-8")
     assert hooks_of(folder) == {VALIDATE: "Passed", COMPARE: "Failed"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -13,6 +14,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from generator import rules
+from tests import reports
 
 ROOT = Path(__file__).parent.parent
 CENTER = str(Path(sys.executable).with_name("center"))
@@ -135,6 +139,62 @@ def test_70_for_a_defect_of_ours(site: Path) -> None:
     assert "a defect of this program" in line and 'no folder "templates"' in line
     told = center("-v", "render", "mine", cwd=site, command=broken)
     assert told.returncode == 70 and "Traceback" in told.stderr
+
+
+FAULT = """
+import sys
+from generator import cli, source
+source.load = lambda file, into: {}["gone"]
+sys.argv = ["center", "validate", "mine", "--format", sys.argv[1]]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("form", "told"), [("json", "defect"), ("sarif", "executionSuccessful"), ("junit", "<error"),
+                                            ("github", "::error"), ("text", "")])  # fmt: skip
+def test_a_defect_leaves_a_report_too(form: str, told: str, site: Path) -> None:
+    """Else the step that uploads it would fail in its place."""
+    done = center(form, cwd=site, command=(sys.executable, "-c", FAULT))
+    assert done.returncode == 70 and "a defect of this program: KeyError" in done.stderr
+    assert told in done.stdout and bool(done.stdout) == (form != "text")
+    valid(form, done.stdout)
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "junit", "github"])
+def test_a_centre_that_is_not_there_leaves_a_report_too(form: str, site: Path) -> None:
+    done = center("validate", "nowhere", "--format", form, cwd=site)
+    assert done.returncode == 64 and "nowhere" in done.stdout and "nowhere" in done.stderr
+    valid(form, done.stdout)
+
+
+def valid(form: str, text: str) -> None:
+    match form:
+        case "json":
+            reports.JSON.validate(json.loads(text))
+        case "sarif":
+            reports.SARIF.validate(json.loads(text))
+        case "junit":
+            reports.JUNIT.validate(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complete"),
+    [
+        ("timezone", "timezoon", False),
+        ("cluster: cloud, slot: 2}", "cluster: clout, slot: 2}", False),
+        ("slot: 2", "slot: 1", True),
+        ("site: {", "site {", False),
+    ],
+)
+def test_checks_that_wait_are_counted(old: str, new: str, complete: bool, site: Path) -> None:
+    """Findings of the text, of the words and of the names each hide those of the rules."""
+    edit(site, old, new)
+    told = center("validate", "mine", cwd=site)
+    waiting = re.findall(r"^(\d+) checks wait until these are fixed$", told.stderr, re.M)
+    assert (told.returncode, waiting) == (1, [] if complete else [str(len(rules.rules()))])
+    assert json.loads(center("validate", "mine", "--format", "json", cwd=site).stdout)["complete"] is complete
+    assert "checks wait" not in center("-q", "validate", "mine", cwd=site).stderr
+    assert ("checks wait" in center("render", "mine", cwd=site).stderr) is not complete
 
 
 def test_apply_and_diff_refuse_a_tree_that_is_not_what_the_spec_says(site: Path) -> None:

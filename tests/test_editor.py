@@ -134,3 +134,15 @@ def test_the_comment_at_the_top_names_the_schema_too(running: Editor, schema: Pa
     text = "# yaml-language-server: $schema=center.schema.json\n" + changed("slot: 2", "slut: 2")
     found: list[dict[str, Any]] = running.diagnostics(file.as_uri(), text)
     assert [mark["message"] for mark in found] == ["Property slut is not allowed."]
+
+
+@pytest.mark.parametrize("name", ["center", "plant", "people"])
+def test_nothing_is_underlined_in_a_centre_of_several_files(name: str, running: Editor, schema: Path) -> None:
+    """Each file names its schema in its first line, as the page tells."""
+    part = schema.with_name("center-part.schema.json")
+    part.write_bytes(subprocess.check_output([sys.executable, "-m", "generator", "schema", "--part"], timeout=60))
+    first = f"# yaml-language-server: $schema={schema.name if name == 'center' else part.name}\n"
+    text = first + (ROOT / f"inventories/chaohu-mingyue/{name}.yaml").read_text("utf-8")
+    assert running.diagnostics(schema.with_name(f"{name}-of-mingyue.yaml").as_uri(), text) == []
+    wrong = running.diagnostics(schema.with_name(f"{name}-wrong.yaml").as_uri(), text + "\ntarjets: {}\n")
+    assert [mark["message"] for mark in wrong] == ["Property tarjets is not allowed."]

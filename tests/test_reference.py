@@ -6,18 +6,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from markdown_it import MarkdownIt
 
 from generator import schema
+from generator.catalog import KINDS
+from generator.catalog.models import GRADES, STATUSES
 from generator.source import load
 from tests.golden import PAGES, page
 from tests.lessons import ROOT
 
-SPEC, RULES = (PAGES[name].read_text("utf-8") for name in ("spec", "rules"))
+SPEC, RULES, CATALOG = (PAGES[name].read_text("utf-8") for name in ("spec", "rules", "catalog"))
 LESSONS = sorted(file.stem for file in (ROOT / "tests/bad").glob("*.yaml"))
 FIELDS = set(re.findall(r"^\| `([a-z][^`]*)` \|", SPEC, re.M))
 
@@ -45,7 +47,7 @@ def test_tables_are_whole_and_links_lead_somewhere(name: str) -> None:
         token.type == "table_open" for token in tokens
     )
     cells = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
-    assert set(cells) <= ({6, 4} if name == "spec" else {3})
+    assert set(cells) <= {"spec": {6, 4}, "rules": {3}, "catalog": {6, 4, 3}}[name]
 
 
 @pytest.mark.parametrize("rule", LESSONS)
@@ -63,7 +65,9 @@ def test_every_field_is_told() -> None:
     names = {key for model in made["definitions"].values() for key in model["properties"]}
     told = {field.rpartition(".")[2] for field in FIELDS}
     assert names <= told
-    assert all(model["description"] in SPEC for model in made["definitions"].values())
+    subjects = [part["$ref"] for subject in made["properties"].values() for part in subject.get("allOf", ())]
+    below = [model for name, model in made["definitions"].items() if f"#/definitions/{name}" not in subjects]
+    assert len(below) > 20 and all(model["description"] in SPEC for model in below)
     assert made["properties"].keys() <= {*re.findall(r"^\| \[([a-z-]+)\]", SPEC, re.M), *FIELDS}
 
 
@@ -86,6 +90,50 @@ def test_every_field_that_a_sample_writes_is_told_at_its_place(name: str) -> Non
     form = re.compile(rf"({'|'.join(told)}|apiVersion|kind)(/[^/]+)?")
     found = list(leaves(load(ROOT / "inventories" / name / "center.yaml").data))
     assert len(found) > 40 and [path for path in found if not form.fullmatch(path)] == []
+
+
+def test_a_subject_says_once_what_it_is() -> None:
+    """Its own words and those of its mapping would say the same twice."""
+    sections = re.findall(r"^## [a-z-]+\n\n(.*?)(?=^##|\Z)", SPEC, re.M | re.S)
+    assert len(sections) > 10
+    for section in sections:
+        before = section.partition("| field |")[0].split("\n### ")[0]
+        assert len([line for line in before.split("\n") if line]) == 1, section[:200]
+
+
+# The catalogue
+
+
+@pytest.mark.parametrize("folder", sorted(KINDS))
+def test_every_field_of_a_kind_is_told_with_a_whole_file(folder: str) -> None:
+    """Fields from the files themselves, read with another reader than the product's."""
+    word = get_args(KINDS[folder].model_fields["kind"].annotation)[0]
+    [section] = re.findall(rf"^## {word}\n(.*?)(?=^## |\Z)", CATALOG, re.M | re.S)
+    [every] = re.findall(r"^## every file\n(.*?)(?=^## )", CATALOG, re.M | re.S)
+    told = set(re.findall(r"^\| `([a-z.A-Z-]+)` \|", section + every, re.M))
+    files = sorted((ROOT / "generator/catalog" / folder).glob("*.yaml"))
+    written = {key for file in files for key in yaml.safe_load(file.read_text("utf-8"))}
+    fields = {field.alias for field in KINDS[folder].model_fields.values()}
+    assert written | fields <= told
+    [(name, shown)] = re.findall(r"A whole file, `catalog/(.*?)`:\n\n```yaml\n(.*?)\n```", section, re.S)
+    assert shown == (ROOT / "generator/catalog" / name).read_text("utf-8").rstrip()
+
+
+def test_a_fact_is_told_in_words() -> None:
+    [section] = re.findall(r"^## fact\n(.*?)(?=^## sources)", CATALOG, re.M | re.S)
+    assert {f"| `{letter}` | {words} |" for letter, words in STATUSES.items()} <= set(section.split("\n"))
+    assert {f"| `{letter}` | {words} |" for letter, words in GRADES.items()} <= set(CATALOG.split("\n"))
+    [mass] = [
+        line
+        for line in CATALOG.split("\n")
+        if line.startswith("| `mass` | fact: mass; units: kg, t | required | Of one s")
+    ]
+    assert "{value: 1200 kg, status: V, sources: [NAME]}" in mass
+
+
+def test_the_guide_leads_to_every_reference() -> None:
+    guide = (ROOT / "docs/designing.md").read_text("utf-8")
+    assert {f"]({name}.md)" for name in PAGES} <= set(re.findall(r"\]\([a-z]+\.md\)", guide))
 
 
 def row(field: str) -> list[str]:

@@ -14,7 +14,7 @@ import yaml
 
 from generator.explain import lesson
 from generator.problems import Position, Problem
-from generator.report import as_github, as_json, as_junit, as_sarif, as_text, plain
+from generator.report import Course, as_github, as_json, as_junit, as_sarif, as_text, plain
 from generator.source import Source, loads
 from generator.validate import validate
 from tests import reports
@@ -98,6 +98,7 @@ def test_problems_of_two_kinds_are_styled() -> None:
 def test_json_says_the_same() -> None:
     assert json.loads(as_json([problem(hint="say 2"), problem(position=None, severity="warning")], SOURCE)) == {
         "version": 1,
+        "complete": True,
         "problems": [
             {
                 "rule": "pool.slot", "severity": "error", "message": 'pool "train" is wrong', "hint": "say 2",
@@ -109,7 +110,7 @@ def test_json_says_the_same() -> None:
             },
         ],
     }  # fmt: skip
-    assert json.loads(as_json([], SOURCE)) == {"version": 1, "problems": []}
+    assert json.loads(as_json([], SOURCE)) == {"version": 1, "complete": True, "problems": []}
 
 
 def test_sarif_says_what_a_viewer_shows() -> None:
@@ -179,12 +180,18 @@ each_sample = pytest.mark.parametrize("found", SAMPLES.values(), ids=SAMPLES)
 each_folder = pytest.mark.parametrize("folder", [Path(), Path("inventories/x"), Path("/srv/a b")], ids=str)
 
 
+COURSES = [Course(), Course(complete=False), Course(strict=True), Course(complete=False, defect='<b>&"\x1b[2J\udcff')]
+
+
 @each_sample
 @each_folder
-def test_reports_are_valid_by_their_schemas(found: list[Problem], folder: Path) -> None:
-    reports.SARIF.validate(json.loads(as_sarif(found, SOURCE, folder)))
-    reports.JUNIT.validate(as_junit(found, SOURCE, folder))
-    reports.JSON.validate(json.loads(as_json(found, SOURCE, folder)))
+@pytest.mark.parametrize("course", COURSES, ids=["fine", "incomplete", "strict", "broken"])
+def test_reports_are_valid_by_their_schemas(found: list[Problem], folder: Path, course: Course) -> None:
+    reports.SARIF.validate(json.loads(as_sarif(found, SOURCE, folder, course)))
+    reports.JUNIT.validate(as_junit(found, SOURCE, folder, course))
+    reports.JSON.validate(json.loads(as_json(found, SOURCE, folder, course)))
+    for line in filter(None, as_github(found, SOURCE, folder, course).split("\n")):
+        read_command(line)
 
 
 @pytest.mark.parametrize("rule", sorted(file.stem for file in (ROOT / "tests/bad").glob("*.yaml")))
@@ -226,7 +233,8 @@ def test_files_are_named_as_the_repository_names_them() -> None:
 
 def test_junit_counts_what_failed() -> None:
     evil = problem(message='<b>&"\x1b[2J中\udcff', hint="say 2")
-    suite = ElementTree.fromstring(as_junit([evil, problem(position=None, severity="warning")], SOURCE))
+    warning = problem(position=None, severity="warning")
+    suite = ElementTree.fromstring(as_junit([evil, warning], SOURCE, course=Course(strict=True)))
     assert (suite.tag, suite.get("tests"), suite.get("failures")) == ("testsuite", "2", "2")
     assert [case.get("name") for case in suite] == ["center.yaml:2:16", "pools.train.slot"]
     failure = suite.find("testcase/failure")
@@ -234,6 +242,32 @@ def test_junit_counts_what_failed() -> None:
     assert failure.get("message") == '<b>&"\\x1b[2J中\\udcff'
     passed = ElementTree.fromstring(as_junit([], SOURCE))
     assert (passed.get("tests"), passed.get("failures"), len(passed.findall("testcase"))) == ("1", "0", 1)
+
+
+def test_junit_lets_a_warning_pass_unless_the_run_is_strict() -> None:
+    """As the exit code does."""
+    found = [problem(severity="warning", hint="say 2")]
+    passed = ElementTree.fromstring(as_junit(found, SOURCE))
+    assert (passed.get("tests"), passed.get("failures"), passed.find(".//failure")) == ("1", "0", None)
+    assert passed.findtext("testcase/system-out") == 'warning: pool "train" is wrong\nsay 2'
+    strict = ElementTree.fromstring(as_junit(found, SOURCE, course=Course(strict=True)))
+    assert (strict.get("failures"), strict.find(".//system-out")) == ("1", None)
+
+
+def test_a_run_that_broke_is_no_run_without_findings() -> None:
+    broken = Course(complete=False, defect="a defect: x")
+    report = json.loads(as_json([], SOURCE, course=broken))
+    assert report == {"version": 1, "complete": False, "problems": [], "defect": "a defect: x"}
+    [run] = json.loads(as_sarif([], SOURCE, course=broken))["runs"]
+    [invocation] = run["invocations"]
+    assert invocation["executionSuccessful"] is False
+    assert invocation["toolExecutionNotifications"][0]["message"]["text"] == "a defect: x"
+    suite = ElementTree.fromstring(as_junit([], SOURCE, course=broken))
+    error = suite.find("testcase/error")
+    assert error is not None and (error.get("message"), suite.get("errors")) == ("a defect: x", "1")
+    assert as_github([], SOURCE, course=broken) == "::error title=center::a defect: x"
+    [run] = json.loads(as_sarif([], SOURCE))["runs"]
+    assert run["invocations"] == [{"executionSuccessful": True}]
 
 
 def read_command(line: str) -> tuple[str, dict[str, str], str]:

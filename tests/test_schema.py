@@ -15,6 +15,7 @@ from jsonschema import Draft7Validator
 from pydantic import Field
 
 from generator.problems import Position, Refused
+from generator.schema import part as schema_of_a_part
 from generator.schema import schema, schema_of
 from generator.source import Source, load, loads
 from generator.spec import Center, model_at, read
@@ -291,3 +292,52 @@ def test_findings_stand_at_the_text_that_is_wrong(text: str, line: int, column: 
     with pytest.raises(Refused) as refused:
         read(loads(text))
     assert Position("center.yaml", line, column, length) in [problem.position for problem in refused.value.problems]
+
+
+# Includes
+
+MINGYUE = ROOT / "inventories/chaohu-mingyue"
+PART = schema_of_a_part()
+PARTS = Draft7Validator(PART, format_checker=None)
+
+
+def messages(checked: Draft7Validator, text: str) -> list[str]:
+    return [error.message for error in checked.iter_errors(loads(text).data)]
+
+
+def test_a_centre_in_several_files_is_valid_file_by_file() -> None:
+    texts = {file.name: file.read_text("utf-8") for file in sorted(MINGYUE.glob("*.yaml"))}
+    assert set(texts) == {"center.yaml", "people.yaml", "plant.yaml"}
+    assert "power:" not in texts["center.yaml"] and "power:" in texts["plant.yaml"]
+    for name, text in texts.items():
+        assert messages(VALIDATOR if name == "center.yaml" else PARTS, text) == [], name
+
+
+def test_what_is_missing_is_missed_only_in_a_file_that_stands_alone() -> None:
+    whole = (MINGYUE / "center.yaml").read_text("utf-8")
+    alone = whole.replace("include: [plant.yaml, people.yaml]\n", "")
+    missed = " ".join(messages(VALIDATOR, alone))
+    assert "'power'" in missed and "'halls'" in missed
+    # Also in a subject that several files say together.
+    assert messages(VALIDATOR, whole + "\npower: {other: 1 %}\n") == []
+    assert "'feeds' is a required property" in messages(VALIDATOR, alone + "\npower: {other: 1 %}\n")
+    assert "'kind' is a required property" in messages(VALIDATOR, whole.replace("kind: Center\n", ""))
+
+
+def test_a_part_is_checked_in_all_else() -> None:
+    Draft7Validator.check_schema(PART)
+    assert messages(PARTS, "power: {simultaneity: 90 %}\n") == []
+    for wrong, told in (
+        ("powr: {}\n", "'powr' was unexpected"),
+        ("power: {simultaneity: 90}\n", "is not of type 'string'"),
+        ("pools: {a: {role: worker}}\n", "'server' is a required property"),
+        ("include: [more.yaml]\n", "'include' was unexpected"),
+    ):
+        [message] = messages(PARTS, wrong)
+        assert told in message
+
+
+def test_the_command_prints_the_schema_of_a_part() -> None:
+    command = [sys.executable, "-m", "generator", "schema", "--part"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert json.loads(printed) == PART

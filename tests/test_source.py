@@ -247,7 +247,7 @@ def test_an_included_file_continues_what_is_there(tmp_path: Path) -> None:
         ("x: 1", "x: {a: 2}", ("source.duplicate", 1, 1)),
         ("x: ~", "x: {a: 2}", ("source.duplicate", 1, 1)),
         ("x: {a: 1}", "x: {b: 1}\nx: {c: 1}", ("source.duplicate", 2, 1)),
-        ("x: {a: 1}", "include: [center.yaml]", ("source.duplicate", 1, 1)),
+        ("x: {a: 1}", "include: [center.yaml]", ("source.include", 1, 1)),
     ],
 )
 def test_an_included_file_replaces_nothing(first: str, second: str, wanted: Any, tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_the_size_is_that_of_all_files(tmp_path: Path) -> None:
         ("../x.pub", b"ssh-ed25519 AAAA", "is not a plain file below"),
         ("missing.pub", None, "is not a plain file below"),
         ("a.pub", b"", "is not a file of public keys"),
-        ("a.pub", b"-----BEGIN OPENSSH PRIVATE KEY-----\n", "is not a file of public keys"),
+        ("a.pub", b"-----BEGIN OPENSSH PRIVATE KEY-----\n", "is a private key; hosts get only public keys"),
         ("a.pub", b"\xff\xfe", "is not a text file of public keys"),
         ("a.pub", b"x" * 300_000, "is larger than 256 KiB"),
     ],

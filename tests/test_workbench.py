@@ -51,7 +51,8 @@ def site(tmp_path: Path) -> Path:
 def test_every_kind_is_listed_with_its_number_of_files() -> None:
     told = {kind["folder"]: (kind["entries"], kind["own"]) for kind in shown()}
     folders = {folder.name for folder in test_catalog.FOLDER.iterdir() if any(folder.glob("*.yaml"))}
-    assert told == {name: (len(list((test_catalog.FOLDER / name).glob("*.yaml"))), 0) for name in folders}
+    services = {"services": (len(list((ROOT / "templates/services").glob("*/service.yaml"))), 0)}
+    assert told == {name: (len(list((test_catalog.FOLDER / name).glob("*.yaml"))), 0) for name in folders} | services
     text = center("catalog").stdout
     assert re.search(r"^class +classes +5 ", text, re.M) and "OWN" not in text
 
@@ -105,6 +106,40 @@ def test_a_bare_number_is_shown_with_what_it_means() -> None:
     assert re.search(r"^density +1022.5 \(kg/m3 at 40 °C\) ", center("catalog", "coolants", "pg25").stdout, re.M)
 
 
+SERVICES = {file.parent.name: file for file in sorted((ROOT / "templates/services").glob("*/service.yaml"))}
+
+
+@pytest.mark.parametrize("word", ["service", "services"])
+def test_services_are_listed_with_their_inputs(word: str) -> None:
+    """Against the files themselves, read with another reader."""
+    told = {name: list(test_catalog.plain(file)["inputs"]) for name, file in SERVICES.items()}
+    assert {each["name"]: each["inputs"] for each in shown(word)} == told and len(told) >= 2
+    text = center("catalog", word).stdout
+    assert all(re.search(rf"^{name} +{', '.join(inputs)} ", text, re.M) for name, inputs in told.items())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_shows_what_it_may_be_told(name: str) -> None:
+    plain, text = test_catalog.plain(SERVICES[name]), center("catalog", "services", name).stdout
+    assert text.startswith(f"{name}: {plain['title']}\n")
+    for each in shown("services", name)["inputs"]:
+        declared = plain["inputs"].pop(each["name"])
+        assert {key: each[key] for key in declared} == declared
+        [line] = [line for line in text.split("\n") if line.startswith(f"{each['name']} ")]
+        assert declared["description"] in line and ("required" in line) == declared.get("required", False)
+        assert f"{declared['minimum']} to {declared['maximum']}" in line if "minimum" in declared else True
+        assert str(declared.get("default", "")).replace("'", "") in line
+    assert plain["inputs"] == {}
+
+
+def test_a_wrong_input_leads_to_that_page(site: Path) -> None:
+    spec = site / "mine/center.yaml"
+    for wrong, told in (("{nodes: 0}", "needs a whole number"), ("{poem: 1}", 'has no input "poem"')):
+        spec.write_text((STARTER / "center.yaml").read_text("utf-8").replace("{nodes: 1}", wrong), "utf-8")
+        done = center("validate", "mine", cwd=site)
+        assert told in done.stdout and 'hint: "center catalog services training" shows its inputs' in done.stdout
+
+
 def test_words_for_status_and_grade_are_complete() -> None:
     assert list(STATUSES) == list(Status.__args__)  # type: ignore[attr-defined]
     assert list(GRADES) == list(Grade.__args__)  # type: ignore[attr-defined]
@@ -139,6 +174,9 @@ def test_a_faulty_file_is_a_finding_of_its_list(site: Path) -> None:
     [
         (("catalog", "acelerator"), 'did you mean "accelerator"?'),
         (("catalog", "poems"), "kinds: accelerator, "),
+        (("catalog", "servises"), 'did you mean "service"?'),
+        (("catalog", "services", "trainin"), 'did you mean "training"?'),
+        (("catalog", "services", "poems"), '"center catalog services" lists'),
         (("catalog", "vendors", "simulatet"), 'did you mean "simulated"?'),
         (("catalog", "vendors", "x"), '"center catalog vendors" lists'),
         (("new", "servise", "x"), 'did you mean "service"?'),

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from generator.catalog import provenance
 from generator.catalog.models import KINDS, Entry
 from generator.problems import Position, Problem, Refused
-from generator.source import loads
+from generator.source import MAX_FINDINGS, loads
 from generator.spec import read_as
 
 BUILT_IN = Path(__file__).parent
@@ -81,6 +82,8 @@ class Catalog:
             position = source.locate(("name",))
             message = f'"{entry.name}" must be named as its file, "{file.stem}"'
             raise Refused([Problem("catalog.name", message, ("name",), position=position)])
+        if unfounded := list(itertools.islice(provenance.findings(entry, source), MAX_FINDINGS)):
+            raise Refused(unfounded)
         return entry
 
     def _content(self, file: Path, shown: str) -> bytes:

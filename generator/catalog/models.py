@@ -5,6 +5,8 @@ Every number from the outside world is a fact: a value with its status and sourc
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -47,22 +49,35 @@ GRADES: dict[str, str] = {
 }
 
 
+_SURE = "How sure it is, by its letter."
+_SAID = "Names of sources of this file that say so."
+_STATUS_HINT = f"status: {', '.join(f'{letter} {words}' for letter, words in STATUSES.items())}"
+
+
 class Fact(Strict, Generic[Value]):
     """A value, how sure it is, and which sources say so."""
 
-    value: Value | None = None
-    status: Status
-    sources: list[str] = Field(default_factory=list, description="Names of sources of this file.")
+    hints: ClassVar[dict[str, str]] = {"status": _STATUS_HINT}
+
+    value: Value | None = Field(None, description="What is known; null where nobody knows, or where there is none.")
+    status: Status = Field(description=_SURE)
+    sources: list[str] = Field(default_factory=list, description=_SAID)
     note: Text | None = Field(None, description="What a reader must know to use the value.")
     candidate: Text | None = Field(None, description="A hint for a person; never used as a value.")
+
+    @classmethod
+    def around(cls, written: str) -> str:
+        is_plain = re.fullmatch(r"[\w.][^,:#\[\]{}]{0,59}", written)
+        value = written if is_plain else json.dumps(written[:60], ensure_ascii=False)
+        return f"{{value: {value}, status: V, sources: [NAME]}}"
 
 
 class SourcePointer(Strict):
     """Where a fact was read."""
 
-    locator: Text
-    grade: Grade
-    note: Text | None = None
+    locator: Text = Field(description="Where to look: document and page, or repository, commit and file.")
+    grade: Grade = Field(description="What kind of source it is, by its letter.")
+    note: Text | None = Field(None, description="What a reader must know to use the source.")
 
 
 class Memory(Quantity):
@@ -79,46 +94,55 @@ class Throughput(Quantity):
     units: ClassVar[dict[str, float]] = {"TFLOPS": 1.0, "TOPS": 1.0, "PFLOPS": 1e3}
 
 
+_KIND = "What the file describes."
+
+
 class Entry(Strict):
     """What every file of the catalogue has."""
 
     folder: ClassVar[str] = ""
 
-    kind: str
-    name: Name
+    kind: str = Field(description=_KIND)
+    name: Name = Field(description="As the file is called, without .yaml; what a spec says.")
     title: Text = Field(description="Name for people, in any language.")
     deprecated: Text | None = Field(None, description="Why it should not be planned any more, and what replaces it.")
-    sources: dict[str, SourcePointer] = Field(default_factory=dict)
+    sources: dict[str, SourcePointer] = Field(
+        default_factory=dict, description="Where the facts of this file were read."
+    )
 
 
 class Plugin(Strict):
     """A device plugin: how a cluster offers the vendor's accelerators."""
 
+    hints: ClassVar[dict[str, str]] = {"status": _STATUS_HINT}
+
     resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$")] = Field(
         description="Name of the resource that pods ask for.", examples=["vendor.example/accelerator"]
     )
     daemon: Name | None = Field(None, description="Program behind it; a node runs one. Default: the vendor's own.")
-    status: Status
-    sources: list[str] = Field(default_factory=list)
+    status: Status = Field(description=_SURE)
+    sources: list[str] = Field(default_factory=list, description=_SAID)
 
 
 class SlurmDevices(Strict):
     """How Slurm finds the vendor's accelerators."""
+
+    hints: ClassVar[dict[str, str]] = {"status": _STATUS_HINT}
 
     autodetect: Literal["nvml", "rsmi", "oneapi", "nrt"] | None = Field(
         None, description="Library that a Slurm built with it asks; file is for any other Slurm."
     )
     file: str | None = Field(None, description="Device file with the index left out, such as /dev/accel.")
     first: Annotated[int, Field(ge=0)] = Field(0, description="Index of the first device file.")
-    status: Status
-    sources: list[str] = Field(default_factory=list)
+    status: Status = Field(description=_SURE)
+    sources: list[str] = Field(default_factory=list, description=_SAID)
 
 
 class Vendor(Entry):
     """Who makes accelerators, and what software makes them usable."""
 
     folder: ClassVar[str] = "vendors"
-    kind: Literal["vendor"]
+    kind: Literal["vendor"] = Field(description=_KIND)
     title_zh: Text | None = Field(None, description="Name in Chinese.")
     plugins: dict[Name, Plugin] = Field(min_length=1, description="The first is the default.")
     pci_vendor: Fact[str] = Field(description="PCI vendor number, four hexadecimal digits in quotes.")
@@ -134,7 +158,7 @@ class Accelerator(Entry):
     """One model of accelerator; power is what it draws under sustained load."""
 
     folder: ClassVar[str] = "accelerators"
-    kind: Literal["accelerator"]
+    kind: Literal["accelerator"] = Field(description=_KIND)
     vendor: Name = Field(description="Vendor of the catalogue; the name of this file begins with it.")
     plugin: Name | None = Field(None, description="Plugin that offers this model; default: the vendor's first.")
     memory: Fact[Memory] = Field(description="Memory of one, as the system reports it.")
@@ -147,18 +171,20 @@ class Accelerator(Entry):
 class Supplies(Strict):
     """The power supplies of a server, spread evenly over its feeds."""
 
+    hints: ClassVar[dict[str, str]] = {"status": _STATUS_HINT}
+
     count: Annotated[int, Field(ge=1, le=24)] = Field(description="Supplies in the server.")
     needed: Annotated[int, Field(ge=1, le=24)] = Field(description="Fewest that carry the server at its maximum.")
     rating: Fact[Power] | None = Field(None, description="What one supply gives.")
-    status: Status
-    sources: list[str] = Field(default_factory=list)
+    status: Status = Field(description=_SURE)
+    sources: list[str] = Field(default_factory=list, description=_SAID)
 
 
 class Server(Entry):
     """One model of server: a whole node; without accelerators, whose power and performance are their own."""
 
     folder: ClassVar[str] = "servers"
-    kind: Literal["server"]
+    kind: Literal["server"] = Field(description=_KIND)
     height: Annotated[int, Field(ge=1, le=60)] | None = Field(None, description="Rack units; or say the blade.")
     blade: Name | None = Field(None, description="Kind of slot that takes it, for servers that are blades.")
     per_blade: Annotated[int, Field(ge=1, le=16)] = Field(1, description="Nodes on one blade.")
@@ -187,7 +213,7 @@ class RackType(Entry):
     """A rack, or a tank that stands in for one; a tank's mass is without its liquid."""
 
     folder: ClassVar[str] = "racks"
-    kind: Literal["rack"]
+    kind: Literal["rack"] = Field(description=_KIND)
     units: Annotated[int, Field(ge=0, le=120)] = Field(description="Rack units.")
     slots: dict[Name, Annotated[int, Field(ge=1, le=1000)]] = Field(
         default_factory=dict, description="Places for blades of each kind."
@@ -203,7 +229,7 @@ class Switch(Entry):
     """One model of network switch."""
 
     folder: ClassVar[str] = "switches"
-    kind: Literal["switch"]
+    kind: Literal["switch"] = Field(description=_KIND)
     height: Annotated[int, Field(ge=0, le=60)] = Field(description="Rack units; 0 for one with a place of its own.")
     ports: Annotated[int, Field(ge=2, le=4096)] = Field(description="Ports.")
     node_ports: Annotated[int, Field(ge=1, le=4096)] | None = Field(
@@ -219,7 +245,7 @@ class Ups(Entry):
     """One model of uninterruptible supply."""
 
     folder: ClassVar[str] = "ups"
-    kind: Literal["ups"]
+    kind: Literal["ups"] = Field(description=_KIND)
     capacity: Fact[Power] = Field(description="Power that one unit gives.")
     efficiency: Fact[Efficiency] = Field(description="At the load that it is planned for.")
 
@@ -228,7 +254,7 @@ class HeatRejection(Entry):
     """What gives heat to the outside air: ratings are those of a design day."""
 
     folder: ClassVar[str] = "rejection"
-    kind: Literal["rejection"]
+    kind: Literal["rejection"] = Field(description=_KIND)
     form: Literal["dry-cooler", "adiabatic-cooler", "cooling-tower", "open-water", "chiller"] = Field(
         description="Principle."
     )
@@ -243,7 +269,7 @@ class AirHandler(Entry):
     """What takes heat from the air of a hall."""
 
     folder: ClassVar[str] = "air"
-    kind: Literal["air"]
+    kind: Literal["air"] = Field(description=_KIND)
     capacity: Fact[Power] = Field(description="Heat that one unit takes from the air.")
     power: Fact[Power] = Field(description="Electricity of one unit at its capacity; compressors, if it has some.")
     water: bool = Field(False, description="Whether it needs cold water; one with compressors of its own does not.")
@@ -253,7 +279,7 @@ class PricePlan(Entry):
     """A price list; a model that it does not name has no price."""
 
     folder: ClassVar[str] = "prices"
-    kind: Literal["price-plan"]
+    kind: Literal["price-plan"] = Field(description=_KIND)
     currency: Literal["CNY", "EUR", "USD", "CHF"] = Field(description="Of all its amounts.")
     rounding: Literal["second", "minute", "hour"] = Field(description="Usage is rounded up to whole ones of these.")
     free: Money | None = Field(None, description="What each tenant has free in a month.")
@@ -266,7 +292,7 @@ class Coolant(Entry):
     """A liquid: heat capacity decides flows, the boiling point decides two-phase tanks."""
 
     folder: ClassVar[str] = "coolants"
-    kind: Literal["coolant"]
+    kind: Literal["coolant"] = Field(description=_KIND)
     density: Fact[float] = Field(description="kg/m3 at 40 °C.")
     heat_capacity: Fact[float] = Field(description="kJ/(kg K) at 40 °C.")
     boiling_point: Fact[Temperature] = Field(description="At 101.3 kPa.")
@@ -285,7 +311,7 @@ class CoolingDevice(Entry):
     """A cooling unit, tank or meter: ratings, and where its readings are found."""
 
     folder: ClassVar[str] = "cooling"
-    kind: Literal["cooling"]
+    kind: Literal["cooling"] = Field(description=_KIND)
     form: Literal["cdu", "rpu", "single-phase-tank", "two-phase-tank", "rear-door", "meter"] = Field(
         description="What it is."
     )
@@ -296,7 +322,8 @@ class CoolingDevice(Entry):
         min_length=1, description="What the exporter reads: see docs/cooling-exporter.md and the files beside this one."
     )
     example: dict[str, Any] = Field(
-        description="Answers of a device, and what the exporter makes of them; a test reads them."
+        default_factory=dict,
+        description="Where such a device stands, for the tests of this program; a file of your own may leave it out.",
     )
 
     @model_validator(mode="after")
@@ -310,7 +337,7 @@ class OperatingSystem(Entry):
     """What differs between operating systems: names of packages, units and paths."""
 
     folder: ClassVar[str] = "systems"
-    kind: Literal["system"]
+    kind: Literal["system"] = Field(description=_KIND)
     proven: bool = Field(description="Whether the test hosts run it.")
     package_manager: Literal["apt", "dnf"] = Field(description="What installs packages.")
     packages: dict[Name, list[str]] = Field(description="Packages for each purpose.")
@@ -323,7 +350,7 @@ class Release(Entry):
     """A version of a program that clusters run, and how long its makers repair it."""
 
     folder: ClassVar[str] = "releases"
-    kind: Literal["release"]
+    kind: Literal["release"] = Field(description=_KIND)
     ends: Fact[Date] = Field(description="Last day on which its makers repair it.")
 
 
@@ -331,7 +358,7 @@ class TenantClass(Entry):
     """What tenants of a class may do."""
 
     folder: ClassVar[str] = "classes"
-    kind: Literal["tenant-class"]
+    kind: Literal["tenant-class"] = Field(description=_KIND)
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(description="Higher goes first in every queue.")
     may_borrow: bool = Field(description="Whether its tenants may use what others leave idle.")
     ends: bool = Field(False, description="Whether a tenant of this class has a last day.")

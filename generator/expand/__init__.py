@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from generator import assets, spec
 from generator.assets import Asset
+from generator.beside import Unreadable
 from generator.catalog import KINDS, Catalog
 from generator.expand import people, places, plant
 from generator.expand.names import Names
@@ -65,8 +66,8 @@ def _public_files(names: Names) -> Iterator[tuple[str, str]]:
             continue
         try:
             yield reference, names.source.public_file(reference.removeprefix("path:"))
-        except ValueError as error:
-            names.report("reference.file", str(error), path)
+        except Unreadable as error:
+            names.report("reference.file", str(error), path, error.hint)
 
 
 def _assets(names: Names) -> Iterator[Asset]:
@@ -76,8 +77,8 @@ def _assets(names: Names) -> Iterator[Asset]:
     name = names.words.assets.removeprefix("path:")
     try:
         raw = names.source.small_file(name, assets.MOST_BYTES)
-    except ValueError as error:
-        names.report("reference.file", str(error), ("assets",))
+    except Unreadable as error:
+        names.report("reference.file", str(error), ("assets",), error.hint)
         return
     table = assets.read(raw, name)
     names.source.remember(name, table.lines)

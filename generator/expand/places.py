@@ -10,14 +10,13 @@ from typing import TypeVar
 
 from generator.catalog.models import Accelerator, OperatingSystem, RackType, Release, Server, Vendor
 from generator.expand.names import Names
-from generator.nodes import Block, NodeRange, Pool, Racks, number_of
+from generator.nodes import Block, Contents, NodeRange, Pool, Racks, number_of
 from generator.plant import Net
 from generator.problems import Path
 from generator.spec.common import NameRange
 from generator.spec.halls import Hall, Row
 
 Thing = TypeVar("Thing")
-Contents = tuple[tuple[Pool, int], ...]
 Leaves = tuple[tuple[Net, int], ...]
 _Kind = tuple[RackType | None, Contents, Leaves]
 
@@ -82,6 +81,22 @@ def racks(names: Names, pools: dict[str, Pool], nets: dict[str, Net]) -> Iterato
             message = f'pool "{name}" stands in no rack'
             hint = "let a rack kind hold it, or give it racks and per-rack"
             names.report("pool.nowhere", message, ("pools", name), hint)
+    for pool, span, _ in by_place:
+        missing = _missing(names, span)
+        if pool.name in placed and missing is not None:
+            message = f'pool "{pool.name}" names rack "{span.prefix}{missing:0{span.width}d}", which is in no row'
+            names.report("pool.racks-unknown", message, ("pools", pool.name, "racks"))
+
+
+def _missing(names: Names, span: NameRange) -> int | None:
+    """The number of the first rack of a range that no row has."""
+    rows = [row for hall in names.words.halls.values() for name, row in hall.rows.items() if name == span.prefix]
+    known = sorted((found.first, found.last) for row in rows for found in map(NameRange.parse, row.racks))
+    number = span.first
+    for first, last in known:
+        if first <= number <= last:
+            number = last + 1
+    return number if number <= span.last else None
 
 
 def _kind(names: Names, hall: Hall, name: str, path: Path, pools: dict[str, Pool], nets: dict[str, Net]) -> _Kind:
@@ -170,5 +185,5 @@ def blocks(racks: tuple[Racks, ...]) -> dict[str, Block]:
     for group in racks:
         paths.setdefault(group.block, ("halls", group.hall, "rows", group.row))
         found = ranges.setdefault(group.block, [])
-        found += [NodeRange(pool, group, per_rack) for pool, per_rack in group.contents]
+        found += group.ranges
     return {name: Block(name, tuple(ranges[name]), paths[name]) for name in sorted(ranges)}

@@ -37,7 +37,7 @@ class Speeds:
 
 @dataclass(frozen=True, slots=True)
 class LoopLine:
-    """A loop with its heat and its capacity in kW."""
+    """A loop with its heat and what its units carry in kW, one of them lost where N+1 is said."""
 
     loop: CoolingLoop
     heat: float
@@ -107,6 +107,8 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         "nodes": sum(center.counts.values()),
         "accelerators": sum(pool.accelerators_per_node * center.counts[pool.name] for pool in center.pools.values()),
         "power": _kw(center.power),
+        "power_is_known": all(pool.node_power is not None for pool in center.pools.values()),
+        "spines": _spines(center),
         "design": energy.design(center),
         "assets": Counter(asset.state for asset in center.assets),
         "unproven": list(_unproven(center)),
@@ -156,7 +158,7 @@ def _cluster(center: Center, name: str) -> ClusterLine:
 
 def _hall(center: Center, name: str) -> HallLine:
     racks = [racks for racks in center.racks if racks.hall == name]
-    power = sum(group.power * group.count for group in racks)
+    power = sum(group.total_power for group in racks)
     return HallLine(name, sum(group.count for group in racks), _kw(power), _kw(center.air_heat_of(name)))
 
 
@@ -166,9 +168,19 @@ def _net(center: Center, net: Net) -> NetLine:
     return NetLine(net, leaves, ports)
 
 
+def _spines(center: Center) -> tuple[int, float]:
+    """How many spine switches there are, and the kW that they draw together as far as is known."""
+    told = [
+        (net.spec.spine.count, net.spine.power.value) for net in center.nets.values() if net.spec.spine and net.spine
+    ]
+    return sum(count for count, _ in told), _kw(sum(count * power.magnitude for count, power in told if power))
+
+
 def _loop(center: Center, loop: CoolingLoop) -> LoopLine:
     known = [unit.capacity for unit in loop.units or loop.tanks]
-    capacity = None if not known or None in known else _kw(sum(value for value in known if value))
+    figures = sorted(value for value in known if value is not None)
+    lost = 1 if loop.units and loop.spec.redundancy == "N+1" else 0
+    capacity = None if not known or None in known else _kw(sum(figures[: len(figures) - lost]))
     return LoopLine(loop, _kw(center.heat_of(loop)), capacity)
 
 

@@ -68,7 +68,8 @@ def rows_do_not_overlap(center: Center) -> Iterator[Finding]:
     )
     for (_, end, before), (start, _, racks) in itertools.pairwise(extents):
         if start <= end and before.row != racks.row:
-            message = f"{racks.title} and {before.title} share addresses from {ipaddress.IPv4Address(start)} on"
+            shared = ipaddress.IPv4Address(min(start, 2**32 - 1))
+            message = f"{racks.title} and {before.title} share addresses from {shared} on"
             yield Finding(("halls", racks.hall, "rows", racks.row), message, "move the base of one row")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from generator.model import Center
 from generator.rules import Finding, rule
-from generator.rules.survival import exceeds, kw, stopped_by, weakest
+from generator.rules.survival import exceeds, kw, pair, stopped_by, weakest
 
 
 @rule("cooling.air-capacity")
@@ -22,7 +22,8 @@ def halls_carry_the_rest(center: Center) -> Iterator[Finding]:
             continue
         heat = center.air_heat_of(name)
         if exceeds(heat, carried):
-            message = f'hall "{name}" leaves {kw(heat)} to its air, which carries {kw(carried)}{when}'
+            left, given = pair(heat, carried)
+            message = f'hall "{name}" leaves {left} to its air, which carries {given}{when}'
             yield Finding((*air.path, "capacity" if air.spec.capacity else "units"), message)
 
 
@@ -32,9 +33,8 @@ def racks_get_enough_air(center: Center) -> Iterator[Finding]:
     for racks in center.racks:
         air = center.airs.get(racks.hall)
         if air and air.spec.per_rack and exceeds(racks.air_heat, air.spec.per_rack.magnitude):
-            message = (
-                f"{racks.does('leaves')} {kw(racks.air_heat)} to the air, which takes {air.spec.per_rack} from one rack"
-            )
+            left, given = pair(racks.air_heat, air.spec.per_rack.magnitude)
+            message = f"{racks.does('leaves')} {left} to the air, which takes {given} from one rack"
             yield Finding(racks.path, message, at_key=True)
 
 
@@ -84,9 +84,9 @@ def servers_bear_their_air(center: Center) -> Iterator[Finding]:
 def air_survives_a_lost_feed(center: Center) -> Iterator[Finding]:
     """Fans stop at once with their feed: under 2N, no single feed may stop all air handlers of a hall."""
     for air in center.airs.values():
-        feed = stopped_by(center, [handler.machine for handler in air.handlers])
-        if feed:
-            message = f'feed "{feed}" alone powers all air handlers of hall "{air.hall}"; redundancy 2N needs another'
+        cause = stopped_by(center, [handler.machine for handler in air.handlers])
+        if cause:
+            message = f'{cause} alone powers all air handlers of hall "{air.hall}"; redundancy 2N needs another'
             yield Finding((*air.path, "units"), message)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from generator.model import Center
 from generator.plant import CoolingLoop
 from generator.rules import Finding, rule
-from generator.rules.survival import exceeds, kw, stopped_by, weakest
+from generator.rules.survival import exceeds, pair, stopped_by, weakest
 
 BOILING_MARGIN = 10.0
 """Kelvin between condenser water and the coolant's boiling point; general engineering practice, to be reviewed."""
@@ -28,7 +28,8 @@ def loops_carry_their_heat(center: Center) -> Iterator[Finding]:
             continue
         when, carried = weakest(center, machines, loop.spec.redundancy)
         if exceeds(heat, carried):
-            message = f'loop "{loop.name}" must carry {kw(heat)}, its units carry {kw(carried)}{when}'
+            needed, given = pair(heat, carried)
+            message = f'loop "{loop.name}" must carry {needed}, its units carry {given}{when}'
             yield Finding((*loop.path, "units"), message)
 
 
@@ -36,9 +37,9 @@ def loops_carry_their_heat(center: Center) -> Iterator[Finding]:
 def pumps_survive_a_lost_feed(center: Center) -> Iterator[Finding]:
     """Liquid that stands still heats by about 1 K a second: under 2N, no single feed may stop all pumps of a loop."""
     for loop in center.loops.values():
-        feed = stopped_by(center, [unit.machine for unit in loop.units])
-        if feed:
-            message = f'feed "{feed}" alone powers all units of loop "{loop.name}"; redundancy 2N needs another'
+        cause = stopped_by(center, [unit.machine for unit in loop.units])
+        if cause:
+            message = f'{cause} alone powers all units of loop "{loop.name}"; redundancy 2N needs another'
             yield Finding((*loop.path, "units"), message)
 
 
@@ -50,7 +51,8 @@ def redundancy_has_a_spare(center: Center) -> Iterator[Finding]:
         (f'loop "{loop.name}"', loop.path, loop.spec.redundancy, len(loop.units)) for loop in center.loops.values()
     ]
     for water in center.waters.values():
-        count = sum(len(rejecter.machines(feeds)) for rejecter in water.rejecters)
+        able = water.able(center.spec.site.climate) or water.rejecters
+        count = sum(len(rejecter.machines(feeds)) for rejecter in able)
         groups.append((f'facility water "{water.name}"', water.path, water.spec.redundancy, count))
     for air in center.airs.values():
         groups.append((f'air of hall "{air.hall}"', air.path, air.spec.redundancy, len(air.handlers)))
@@ -67,17 +69,17 @@ def racks_carry_their_own_heat(center: Center) -> Iterator[Finding]:
         loop = center.loops.get(racks.loop or "")
         own = next((tank for tank in (loop.tanks if loop else ()) if tank.name == racks.name(racks.first)), None)
         if own and own.capacity is not None and exceeds(racks.liquid_heat, own.capacity):
-            heat, capacity = racks.liquid_heat / 1000, own.capacity / 1000
+            heat, capacity = pair(racks.liquid_heat, own.capacity)
             whose = "its own device" if racks.count == 1 else "the device of each"
-            message = f"{racks.title} must carry {heat:.2f} kW, {whose} carries {capacity:.2f} kW"
+            message = f"{racks.title} must carry {heat}, {whose} carries {capacity}"
             yield Finding((*own.path, "ratings", "capacity"), message)
 
 
 @rule("cooling.no-units")
 def loops_have_something_that_cools(center: Center) -> Iterator[Finding]:
-    """A cold-plate loop moves its liquid with cooling units; a tank condenses its own vapour."""
+    """Heat leaves racks through the units of their loop or a device of their own: a tank's, or a unit in each rack."""
     for loop in center.loops.values():
-        if loop.spec.kind == "cold-plate" and not loop.units:
+        if not loop.units and not loop.tanks and any(racks.loop == loop.name for racks in center.racks):
             yield Finding(loop.path, f'loop "{loop.name}" has no cooling unit')
 
 
@@ -93,6 +95,34 @@ def everything_cools_something(center: Center) -> Iterator[Finding]:
         if water.name not in fed:
             message = f'no loop and no air is cooled by facility water "{water.name}"'
             yield Finding(water.path, message, at_key=True)
+
+
+@rule("cooling.no-set-point")
+def loops_have_a_set_point(center: Center) -> Iterator[Finding]:
+    """Without supply and rise nobody can say whether the water is cold enough, or how much a loop must pump."""
+    for loop in center.loops.values():
+        if loop.spec.kind == "two-phase-immersion":
+            continue
+        said = {"supply": loop.spec.supply, "rise": loop.spec.rise}
+        missing = [name for name, value in said.items() if value is None]
+        if missing:
+            message = f'loop "{loop.name}" is a {loop.spec.kind} loop and says no {" and no ".join(missing)}'
+            yield Finding(loop.path, message, 'for example "supply: 36 °C" and "rise: 10 K"')
+
+
+@rule("cooling.unproven", severity="warning")
+def flows_can_be_proven(center: Center) -> Iterator[Finding]:
+    """What pumps say they move proves nothing while nobody knows how much heat the coolant carries."""
+    for loop in center.loops.values():
+        facts = {"density": loop.coolant.density, "heat capacity": loop.coolant.heat_capacity}
+        unknown = [name for name, fact in facts.items() if not fact.value]
+        flows = loop.units and all(unit.flow is not None for unit in loop.units)
+        if flows and loop.spec.rise is not None and unknown:
+            message = (
+                f'the flow of loop "{loop.name}" cannot be checked: the {" and the ".join(unknown)} of '
+                f'"{loop.coolant.name}" {"is" if len(unknown) == 1 else "are"} unknown'
+            )
+            yield Finding((*loop.path, "coolant"), message)
 
 
 @rule("cooling.no-protection")
@@ -114,10 +144,10 @@ def condensers_stay_below_boiling(center: Center) -> Iterator[Finding]:
         if boiling is None:
             yield Finding((*loop.path, "coolant"), f'coolant "{loop.coolant.name}" has no known boiling point')
         elif boiling.magnitude - water.supply.magnitude < BOILING_MARGIN - 1e-9:
-            margin = boiling.magnitude - water.supply.magnitude
+            needed, margin = pair(BOILING_MARGIN, boiling.magnitude - water.supply.magnitude, "K", 1)
             message = (
-                f'water of {water.supply} is {margin:.1f} K below the boiling point of "{loop.coolant.name}"; '
-                f"{BOILING_MARGIN:.1f} K are needed"
+                f'water of {water.supply} is {margin} below the boiling point of "{loop.coolant.name}"; '
+                f"{needed} are needed"
             )
             yield Finding((*loop.path, "from"), message)
 
@@ -132,9 +162,10 @@ def units_pump_enough(center: Center) -> Iterator[Finding]:
         needed = center.heat_of(loop) / 1000 * flow
         when, pumped = weakest(center, machines, loop.spec.redundancy, lambda machine: machine.flow or 0.0)
         if exceeds(needed, pumped):
+            asked, given = pair(needed, pumped, "L/min", 1)
             message = (
-                f'loop "{loop.name}" needs {needed:.1f} L/min of {loop.coolant.name} for a rise of {loop.spec.rise}, '
-                f"its units pump {pumped:.1f} L/min{when}"
+                f'loop "{loop.name}" needs {asked} of {loop.coolant.name} for a rise of {loop.spec.rise}, '
+                f"its units pump {given}{when}"
             )
             yield Finding((*loop.path, "rise"), message)
 

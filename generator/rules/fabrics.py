@@ -75,8 +75,10 @@ def leaves_have_enough_ports(center: Center) -> Iterator[Finding]:
         leaves, needed, where = _leaves(center, net), defaultdict[Place, int](int), dict[Place, Racks]()
         for nodes, ports in members(center, net):
             place = place_of(net, nodes.racks)
-            # Racks of one range are alike, so that for leaves in racks the first stands for all of them.
-            needed[place] += ports * (nodes.per_rack if net.spec.serves == "rack" else nodes.count)
+            if net.spec.serves == "rack":
+                needed[place] = _wanted(nodes.racks, net)
+            else:
+                needed[place] += ports * nodes.count
             where.setdefault(place, nodes.racks)
         rails = net.spec.rails
         for place, racks in where.items():
@@ -91,6 +93,11 @@ def leaves_have_enough_ports(center: Center) -> Iterator[Finding]:
                 more = -(-on_each // max(1, net.down)) * rails - leaves[place]
                 hint = f"{counted(more, 'leaf', 'leaves')} more, or a higher oversubscription"
                 yield Finding(net.path, message, hint)
+
+
+def _wanted(racks: Racks, net: Net) -> int:
+    """Ports of a fabric that the nodes in the fullest of these racks have."""
+    return max(sum(dict(pool.ports).get(net.name, 0) * count for pool, count in nodes) for nodes in racks.fillings)
 
 
 def _ports(net: Net, count: int) -> str:
@@ -138,6 +145,16 @@ def spines_take_every_uplink(center: Center) -> Iterator[Finding]:
             )
             hint = f"{-(-leaves * net.up // net.spine.ports)} spines take them"
             yield Finding((*net.path, "spine", "count"), message, hint)
+
+
+@rule("fabric.no-port", severity="warning")
+def workers_are_on_a_fabric(center: Center) -> Iterator[Finding]:
+    """Where a centre says its fabrics, a worker without a port on any of them has no way to its data."""
+    for pool in center.pools.values() if center.nets else ():
+        if pool.role == "worker" and not pool.ports:
+            first = next(iter(center.nets))
+            message = f'pool "{pool.name}" has no port on any fabric'
+            yield Finding(pool.path, message, f'for example "fabrics: {{{first}: 1}}"', at_key=True)
 
 
 @rule("fabric.unused", severity="warning")

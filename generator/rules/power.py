@@ -8,7 +8,7 @@ from generator import energy
 from generator.model import Center
 from generator.nodes import Racks
 from generator.rules import Finding, rule
-from generator.rules.survival import exceeds, kw, loads, losses
+from generator.rules.survival import exceeds, kw, loads, losses, pair
 
 
 @rule("power.rack-feed")
@@ -23,7 +23,8 @@ def racks_have_enough_power(center: Center) -> Iterator[Finding]:
             given = len(left) * min((_rack_limit(center, racks, name) for name in left), default=0.0)
             if left and exceeds(racks.peak, given):
                 names = f"feed {left[0]} gives" if len(left) == 1 else f"feeds {' and '.join(left)} give"
-                message = f"{racks.does('needs')} {kw(racks.peak)}, {names} {kw(given)} after derating{when}"
+                needed, limit = pair(racks.peak, given)
+                message = f"{racks.does('needs')} {needed}, {names} {limit} after derating{when}"
                 yield Finding(racks.path, message, at_key=True)
                 break
 
@@ -43,7 +44,8 @@ def feeds_carry_their_racks(center: Center) -> Iterator[Finding]:
         limit = feed.capacity.magnitude * feed.derating.magnitude
         when, worst = max(((when, load.get(name, 0.0)) for when, load in situations), key=lambda case: case[1])
         if exceeds(worst, limit):
-            message = f'feed "{name}" must carry {kw(worst)}{when}, it carries {kw(limit)} after derating'
+            needed, given = pair(worst, limit)
+            message = f'feed "{name}" must carry {needed}{when}, it carries {given} after derating'
             yield Finding(("power", "feeds", name, "capacity"), message)
 
 
@@ -56,12 +58,11 @@ def halls_distribute_enough(center: Center) -> Iterator[Finding]:
         if hall.power is None or not feeds:
             continue
         derating = min(center.spec.power.feeds[feed].derating.magnitude for feed in feeds)
-        needed = sum(group.power * group.count for group in racks) * center.simultaneity
+        drawn = sum(group.total_power for group in racks) * center.simultaneity
         limit = hall.power.capacity.magnitude * derating
-        if exceeds(needed, limit):
-            message = (
-                f'the racks of hall "{name}" draw {kw(needed)}, its distribution carries {kw(limit)} after derating'
-            )
+        if exceeds(drawn, limit):
+            needed, given = pair(drawn, limit)
+            message = f'the racks of hall "{name}" draw {needed}, its distribution carries {given} after derating'
             yield Finding(("halls", name, "power", "capacity"), message)
 
 
@@ -71,7 +72,8 @@ def redundant_halls_have_two_feeds(center: Center) -> Iterator[Finding]:
     if center.spec.power.redundancy != "2N":
         return
     for hall_name, hall in center.spec.halls.items():
-        if len(set(hall.feeds)) < 2:
+        relied_on = any(not row.feeds for row in hall.rows.values())
+        if relied_on and len(set(hall.feeds)) < 2:
             message = f'hall "{hall_name}" has one feed, redundancy 2N needs two'
             yield Finding(("halls", hall_name, "feeds"), message)
         for name, row in hall.rows.items():
@@ -87,12 +89,22 @@ def the_utility_carries_the_centre(center: Center) -> Iterator[Finding]:
     if utility is None or not exceeds(design.total, utility.capacity.magnitude):
         return
     least = " at least" if design.unknown else ""
+    cooling_known = all(carrier.power is not None for carrier in energy.carriers(center))
+    losses_text = _part(design.watts("losses"), center.spec.power.chain is not None)
+    needed, given = pair(design.total, utility.capacity.magnitude)
     message = (
-        f"the centre needs {kw(design.total)}{least} from the utility (racks {kw(design.racks)}, "
-        f"losses {kw(design.watts('losses'))}, cooling {kw(design.watts('cooling'))}, "
-        f"other {kw(design.watts('other'))}), the contract gives {utility.capacity}"
+        f"the centre needs {needed}{least} from the utility (racks {kw(design.racks)}, losses {losses_text}, "
+        f"cooling {_part(design.watts('cooling'), cooling_known)}, other {kw(design.watts('other'))}), "
+        f"the contract gives {given}"
     )
     yield Finding(("power", "utility", "capacity"), message)
+
+
+def _part(watts: float, is_known: bool) -> str:
+    """A part of a sum, of which some or all may be unknown."""
+    if is_known:
+        return kw(watts)
+    return f"{kw(watts)} at least" if watts else "unknown"
 
 
 @rule("power.unknown", severity="warning")

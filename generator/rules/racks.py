@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from generator.model import Center
 from generator.nodes import Racks
+from generator.quantity import Mass
 from generator.rules import Finding, rule
+from generator.rules.survival import pair
 
 BLOCK_LIMIT = 1024
 
@@ -69,13 +71,14 @@ def floors_carry_racks(center: Center) -> Iterator[Finding]:
             continue
         path = ("halls", racks.hall, "floor")
         if floor.per_rack and mass > floor.per_rack.magnitude * (1 + 1e-9):
-            message = f"{racks.does('weighs')} {mass:.0f} kg, the floor carries {floor.per_rack.show('kg')}"
+            weight, limit = pair(mass, floor.per_rack.magnitude, "kg", 1)
+            message = f"{racks.does('weighs')} {weight}, the floor carries {limit}"
             yield Finding((*path, "per-rack"), message)
         area = footprint(racks)
         if floor.limit and area and mass / area > floor.limit.magnitude * (1 + 1e-9):
+            load, limit = pair(mass / area, floor.limit.magnitude, "kg/m2", 1)
             message = (
-                f"{racks.does('weighs')} {mass:.0f} kg on {area:.2f} m2, which is {mass / area:.0f} kg/m2; "
-                f"the floor carries {floor.limit.show('kg/m2')}"
+                f"{racks.does('weighs')} {mass:.0f} kg on {area:.2f} m2, which is {load}; the floor carries {limit}"
             )
             yield Finding((*path, "limit"), message)
 
@@ -85,9 +88,13 @@ def rack_mass(center: Center, racks: Racks) -> float | None:
     own = racks.type.mass.value
     if own is None:
         return None
-    parts = [(pool.server.mass.value, count) for pool, count in racks.contents]
-    parts += [(net.leaf.mass.value, count) for net, count in racks.leaves]
-    return own.magnitude + sum(part.magnitude * count for part, count in parts if part) + _liquid_mass(center, racks)
+    servers = racks.most(lambda standing: _mass((pool.server.mass.value, count) for pool, count in standing))
+    switches = _mass((net.leaf.mass.value, count) for net, count in racks.leaves)
+    return own.magnitude + servers + switches + _liquid_mass(center, racks)
+
+
+def _mass(parts: Iterable[tuple[Mass | None, int]]) -> float:
+    return sum(part.magnitude * count for part, count in parts if part)
 
 
 def _liquid_mass(center: Center, racks: Racks) -> float:
@@ -122,6 +129,22 @@ def _form(racks: Racks) -> str:
     return f"a {form}" if racks.count == 1 else f"{form}s"
 
 
+@rule("rack.no-loop", severity="warning")
+def cold_plates_have_liquid(center: Center) -> Iterator[Finding]:
+    """A server with cold plates in a rack without a loop has nothing in its plates: all its heat goes nowhere."""
+    told: set[tuple[str, str, str]] = set()
+    for racks in center.racks:
+        for pool, _ in racks.contents if racks.loop is None and not racks.type.immersion else ():
+            share = pool.server.liquid_share.value if pool.server.liquid_share else None
+            if share and share.magnitude > 0 and (racks.hall, racks.kind, pool.name) not in told:
+                told.add((racks.hall, racks.kind, pool.name))
+                message = (
+                    f'pool "{pool.name}" stands in {racks.title} without a loop, and its server "{pool.server.name}" '
+                    f"leaves {share} of its heat to liquid"
+                )
+                yield Finding(_kind_path(racks), message, "say its loop, or take a server that air cools", at_key=True)
+
+
 @rule("rack.block-size")
 def blocks_stay_small(center: Center) -> Iterator[Finding]:
     """One Ansible run serves one block; beyond 1,024 nodes its memory and time grow too large."""
@@ -141,6 +164,15 @@ def pools_are_counted_once(center: Center) -> Iterator[Finding]:
         if (pool.racks is None) != (pool.per_rack is None):
             said, missing = ("racks", "per-rack") if pool.racks else ("per-rack", "racks")
             yield Finding(("pools", name), f'pool "{name}" says {said} without {missing}')
+
+
+@rule("pool.no-cluster", severity="warning")
+def nodes_work_in_a_cluster(center: Center) -> Iterator[Finding]:
+    """Workers, login and control nodes are there for a cluster; without one they are powered and nobody gets them."""
+    for pool in center.pools.values():
+        if pool.role in ("worker", "login", "control") and not pool.clusters:
+            message = f'pool "{pool.name}" of role {pool.role} is in no cluster'
+            yield Finding(pool.path, message, "say its cluster", at_key=True)
 
 
 @rule("pool.no-places")

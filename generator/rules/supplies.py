@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from generator import energy
 from generator.catalog.models import Supplies
 from generator.model import Center
-from generator.nodes import Pool, Racks
+from generator.nodes import Contents, Pool, Racks
 from generator.plant import Supply
 from generator.rules import Finding, rule
-from generator.rules.survival import exceeds, kw, loads, losses
+from generator.rules.survival import exceeds, kw, loads, losses, pair
 
 
 @rule("power.supplies")
@@ -40,9 +40,10 @@ def supplies_carry_their_server(center: Center) -> Iterator[Finding]:
         if supplies is None or supplies.rating is None or supplies.rating.value is None or peak is None:
             continue
         if exceeds(peak, supplies.needed * supplies.rating.value.magnitude):
+            each, given = pair(peak / supplies.needed, supplies.rating.value.magnitude)
             message = (
-                f'a node of pool "{pool.name}" draws {kw(peak)}, which is {peak / supplies.needed / 1000:.2f} kW from '
-                f"each of {supplies.needed} power supplies; one gives {supplies.rating.value}"
+                f'a node of pool "{pool.name}" draws {kw(peak)}, which is {each} from '
+                f"each of {supplies.needed} power supplies; one gives {given}"
             )
             yield Finding((*pool.path, "server"), message)
 
@@ -51,12 +52,14 @@ def supplies_carry_their_server(center: Center) -> Iterator[Finding]:
 def circuits_carry_whole_supplies(center: Center) -> Iterator[Finding]:
     """A power supply hangs on one circuit, so a feed of several small circuits gives a rack less than their sum."""
     for racks in center.racks:
-        found = next((text for when, lost in losses(center) for text in _overfull(center, racks, lost, when)), None)
+        cases = ((standing, when, lost) for standing in racks.fillings for when, lost in losses(center))
+        texts = (text for standing, when, lost in cases for text in _overfull(center, racks, standing, lost, when))
+        found = next(texts, None)
         if found:
             yield Finding(racks.path, found, at_key=True)
 
 
-def _overfull(center: Center, racks: Racks, lost: frozenset[str], when: str) -> Iterator[str]:
+def _overfull(center: Center, racks: Racks, standing: Contents, lost: frozenset[str], when: str) -> Iterator[str]:
     """What cannot be plugged in: more supplies of at least some size than all circuits of a feed take of them.
 
     Whatever passes may still be plugged in badly; whatever is refused cannot be plugged in well.
@@ -67,16 +70,19 @@ def _overfull(center: Center, racks: Racks, lost: frozenset[str], when: str) -> 
         given = racks.feed or words.rack
         circuits = given.circuits
         one = given.magnitude / circuits * words.derating.magnitude
-        if feed in lost or circuits == 1:
+        even = racks.peak / len(set(feeds) - lost) if set(feeds) - lost else 0.0
+        # One circuit that is too small even for an even share is the finding of power.rack-feed.
+        if feed in lost or (circuits == 1 and exceeds(even, one)):
             continue
-        plugs = [plug for pool, count in racks.contents for plug in _plugs(pool, count, feeds, feed, lost)]
+        plugs = [plug for pool, count in standing for plug in _plugs(pool, count, feeds, feed, lost)]
         for watts in sorted({watts for watts, _ in plugs}, reverse=True):
             number = sum(count for each, count in plugs if each >= watts)
             fit = int(one / watts * (1 + 1e-9))
             if number > circuits * fit:
+                each = "its circuit" if circuits == 1 else f"each of its {circuits} circuits"
                 yield (
                     f'{racks.does("has")} {number} power supplies of {watts / 1000:.2f} kW or more on feed "{feed}"'
-                    f"{when}, each of its {circuits} circuits carries {one / 1000:.2f} kW, which is {fit} of them"
+                    f"{when}, {each} carries {one / 1000:.2f} kW, which is {fit} of them"
                 )
 
 
@@ -112,10 +118,8 @@ def uninterruptible_supplies_carry_their_feeds(center: Center) -> Iterator[Findi
             limit = supply.capacity * (supply.spec.count - spare)
             if exceeds(worst / efficiency, limit):
                 without = " with one lost" if spare else ""
-                message = (
-                    f'supply "{supply.name}" must carry {kw(worst / efficiency)}{when}, '
-                    f"its units carry {kw(limit)}{without}"
-                )
+                needed, given = pair(worst / efficiency, limit)
+                message = f'supply "{supply.name}" must carry {needed}{when}, its units carry {given}{without}'
                 yield Finding((*supply.path, "count"), message)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from generator.model import Center
 from generator.plant import CoolingLoop, Machine, Rejecter, Water
 from generator.rules import Finding, rule
-from generator.rules.survival import exceeds, kw, stopped_by, weakest
+from generator.rules.survival import exceeds, pair, stopped_by, weakest
 from generator.spec.site import Climate
 
 TOWER_APPROACH = 3.0
@@ -24,8 +24,9 @@ def facility_water_is_cold_enough(center: Center) -> Iterator[Finding]:
         for unit in (*loop.units, *loop.tanks):
             reach = water.supply.magnitude + (unit.approach or 0.0)
             if loop.spec.supply.magnitude < reach - 1e-9:
+                asked, reached = pair(loop.spec.supply.magnitude, reach, "°C", 1)
                 message = (
-                    f'loop "{loop.name}" asks for {loop.spec.supply}, unit "{unit.name}" reaches {reach:.1f} °C '
+                    f'loop "{loop.name}" asks for {asked}, unit "{unit.name}" reaches {reached} '
                     f"from water of {water.supply}"
                 )
                 yield Finding((*loop.path, "supply"), message)
@@ -101,12 +102,13 @@ def too_warm(center: Center) -> Iterator[tuple[Water, str]]:
         reached = [(rejecter, rejecter.coldest(climate)) for rejecter in water.rejecters]
         if any(coldest is None for _, coldest in reached):
             continue
-        best, coldest = min(reached, key=lambda pair: pair[1] or 0.0)
+        best, coldest = min(reached, key=lambda entry: entry[1] or 0.0)
         source, what = best.sink(climate)
+        asked, end = pair(water.spec.supply.magnitude, coldest or 0.0, "°C", 1)
         yield (
             water,
-            f'facility water "{water.name}" of {water.spec.supply} cannot be reached on a design day of {source} '
-            f'{what}: "{best.name}" ends at {coldest:.1f} °C',
+            f'facility water "{water.name}" of {asked} cannot be reached on a design day of {source} '
+            f'{what}: "{best.name}" ends at {end}',
         )
 
 
@@ -122,9 +124,9 @@ def heat_leaves_the_building(center: Center) -> Iterator[Finding]:
         if exceeds(heat, carried):
             idle = [rejecter.name for rejecter in water.rejecters if rejecter not in able]
             without = f', "{idle[0]}" not counted: it ends above {water.spec.supply}' if idle else ""
+            needed, given = pair(heat, carried)
             message = (
-                f'facility water "{water.name}" must give away {kw(heat)}, '
-                f"its rejection carries {kw(carried)}{when}{without}"
+                f'facility water "{water.name}" must give away {needed}, its rejection carries {given}{when}{without}'
             )
             yield Finding((*water.path, "rejection"), message)
 
@@ -172,11 +174,10 @@ def _missing(rejecter: Rejecter) -> str | None:
 def rejection_survives_a_lost_feed(center: Center) -> Iterator[Finding]:
     """Warm water follows warm coolant within minutes: under 2N, no single feed may stop all heat rejection."""
     for water in center.waters.values():
-        feed = stopped_by(center, _machines(center, water.rejecters))
-        if feed:
+        cause = stopped_by(center, _machines(center, water.able(center.spec.site.climate) or water.rejecters))
+        if cause:
             message = (
-                f'feed "{feed}" alone powers all rejection of facility water "{water.name}"; '
-                f"redundancy 2N needs another"
+                f'{cause} alone powers all rejection of facility water "{water.name}"; redundancy 2N needs another'
             )
             yield Finding((*water.path, "rejection"), message)
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from generator.problems import Path, Problem, Refused, did_you_mean
 from generator.source import MAX_FINDINGS, Source
 from generator.spec.center import Center
+from generator.spec.common import Strict
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -53,12 +54,18 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
     match kind:
         case "extra_forbidden":
             rule, message, at_key = f"{prefix}.unknown-key", f'the key "{name}" is not known here', True
-            hint = did_you_mean(name, known_keys(model, source.data, path[:-1])) or _list_keys(model, source, path)
+            hint = (
+                _split_number(model, source, path)
+                or did_you_mean(name, known_keys(model, source.data, path[:-1]))
+                or _list_keys(model, source, path)
+            )
         case "missing":
             rule, message, at_key = f"{prefix}.missing-key", f'the key "{name}" is missing', True
+            hint = _missing_hint(model, source.data, path)
         case "spec" | "quantity" | "secret":
             message = context["sentence"]
             text = source.written(path)
+            hint = _decimal_point(given) if kind == "quantity" and isinstance(given, str) else None
             if text and given is not None and not isinstance(given, str):
                 hint = _quoting_hint("string_type", text) if _reads(model, source, detail["loc"], path, text) else None
         case "union_tag_invalid" | "union_tag_not_found":
@@ -70,6 +77,9 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
         case "string_pattern_mismatch":
             message = f"does not have the form of this value, got {_shown(given)}"
             hint = _example(model, source.data, path)
+        case "model_type" | "model_attributes_type":
+            message = f"needs a mapping, got {_shown(given, source.written(path))}"
+            hint = _mapping_hint(model, source, path, given)
         case _:
             message = f"{_needs(kind, context)}, got {_shown(given, source.written(path))}"
             hint = _quoting_hint(kind, source.written(path)) if given is not None else None
@@ -87,8 +97,6 @@ _NEEDS = {
     "float_type": "needs a number",
     "bool_type": "needs true or false",
     "dict_type": "needs a mapping",
-    "model_type": "needs a mapping",
-    "model_attributes_type": "needs a mapping",
     "list_type": "needs a list",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",
@@ -123,6 +131,30 @@ def _shown(value: object, written: str | None = None) -> str:
 
 def _quoting_hint(kind: str, written: str | None) -> str | None:
     return f'write it in quotes: "{written[:60]}"' if kind == "string_type" and written else None
+
+
+_COMMA = re.compile(r"(-?[0-9]{1,15}),([0-9]{1,9})(\D.{0,20})?")
+
+
+def _decimal_point(text: str) -> str | None:
+    """The fix for a number with a comma: what three digits behind it mean, only the writer knows."""
+    if not (match := _COMMA.fullmatch(text)):
+        return None
+    whole, behind, unit = match[1], match[2], match[3] or ""
+    without = f" or no comma: {whole}{behind}{unit}" if len(behind) == 3 else ""
+    return f"write a decimal point: {whole}.{behind}{unit}{without}"
+
+
+def _split_number(model: type[BaseModel], source: Source, path: Path) -> str | None:
+    """The same in braces, where the comma ended the value, so that ``5,5 kW`` is a 5 and a key ``5 kW``."""
+    here, name = source.locate(path, at_key=True), str(path[-1])
+    if here is None or not name[:1].isdecimal():
+        return None
+    for key in known_keys(model, source.data, path[:-1]):
+        number, place = source.written((*path[:-1], key)), source.locate((*path[:-1], key))
+        if number and place and replace(place, column=place.column + place.length + 1, length=here.length) == here:
+            return _decimal_point(f"{number},{name}")
+    return None
 
 
 def _path(data: Any, location: tuple[Any, ...], *, missing: bool) -> Path:
@@ -186,6 +218,30 @@ def known_keys(model: type[BaseModel], data: Any, path: Path) -> list[str]:
 def _list_keys(model: type[BaseModel], source: Source, path: Path) -> str | None:
     keys = known_keys(model, source.data, path[:-1])
     return f"known keys: {', '.join(keys)}" if 0 < len(keys) <= 12 else None
+
+
+def _missing_hint(model: type[BaseModel], data: Any, path: Path) -> str | None:
+    """What may stand there, where a mapping or its field can tell in a few words."""
+    parent = model_at(model, data, path[:-1])
+    if parent is None or not issubclass(parent, Strict):
+        return None
+    fields = [field for name, field in parent.model_fields.items() if (field.alias or name) == path[-1]]
+    words = [word for field in fields for word in _words(field.annotation)]
+    return parent.hints.get(str(path[-1])) or (f"one of {', '.join(map(str, words))}" if len(words) > 1 else None)
+
+
+def _words(annotation: Any) -> tuple[Any, ...]:
+    """The words that a field takes, if it takes only some."""
+    return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
+
+
+def _mapping_hint(model: type[BaseModel], source: Source, path: Path, given: object) -> str | None:
+    """The mapping around a value that stands alone, if its model knows that slip."""
+    meant = model_at(model, source.data, path)
+    if meant is None or not issubclass(meant, Strict) or not isinstance(given, str | int | float):
+        return None
+    around = meant.around(source.written(path) or str(given))
+    return f"write {around}" if around else None
 
 
 def _reads(model: type[BaseModel], source: Source, location: tuple[Any, ...], path: Path, text: str) -> bool:

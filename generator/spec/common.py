@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.functional_validators import AfterValidator, BeforeValidator
@@ -25,6 +25,13 @@ class Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, alias_generator=kebab, populate_by_name=False, defer_build=True
     )
+    hints: ClassVar[dict[str, str]] = {}
+    """What helps where a key is missing."""
+
+    @classmethod
+    def around(cls, written: str) -> str | None:
+        """This mapping around a value that stands alone; None where that is no slip that we know."""
+        return None
 
 
 def got(value: object) -> str:

@@ -10,6 +10,18 @@ from generator.quantity import Efficiency, Percentage, Power, RackFeed
 from generator.spec.common import Name, Redundancy, Strict
 
 
+class Derating(Percentage):
+    """Part of a rating that may be used."""
+
+    dimension, least = "derating", "10 %"
+
+
+class Simultaneity(Percentage):
+    """Part of a maximum that is drawn at the same time."""
+
+    dimension, least = "simultaneity", "10 %"
+
+
 class Chain(Strict):
     """Efficiencies from the utility to the racks; the PUE target is checked against them."""
 
@@ -43,7 +55,7 @@ class Feed(Strict):
 
     capacity: Power = Field(description="What the feed carries in total, before derating.")
     rack: RackFeed = Field(description="What the feed gives each rack, before derating.")
-    derating: Percentage = Field(description="Share of the rating that may be used continuously.")
+    derating: Derating = Field(description="Share of the rating that may be used continuously.")
     ups: Name | None = Field(None, description="Uninterruptible supply behind it.")
 
 
@@ -61,8 +73,8 @@ class PowerSubject(Strict):
     utility: Utility | None = Field(None, description="Connection to the grid.")
     chain: Chain | None = Field(None, description="Efficiencies of the chain.")
     redundancy: Literal["N", "2N"] = Field("N", description="2N: the centre survives the loss of any one feed.")
-    simultaneity: Percentage = Field(
-        default_factory=lambda: Percentage.parse("100 %"),
+    simultaneity: Simultaneity = Field(
+        default_factory=lambda: Simultaneity.parse("100 %"),
         description="Share of the racks' maximum that feeds, supplies, cooling and the utility see at the same time.",
     )
     other: Percentage = Field(

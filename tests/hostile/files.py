@@ -70,10 +70,10 @@ INCLUDE = {
     "itself, in disguise": including("center.yaml:1:11: error[source.include]", "[.//./center.yaml]"),
     "one file twice": including("center.yaml:1:19: error[source.include]", "[b.yaml, b.yaml]", {"b.yaml": "b: 1\n"}),
     "in a circle": including(
-        "b.yaml:1:1: error[source.duplicate]", "[b.yaml]", {"b.yaml": "include: [center.yaml]\n"}
+        "b.yaml:1:1: error[source.include]", "[b.yaml]", {"b.yaml": "include: [center.yaml]\n"}
     ),
     "in a chain": including(
-        "b.yaml:1:1: error[source.duplicate]", "[b.yaml]", {"b.yaml": "include: [c.yaml]\n", "c.yaml": "c: 1\n"}
+        "b.yaml:1:1: error[source.include]", "[b.yaml]", {"b.yaml": "include: [c.yaml]\n", "c.yaml": "c: 1\n"}
     ),
     "10,000 names": including("center.yaml:1:1: error[source.include]", f"[{', '.join(['b.yaml'] * 10_000)}]"),
     "200 large files": including(
