@@ -27,25 +27,8 @@ PATTERNS = {kind: TypeAdapter(kind).json_schema()["pattern"] for kind in KINDS}
 SEEDS = [*(kind.example.encode() for kind in KINDS), b"-0.5 MW", b"123456789012345.123456789 kW", b"32 A 230 V"]
 WORDS = [
     *(f" {unit}".encode() for kind in KINDS for unit in kind.units),
-    *(
-        b"0",
-        b"9",
-        b"-",
-        b".",
-        b" ",
-        b"+",
-        b"e3",
-        b"x ",
-        b" A ",
-        b" V",
-        b"x",
-        b"A ",
-        b"V",
-        b" 3-phase",
-        b"\n",
-        b"\t",
-        b"\xc2\xa0",
-    ),
+    *(b"0", b"9", b"-", b".", b" ", b"+", b"e3", b"\n", b"\t", b"\xc2\xa0"),
+    *(b"x ", b" A ", b" V", b" 3-phase", b"x", b"A ", b"V"),
     *("４".encode(), "−".encode(), "µ".encode(), "℃".encode(), b"K"),
 ]
 
