@@ -145,7 +145,7 @@ def row(field: str) -> list[str]:
     ("field", "takes", "default", "example"),
     [
         ("power.feeds.NAME.capacity", "power; units: W, kW, MW", "required", "`40 kW`"),
-        ("power.simultaneity", "percentage; units: %", "`100 %`", "`80 %`"),
+        ("power.simultaneity", "simultaneity; units: %", "`100 %`", "`80 %`"),
         ("pools.NAME.slot", "whole number, at least 1, at most 4,000", "`1`", ""),
         ("network.dns", "list of text, at most 3 of them", "", "`10.16.0.0`"),
         ("organizations.NAME.tenants.NAME.environments", "list of name, at most 40 characters, at least 1 of them",

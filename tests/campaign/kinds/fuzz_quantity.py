@@ -62,7 +62,7 @@ def _exact(kind: type[Quantity], text: str) -> float:
     """Read in another way: from the end, and without rounding."""
     if kind is RackFeed:
         factor, _, rest = text.rpartition("x")
-        amperes, volts = rest.removesuffix(" 3-phase").removesuffix("V").split("A ")
+        amperes, volts = rest.removesuffix(" 3-phase").removesuffix("V").split("A")
         return int(factor or 1) * int(amperes) * int(volts) * (3**0.5 if "3-phase" in text else 1)
     unit = max((unit for unit in kind.units if text.endswith(unit)), key=len)
     return float(Fraction(text.removesuffix(unit).removesuffix(" ")) * Fraction(kind.units[unit]))
