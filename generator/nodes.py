@@ -213,8 +213,8 @@ class Racks:
             return 0.0
         if self.type.immersion:
             return self._power(standing)
-        nodes = _sum(standing, lambda pool: (pool.node_power or 0.0) * _share(pool.server))
-        return nodes + sum(_watts(net) * count * _share(net.leaf) for net, count in self.leaves)
+        nodes = _sum(standing, lambda pool: (pool.node_power or 0.0) * share_to_liquid(pool.server))
+        return nodes + sum(_watts(net) * count * share_to_liquid(net.leaf) for net, count in self.leaves)
 
 
 def _sum(standing: Contents, each: Callable[[Pool], float]) -> float:
@@ -222,7 +222,7 @@ def _sum(standing: Contents, each: Callable[[Pool], float]) -> float:
     return sum(each(pool) * count for pool, count in standing)
 
 
-def _share(machine: Server | Switch) -> float:
+def share_to_liquid(machine: Server | Switch) -> float:
     """Part of the heat of a machine that cold plates take; 0 where nobody says."""
     return machine.liquid_share.value.magnitude if machine.liquid_share and machine.liquid_share.value else 0.0
 

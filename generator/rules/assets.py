@@ -6,13 +6,11 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 
-from generator.assets import Asset
+from generator.assets import MOST_FINDINGS, Asset
 from generator.model import Center
 from generator.nodes import Pool
 from generator.problems import did_you_mean
 from generator.rules import Finding, rule
-
-MOST_FINDINGS = 100
 
 
 @rule("asset.unknown-node")

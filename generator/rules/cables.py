@@ -14,6 +14,7 @@ from generator.nodes import Racks
 from generator.plant import Net
 from generator.rules import Finding, rule
 from generator.rules.fabrics import Place, counted, members, place_of
+from generator.rules.survival import exceeds
 
 RACK_WIDTH = 0.6
 """Metres from rack to rack where the catalogue does not know: the usual 600 mm."""
@@ -81,7 +82,7 @@ def cables_are_long_enough(center: Center) -> Iterator[Finding]:
         served = {(nodes.racks.row, nodes.racks.first): nodes.racks for nodes, _ in members(center, net)}
         ways = [_way(racks, rows[place]) for racks in served.values() if (place := place_of(net, racks)) in rows]
         needed, apart, rack, known = max(ways, default=(0.0, 0, "", True))
-        if needed > net.spec.cable.magnitude * (1 + 1e-9):
+        if exceeds(needed, net.spec.cable.magnitude):
             width = "" if known else f", at {RACK_WIDTH} m a rack"
             message = (
                 f'rack "{rack}" {_reaches(net, counted(apart, "place", "places"))}, '

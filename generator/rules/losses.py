@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from generator.model import Center
-from generator.nodes import NodeRange, Pool, Racks
+from generator.nodes import NodeRange, Pool, Racks, share_to_liquid
 from generator.rules import Finding, rule
 
 Falls = Callable[[NodeRange], bool]
@@ -35,8 +35,7 @@ class _Loss:
 
 def _is_wet(pool: Pool, racks: Racks) -> bool:
     """Whether a node stops with its loop: it stands in a tank, or cold plates take some of its heat."""
-    share = pool.server.liquid_share.value
-    return racks.type.immersion or bool(share and share.magnitude)
+    return racks.type.immersion or share_to_liquid(pool.server) > 0
 
 
 def _losses(control: list[NodeRange]) -> Iterator[_Loss]:

@@ -9,7 +9,7 @@ from generator.model import Center
 from generator.nodes import Racks
 from generator.quantity import Mass
 from generator.rules import Finding, rule
-from generator.rules.survival import pair
+from generator.rules.survival import exceeds, pair
 
 BLOCK_LIMIT = 1024
 
@@ -70,12 +70,12 @@ def floors_carry_racks(center: Center) -> Iterator[Finding]:
         if floor is None or mass is None:
             continue
         path = ("halls", racks.hall, "floor")
-        if floor.per_rack and mass > floor.per_rack.magnitude * (1 + 1e-9):
+        if floor.per_rack and exceeds(mass, floor.per_rack.magnitude):
             weight, limit = pair(mass, floor.per_rack.magnitude, "kg", 1)
             message = f"{racks.does('weighs')} {weight}, the floor carries {limit}"
             yield Finding((*path, "per-rack"), message)
         area = footprint(racks)
-        if floor.limit and area and mass / area > floor.limit.magnitude * (1 + 1e-9):
+        if floor.limit and area and exceeds(mass / area, floor.limit.magnitude):
             load, limit = pair(mass / area, floor.limit.magnitude, "kg/m2", 1)
             message = (
                 f"{racks.does('weighs')} {mass:.0f} kg on {area:.2f} m2, which is {load}; the floor carries {limit}"

@@ -8,6 +8,7 @@ from generator import energy
 from generator.model import Center
 from generator.problems import Path
 from generator.rules import Finding, rule
+from generator.rules.survival import exceeds
 from generator.rules.water import too_warm
 
 TIER_TWO = 0.99741
@@ -22,7 +23,7 @@ that can lose or maintain any one part.
 def the_design_allows_the_pue(center: Center) -> Iterator[Finding]:
     """PUE = 1 + losses of the power chain + cooling + other; what is known of it must leave room below the target."""
     pue, design = center.spec.targets.pue, energy.design(center)
-    if pue is not None and design.pue > pue * (1 + 1e-9):
+    if pue is not None and exceeds(design.pue, pue):
         largest = max(design.terms, key=lambda term: term.share)
         message = (
             f"a PUE of {pue:g} cannot be reached: the design makes {design.sums}; "
@@ -38,7 +39,7 @@ def the_pue_is_proven(center: Center) -> Iterator[Finding]:
     # Water that nothing cools enough is an error of its own, and the reason why that power is unknown.
     told = {f"power of {energy.rejection_of(water)}" for water, _ in too_warm(center)}
     unknown = [name for name in design.unknown if name not in told]
-    if pue is not None and unknown and design.pue <= pue * (1 + 1e-9):
+    if pue is not None and unknown and not exceeds(design.pue, pue):
         first, rest = unknown[:4], len(unknown) - 4
         more = f" and {rest} more" if rest > 0 else ""
         message = f"a PUE of {pue:g} is not proven: unknown {', '.join(first)}{more}; the rest makes {design.pue:.4f}"
