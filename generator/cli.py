@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,67 +12,15 @@ from typing import Any, NoReturn
 import click
 
 from generator import explain as explanations
-from generator import folders, report, validate, workbench
+from generator import folders, report, validate, workbench, world_verbs
+from generator.console import DEFECT, DIFFERENT, FAILED, FINE, USAGE, Done, progress, say, show, show_found
 from generator.diff import compare_tree
 from generator.model import Center
-from generator.problems import Problem, Refused
+from generator.problems import Refused
 from generator.source import Source
-from generator.write import File, write_tree
-
-FINE, FAILED, DIFFERENT, USAGE, DEFECT = 0, 1, 2, 64, 70
-_COLOURS = {"error": "red", "warning": "yellow", "position": "bright_black", "hint": "cyan"}
-
-
-def _coloured(kind: str, text: str) -> str:
-    return click.style(text, fg=_COLOURS.get(kind), bold=kind == "error")
-
-
-def _wants_colours(stream: Any) -> bool:
-    """Whether a person with a terminal that can, and who has not said no, will read this stream."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _say(text: str) -> None:
-    """For people beside a result, so never on the stream that programs read."""
-    if not _settings().get("quiet"):
-        click.echo(text, err=True, color=_wants_colours(sys.stderr))
-
-
-def _progress(text: str) -> None:
-    if sys.stderr.isatty() or _settings().get("verbose"):
-        _say(click.style(text, fg="bright_black"))
-
-
-def _settings() -> dict[str, Any]:
-    context = click.get_current_context(silent=True)
-    return context.find_root().params if context else {}
-
-
-class _Done(Exception):
-    """Ends a verb with an exit code."""
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-
-
-# What verbs have in common
-
-center_argument = click.argument("center", required=False)
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path), help="The rendered tree; default: generated/ beside the spec."
-)
-limit_option = click.option("--limit", multiple=True, metavar="NODE", help="Only these nodes; may be repeated.")
-cluster_option = click.option("--cluster", multiple=True, metavar="NAME", help="Only these clusters.")
-hosts_option = click.option("--hosts", "only_hosts", is_flag=True, help="Only hosts, no clusters.")
-_file = click.Path(path_type=Path, dir_okay=False)
-kubeconfig_option = click.option("--kubeconfig", type=_file, envvar="KUBECONFIG", help="How to reach the cluster.")
-key_option = click.option("--ssh-key", type=_file, help="Key to log in with.")
-
-
-def target_options(verb: Callable[..., None]) -> Callable[..., None]:
-    for option in (key_option, kubeconfig_option, cluster_option, hosts_option, limit_option, out_option):
-        verb = option(verb)
-    return center_argument(verb)
+from generator.steps import files, judged
+from generator.world_verbs import center_argument, out_option
+from generator.write import write_tree
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,7 +55,7 @@ def init(name: str, parent: Path | None) -> None:
     made = folders.begin(workbench.checked_name(name), parent)
     for path in made:
         click.echo(f"wrote {path}")
-    _say(f"\nNext: edit {made[0].parent / folders.SPEC}, then run: center validate {made[0].parent}")
+    say(f"\nNext: edit {made[0].parent / folders.SPEC}, then run: center validate {made[0].parent}")
 
 
 @cli.command("validate")
@@ -122,12 +69,12 @@ def validate_(center: str | None, form: str, strict: bool, as_of: Any) -> None:
         found = validate.validate(folders.spec_file(center), as_of.date().isoformat() if as_of else None)
         course = report.Course(complete=not found.waiting, strict=strict)
         if form == "text":
-            _show_found(found)
+            show_found(found)
         elif text := report.FORMATS[form](
             found.problems, found.source, folders.seen_from_here(found.file.parent), course
         ):
             click.echo(text)
-    raise _Done(FAILED if found.errors or (strict and found.problems) else FINE)
+    raise Done(FAILED if found.errors or (strict and found.problems) else FINE)
 
 
 @contextmanager
@@ -156,63 +103,30 @@ def _defect(error: Exception) -> str:
 @out_option
 def render_(center: str | None, check: bool, out: Path | None) -> None:
     """Write every file that a host or a cluster will get."""
-    file, judged = _judged(center)
+    file, found = judged(center)
     tree = out or file.parent / folders.GENERATED
     if check:
-        _compare(tree, judged)
+        _compare(tree, found)
         return
-    result = write_tree(tree, _files(judged))
+    result = write_tree(tree, files(found))
     for path in (*result.created, *result.changed) if result.written <= 20 else ():
-        _progress(f"wrote {path}")
+        progress(f"wrote {path}")
     for path in result.kept:
-        _say(f"kept {path}: it is rendered no more, but somebody has edited it")
+        say(f"kept {path}: it is rendered no more, but somebody has edited it")
     counts = f"{len(result.created)} new, {len(result.changed)} changed, {len(result.removed)} removed"
-    _say(f"{tree}: {counts}, {result.unchanged} unchanged")
+    say(f"{tree}: {counts}, {result.unchanged} unchanged")
 
 
-def _compare(tree: Path, judged: Center) -> None:
-    difference = compare_tree(tree, _files(judged))
+def _compare(tree: Path, found: Center) -> None:
+    difference = compare_tree(tree, files(found))
     if not difference:
-        _say(f"{tree}: as rendered")
-        raise _Done(FINE)
+        say(f"{tree}: as rendered")
+        raise Done(FINE)
     click.echo(difference.text, nl=False)
     for word, paths in (("missing", difference.missing), ("changed", difference.changed), ("extra", difference.extra)):
         for path in paths:
             click.echo(f"{word}: {path}")
-    raise _Done(DIFFERENT)
-
-
-@cli.command("diff")
-@target_options
-def diff_(**where: Any) -> None:
-    """Show what apply would do: the tree against the living hosts and clusters. Changes nothing."""
-    raise _Done(_everywhere("diff", **where))
-
-
-@cli.command("apply")
-@target_options
-@click.option("--confirm", multiple=True, metavar="NAME", help="Allow the deletion of this namespace or volume.")
-@click.option("--yes", is_flag=True, help="Do not ask, also on a terminal.")
-def apply_(confirm: tuple[str, ...], yes: bool, **where: Any) -> None:
-    """Bring hosts and clusters to the rendered tree. May be killed anywhere and run again."""
-    if sys.stdin.isatty() and not yes and not click.confirm("Apply to the living hosts and clusters?", err=True):
-        raise _Done(FAILED)
-    raise _Done(_everywhere("apply", confirm=frozenset(confirm), **where))
-
-
-@cli.command()
-@target_options
-def status(**where: Any) -> None:
-    """Show how the living hosts and clusters differ from the tree, and what is not healthy. Reads only."""
-    raise _Done(_everywhere("status", **where))
-
-
-@cli.command()
-@click.argument("lock")
-@target_options
-def unlock(lock: str, **where: Any) -> None:
-    """Take the lock of a run that is dead; LOCK is the id that a refused run has shown."""
-    raise _Done(_everywhere("unlock", lock=lock, **where))
+    raise Done(DIFFERENT)
 
 
 @cli.command()
@@ -257,6 +171,8 @@ def docs(page: str) -> None:
     click.echo(PAGES[page](), nl=False)
 
 
+for verb in (world_verbs.diff_, world_verbs.apply_, world_verbs.status, world_verbs.unlock):
+    cli.add_command(verb)
 cli.add_command(workbench.catalog)
 cli.add_command(workbench.new)
 
@@ -272,96 +188,16 @@ def completion(shell: str) -> None:
     click.echo(found(cli, {}, "center", "_CENTER_COMPLETE").source())
 
 
-# Steps of verbs
-
-
-def _judged(where: str | None) -> tuple[Path, Center]:
-    """A centre without errors; its findings are shown, errors end the verb."""
-    file = folders.spec_file(where)
-    found = validate.validate(file)
-    _show_found(found, err=True)
-    if found.errors or found.center is None:
-        raise _Done(FAILED)
-    return file, found.center
-
-
-def _files(center: Center) -> Iterator[File]:
-    # Here and not above: validating, the most frequent verb, needs no templates.
-    from generator import outputs, render
-
-    for artifact in outputs.artifacts(center):
-        yield artifact.path, render.render(artifact), artifact.because
-
-
-def _everywhere(
-    verb: str,
-    center: str | None,
-    out: Path | None,
-    limit: tuple[str, ...],
-    cluster: tuple[str, ...],
-    only_hosts: bool,
-    kubeconfig: Path | None,
-    ssh_key: Path | None,
-    confirm: frozenset[str] = frozenset(),
-    lock: str = "",
-) -> int:
-    """Hosts, then clusters; the tree must be exactly what the spec renders to."""
-    from generator.apply import world
-
-    file, judged = _judged(center)
-    tree = out or file.parent / folders.GENERATED
-    if compare_tree(tree, _files(judged)):
-        message = f'"{tree}" is not what the spec renders to'
-        raise Refused([Problem("tree.stale", message, hint='run "center render" and look at what has changed')])
-    asked = world.Request(
-        tree=tree,
-        centre=judged.name,
-        user=judged.spec.access.ssh.user,
-        limit=frozenset(limit),
-        clusters=cluster,
-        only_hosts=only_hosts,
-        kubeconfig=kubeconfig,
-        key=ssh_key,
-        confirm=confirm,
-        lock=lock,
-    )
-    outcome = world.deliver(verb, asked, _progress)
-    for line in outcome.lines:
-        click.echo(line)
-    if outcome.problems:
-        _show(list(outcome.problems), Source(), err=True)
-    return outcome.code
-
-
-def _show(problems: list[Problem], source: Source, err: bool = False) -> None:
-    stream = sys.stderr if err else sys.stdout
-    if problems:
-        click.echo(report.as_text(problems, source, _coloured if _wants_colours(stream) else report.plain), err=err)
-    errors = sum(problem.is_error for problem in problems)
-    if not err or errors:
-        _say(f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}")
-
-
-def _show_found(found: validate.Validation, err: bool = False) -> None:
-    _show(found.problems, found.source, err)
-    if found.waiting:
-        _say(f"{found.waiting} checks wait until these are fixed")
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
 def main() -> NoReturn:
     """Run a verb; whatever happens, the exit code tells who has to act."""
     code = FINE
     try:
         cli.main(standalone_mode=False)
-    except _Done as done:
+    except Done as done:
         code = done.code
     except Refused as refused:
         usage = any(problem.rule.startswith("usage.") for problem in refused.problems)
-        _show(refused.problems, Source(), err=True)
+        show(refused.problems, Source(), err=True)
         code = USAGE if usage else FAILED
     except click.Abort:
         code = 130

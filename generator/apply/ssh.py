@@ -107,18 +107,20 @@ class Connections:
             fresh.rename(file)
         return file
 
-    def run(self, node: Node, command: Sequence[str], given: str = "") -> Answer:
+    def run(
+        self, node: Node, command: Sequence[str], given: str = "", seconds: float = SECONDS, limit: int = ANSWER_BYTES
+    ) -> Answer:
         """Run a command on a node as root, with `given` as its input; bounded in time and in what is kept."""
         sudo = [] if self.access.user == "root" else ["sudo", "-n"]
         remote = shlex.join([*sudo, *command])
         try:
             done = subprocess.run(
                 ["ssh", *self.arguments(node.folder), node.name, remote],
-                input=given.encode(), capture_output=True, timeout=SECONDS, check=False,
+                input=given.encode(), capture_output=True, timeout=seconds, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return Answer(255, "", f"no answer within {SECONDS} s")
-        output, complaint = (text[:ANSWER_BYTES].decode("utf-8", "replace") for text in (done.stdout, done.stderr))
+            return Answer(255, "", f"no answer within {seconds:g} s")
+        output, complaint = (text[:limit].decode("utf-8", "replace") for text in (done.stdout, done.stderr))
         return Answer(done.returncode, output, complaint)
 
     def probe(self, nodes: Iterable[Node]) -> dict[Node, str | None]:
