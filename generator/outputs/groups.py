@@ -44,17 +44,20 @@ class Unit:
     """A unit of systemd that runs on the members of a group, and what a change of its files asks of the node.
 
     `live`: nothing, the program reads them again by itself. `restart`: the unit starts again at once. `drain`: it
-    starts again once the node is empty. `reboot`: it runs at boot only. A unit with `gate` waits for what the gate names:
-    "accepted" is a node whose acceptance checks have passed.
+    starts again once the node is empty. `reboot`: it runs at boot only. `packages` are those whose new versions wait
+    for the same moment as the unit. A unit with `gate` waits for what the gate names: "accepted" is a node whose
+    acceptance checks have passed.
     """
 
     name: str
     kind: UnitClass = "restart"
     gate: str = ""
+    packages: tuple[str, ...] = ()
 
-    def entry(self) -> dict[str, str]:
+    def entry(self) -> dict[str, Any]:
         gate = {"gate": self.gate} if self.gate else {}
-        return {"name": self.name, "class": self.kind, **gate}
+        packages = {"packages": sorted(self.packages)} if self.packages else {}
+        return {"name": self.name, "class": self.kind, **gate, **packages}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
 
 
 def _operations(center: Center) -> dict[str, Any]:
-    """What a run must know of pools and clusters: how many nodes may change at a time or be missing, who drains them."""
+    """What a run must know of pools and clusters: how many nodes may change or be missing, and who drains them."""
     pools = {
         pool.name: {
             "role": pool.role,
