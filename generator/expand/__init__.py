@@ -61,6 +61,8 @@ def _public_files(names: Names) -> Iterator[tuple[str, str]]:
         (ssh.keys, ("access", "ssh", "keys")),
         (mirror.key if mirror else None, ("network", "mirror", "key")),
     ]
+    for vendor, repository in names.words.network.repositories.items():
+        references.append((repository.key, ("network", "repositories", vendor, "key")))
     for reference, path in references:
         if reference is None:
             continue

@@ -19,7 +19,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     yield Artifact("hosts/operations.json", Json(_operations(center), expand=2), ("pools", "halls", "clusters"))
     for block in center.blocks.values():
         folder = f"hosts/{block.name}"
-        causes = (*_CAUSES, "clusters")
+        causes = (*_CAUSES, "clusters", "fabrics")
         yield Artifact(f"{folder}/inventory.json", Json(_inventory(block), expand=4), causes)
         yield Artifact(f"{folder}/nodes.json", Json(_places(center, block)), (*_CAUSES, *_bmc_causes(center)))
         ssh = center.spec.access.ssh

@@ -22,11 +22,23 @@ SLURM: dict[str, Needs] = {
     "worker": {"packages": ("slurm-node",), "units": ("slurm-node",), "paths": ("slurm-node",)},
 }
 
+CONTAINERS: Needs = {"packages": ("containers",), "units": ("containers",), "paths": ("containers",)}
+RDMA: Needs = {"packages": ("rdma",)}
+BOOT: Needs = {"paths": ("boot-parameters", "boot-update")}
+
 
 def _needs(center: Center, pool: Pool) -> Iterator[Needs]:
     yield BASE
     if center.spec.network.mirror:
         yield MIRROR
+    if pool.vendor and pool.vendor.name in center.spec.network.repositories:
+        yield MIRROR
+        if pool.vendor.host and pool.vendor.host.kernel_options and pool.vendor.host.kernel_options.value:
+            yield BOOT
+    if pool.containers:
+        yield CONTAINERS
+    if pool.rdma:
+        yield RDMA
     if any(center.clusters[name].kind == "slurm" for name in pool.clusters):
         yield SLURM.get(pool.role, {})
 
