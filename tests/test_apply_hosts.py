@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from generator.apply.blocks import UnknownName, choose, control_nodes
-from generator.apply.lock import ACQUIRE
+from generator.apply.lock import ACQUIRE, FOLDER
 from tests.obstacles import give_way_to
 from tests.rig.base import obstacle
 from tests.rig.hosts import LOGIN_USER, CommandFailed, TestHosts, UnitState, make_ssh_key
@@ -393,7 +393,7 @@ def test_packages_are_installed_once_and_a_converged_host_asks_no_repository(rig
 def test_of_many_that_want_the_lock_at_once_one_gets_it(rig: Rig) -> None:
     def acquire(number: int) -> bool:
         try:
-            rig.hosts.run("train-2", ["sh", "-c", ACQUIRE, "sh", str(number)])
+            rig.hosts.run("train-2", ["sh", "-c", ACQUIRE, "sh", FOLDER, f"{number:08x}", "whole", "me"])
         except CommandFailed as failed:
             assert "status 9" in str(failed)
             return False
@@ -401,8 +401,8 @@ def test_of_many_that_want_the_lock_at_once_one_gets_it(rig: Rig) -> None:
 
     with ThreadPoolExecutor(16) as crew:
         assert sum(crew.map(acquire, range(32))) == 1
-    assert rig.hosts.run("train-2", ["ls", "/var/lib/center"]).split().count("lock") == 1
-    rig.hosts.run("train-2", ["rm", "/var/lib/center/lock"])
+    assert len(rig.hosts.run("train-2", ["ls", f"{FOLDER}/locks"]).split()) == 1
+    rig.hosts.run("train-2", ["rm", "-r", f"{FOLDER}/locks"])
 
 
 def test_names_that_the_tree_lacks_are_wrong_usage(tmp_path: Path) -> None:
