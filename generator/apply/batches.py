@@ -34,9 +34,7 @@ def by_block(batch: Sequence[Node]) -> Iterator[list[Node]]:
         yield list(nodes)
 
 
-def too_many_silent(
-    asked: Sequence[Node], silent: Sequence[Node], policies: Mapping[str, Policy]
-) -> Iterator[str]:
+def too_many_silent(asked: Sequence[Node], silent: Sequence[Node], policies: Mapping[str, Policy]) -> Iterator[str]:
     """A sentence for each pool of which more than its share does not answer; one node may always be missing."""
     of, missing = Counter(node.pool for node in asked), Counter(node.pool for node in silent)
     for pool, count in missing.items():

@@ -1,4 +1,4 @@
-"""What became of the hosts of one run, or would become of them: for people, grouped by change; for programs, by host."""
+"""What became of the hosts of a run, or would become of them: for people by change, for programs by host."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class UnitChange:
 class HostOutcome:
     """One node.
 
-    "pending" did not answer, "skipped" was not touched because the run stopped before it, "waiting" is as it should be but
-    for what needs it empty or rebooted (`waiting` says what). `needs` is the class of all that changes together.
+    "pending" did not answer, "skipped" was not touched because the run stopped before it, "waiting" is as it should
+    be but for what needs it empty or rebooted (`waiting` says what). `needs` is the class of all that changes together.
     """
 
     node: str
@@ -105,15 +105,15 @@ class HostsReport:
         """Each change once with the nodes that it concerns, what went wrong, then the sum."""
         yield from self._grouped()
         waits = self._by((line, host.node) for host in self.hosts.values() for line in host.waiting)
-        yield from (f"{what}: {on(nodes)}" for what, nodes in waits.items())
+        yield from (f"{what}: {named(nodes)}" for what, nodes in waits.items())
         closed = self._by((unit, host.node) for host in self.hosts.values() for unit in host.closed)
         for unit, nodes in closed.items():
-            yield f'{unit} stays off until "center accept" has passed: {on(nodes)}'
+            yield f'{unit} stays off until "center accept" has passed: {named(nodes)}'
         kept = self._by((path, host.node) for host in self.hosts.values() for path in host.kept)
-        yield from (f"kept {path}, because somebody edited it there: {on(nodes)}" for path, nodes in kept.items())
+        yield from (f"kept {path}, because somebody edited it there: {named(nodes)}" for path, nodes in kept.items())
         for state, words in _TROUBLE.items():
             reasons = self._by((host.reason, host.node) for host in self.hosts.values() if host.state == state)
-            yield from (f"{words}: {on(nodes)}{reason and f' ({reason})'}" for reason, nodes in reasons.items())
+            yield from (f"{words}: {named(nodes)}{reason and f' ({reason})'}" for reason, nodes in reasons.items())
         yield from (*self.notes, *self.faults)
         yield self._sum()
 
@@ -169,12 +169,14 @@ def unnamed(text: str, node: str) -> str:
 
 
 def on(nodes: list[str]) -> str:
+    return f"on {named(nodes)}" if len(nodes) == 1 else f"on {len(nodes)} hosts: {named(nodes)}"
+
+
+def named(nodes: list[str]) -> str:
     """Nodes as people write them: neighbours of a rack as a range, and no endless list."""
     ranges = list(_ranges(nodes))
-    shown = ", ".join(ranges[:SHOWN_NODES]) + (
-        f" and {len(ranges) - SHOWN_NODES} more" if len(ranges) > SHOWN_NODES else ""
-    )
-    return f"on {shown}" if len(nodes) == 1 else f"on {len(nodes)} hosts: {shown}"
+    more = f" and {len(ranges) - SHOWN_NODES} more" if len(ranges) > SHOWN_NODES else ""
+    return ", ".join(ranges[:SHOWN_NODES]) + more
 
 
 def _ranges(nodes: list[str]) -> Iterator[str]:

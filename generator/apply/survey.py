@@ -1,7 +1,7 @@
 """How hosts differ from the tree: the program that places files, run on each in its looking mode, without Ansible.
 
-`diff` is this look. `apply` begins with it, so that hosts that have it all cost one SSH command; it ends with it as well, because
-what a run says of itself is no evidence.
+`diff` is this look. `apply` begins with it, so that hosts that have it all cost one SSH command; it ends with it as
+well, because what a run says of itself is no evidence.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from generator.apply.blocks import Node
 from generator.apply.onhost import Unanswered, ask
-from generator.apply.report import FileChange, HostOutcome, UnitChange, worst
+from generator.apply.report import FileChange, HostOutcome, State, UnitChange, worst
 from generator.apply.ssh import Connections
 from generator.apply.wanted import Secrets, program, wanted_of
 from generator.text import visible
@@ -21,7 +21,7 @@ DIFF_LINES, LIST_ITEMS = 2000, 2000
 
 
 def survey(connections: Connections, nodes: Sequence[Node], secrets: Secrets) -> dict[str, HostOutcome]:
-    """For each node what differs there: "unchanged", "changed" (it would be), "failed", or "pending" without an answer."""
+    """For each node what differs there: "unchanged", "changed" (would be), "failed", or "pending" without an answer."""
     wanted = [(node, wanted_of(node, secrets)) for node in nodes]
 
     def look(work: tuple[Node, dict[str, Any]]) -> HostOutcome:
@@ -44,7 +44,7 @@ def outcome(node: Node, answer: dict[str, Any]) -> HostOutcome:
     units = unit_changes(answer, "stale")
     packages = tuple(visible(name) for name in listed(answer, "packages"))
     boot = answer.get("boot") is True
-    state = "changed" if files or units or packages or boot or answer.get("changed") is True else "unchanged"
+    state: State = "changed" if files or units or packages or boot or answer.get("changed") is True else "unchanged"
     needs = worst([*(file.needs for file in files), *(unit.needs for unit in units)])
     package_needs = answer.get("package_needs")
     if packages:
