@@ -111,7 +111,7 @@ class Work:
         self.notes: list[str] = []
 
     def carry_out(self, nodes: Sequence[Node], found: dict[str, HostOutcome]) -> HostsReport:
-        """Work on the hosts that differ, given what was found on all; Refused when it is not what a plan was made of."""
+        """Work on the hosts that differ, given what was found; Refused when a plan was made of something else."""
         if self.ask.plan and (stale := self.ask.plan.stale(self.ask.tree, found)):
             raise Refused(stale)
         outcomes = dict(found)
