@@ -299,21 +299,25 @@ def event(chance: Random, runs: int) -> dict[str, Any]:
     return {"run": f"{chance.randrange(runs):08x}", "event": kind, "at": 1, **said.get(kind, {})}
 
 
-def test_many_at_once_lose_no_line(control: Control, program: Any) -> None:
+def test_many_at_once_lose_no_line_while_old_runs_are_dropped(
+    control: Control, program: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "RUNS", 1)
     writers = []
     for number in range(8):
         writers.append(os.fork())
         if writers[-1] == 0:
             try:
                 for turn in range(40):
-                    kind = "begin" if turn % 10 == 0 else "given-back"
-                    program.append(control.folder, [{"run": f"{number:08x}", "event": kind, "node": f"{turn}"}])
+                    run = f"{number:08x}"
+                    lines = [{"run": run, "event": "begin"}, {"run": run, "event": "drained", "node": f"{run}-{turn}"}]
+                    program.append(control.folder, lines[turn % 2 :])
                 os._exit(0)
             finally:
                 os._exit(1)
     assert [os.waitpid(writer, 0)[1] for writer in writers] == [0] * 8
-    told = [(line["run"], line["node"]) for line in control.lines()]
-    assert sorted(told) == sorted((f"{number:08x}", f"{turn}") for number in range(8) for turn in range(40))
+    told = [line["node"] for line in control.lines() if line["event"] == "drained"]
+    assert sorted(told) == sorted(f"{number:08x}-{turn}" for number in range(8) for turn in range(40))
 
 
 def test_the_program_speaks_the_oldest_python_of_a_node() -> None:
