@@ -220,7 +220,11 @@ def held(
 
 def who() -> str:
     """This process, as others shall know it."""
-    return visible(f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}", 200)
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # one that the machine does not know
+        user = str(os.getuid())
+    return visible(f"{user}@{socket.gethostname()}/{os.getpid()}", 200)
 
 
 def locks(connections: Connections, node: Node) -> list[Lock]:
