@@ -46,6 +46,9 @@ class Pool:
     absent: frozenset[str]
     ports: tuple[tuple[str, int], ...] = ()
     """Ports of each node on each fabric."""
+    batch: float = 0.2
+    unreachable: float = 0.1
+    """Shares of the pool that change at a time, and that may not answer."""
 
     @property
     def path(self) -> Path:

@@ -48,6 +48,7 @@ def pools(names: Names) -> Iterator[tuple[str, Pool]]:
             yield name, Pool(
                 name, words.role, server, system, accelerator, vendor, plugin, tuple(dict.fromkeys(clusters)),
                 words.slot, words.spares, frozenset(_absent(words.absent)), tuple(words.fabrics.items()),
+                words.rollout.batch.magnitude, words.rollout.unreachable.magnitude,
             )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from generator.artifact import Artifact, Body, Json
 from generator.model import Center
@@ -36,15 +36,54 @@ def member_group(cluster: str, pool: Pool) -> str:
     return group("member", f"{cluster}-{pool.role}-{pool.system.name}")
 
 
+UnitClass = Literal["live", "restart", "drain", "reboot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of systemd that runs on the members of a group, and what a change of its files asks of the node.
+
+    `live`: nothing, the program reads them again by itself. `restart`: the unit starts again at once. `drain`: it
+    starts again once the node is empty. `reboot`: it runs at boot only. `packages` are those whose new versions wait
+    for the same moment as the unit. A unit with `gate` waits for what the gate names: "accepted" is a node whose
+    acceptance checks have passed.
+    """
+
+    name: str
+    kind: UnitClass = "restart"
+    gate: str = ""
+    packages: tuple[str, ...] = ()
+
+    def entry(self) -> dict[str, Any]:
+        gate = {"gate": self.gate} if self.gate else {}
+        packages = {"packages": sorted(self.packages)} if self.packages else {}
+        return {"name": self.name, "class": self.kind, **gate, **packages}
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that a file has a hole for: where the operator keeps it, and what it is used for."""
+
+    reference: str
+    use: str
+
+    def entry(self) -> dict[str, str]:
+        return {"reference": self.reference, "use": self.use}
+
+
+NO_SECRETS: Mapping[str, Secret] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class HostFile:
-    """A file that the members of a group get."""
+    """A file that the members of a group get; `holes` name what of a node, or which secret, is filled in at last."""
 
     path: str
     body: Body
     units: tuple[str, ...] = ()
     mode: str = "0644"
     owner: str = "root"
+    group: str = ""
     holes: tuple[str, ...] = ()
     before_packages: bool = False
     because: tuple[str, ...] = ()
@@ -54,7 +93,7 @@ class HostFile:
             "path": self.path,
             "mode": self.mode,
             "owner": self.owner,
-            "group": self.owner,
+            "group": self.group or self.owner,
             "units": list(self.units),
             "holes": list(self.holes),
             "before_packages": self.before_packages,
@@ -66,18 +105,21 @@ def group_files(
     files: Iterable[HostFile],
     because: tuple[str, ...],
     packages: Iterable[str] = (),
-    units: Iterable[str] = (),
+    units: Iterable[str | Unit] = (),
     directories: Iterable[dict[str, Any]] = (),
     links: Mapping[str, str] = MappingProxyType({}),
+    secrets: Mapping[str, Secret] = NO_SECRETS,
 ) -> Iterator[Artifact]:
     """The manifest of a group and each of its files."""
     files = sorted(files, key=lambda file: file.path)
+    run = {unit if isinstance(unit, Unit) else Unit(unit) for unit in units}
     manifest = {
         "packages": sorted(set(packages)),
         "files": [file.entry() for file in files],
-        "units": [{"name": unit, "class": "restart"} for unit in sorted(set(units))],
+        "units": [unit.entry() for unit in sorted(run, key=lambda unit: unit.name)],
         "links": [{"path": path, "target": target} for path, target in sorted(links.items())],
         "directories": sorted(directories, key=lambda directory: str(directory["path"])),
+        "secrets": {key: secret.entry() for key, secret in sorted(secrets.items())},
     }
     causes = tuple(dict.fromkeys([*because, *(cause for file in files for cause in file.because)]))
     yield Artifact(f"hosts/groups/{name}/manifest.json", Json(manifest, expand=2), causes)

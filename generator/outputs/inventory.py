@@ -16,6 +16,7 @@ _CAUSES = ("halls", "pools", "network.plans.nodes")
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
+    yield Artifact("hosts/operations.json", Json(_operations(center), expand=2), ("pools", "halls", "clusters"))
     for block in center.blocks.values():
         folder = f"hosts/{block.name}"
         causes = (*_CAUSES, "clusters")
@@ -24,6 +25,28 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         ssh = center.spec.access.ssh
         known = TextTemplate("hosts/known_hosts", {"authority": center.public_files[ssh.authority].strip()}, "plain")
         yield Artifact(f"{folder}/known_hosts", known, ("access.ssh.authority", dotted(block.path)))
+
+
+def _operations(center: Center) -> dict[str, Any]:
+    """What a run must know of pools and clusters: how many nodes may change or be missing, and who drains them."""
+    pools = {
+        pool.name: {
+            "role": pool.role,
+            "clusters": list(pool.clusters),
+            "nodes": center.counts[pool.name],
+            "batch": pool.batch,
+            "unreachable": pool.unreachable,
+        }
+        for pool in center.pools.values()
+    }
+    clusters = {
+        name: {
+            "kind": cluster.kind,
+            "controllers": [node.name for node in center.nodes_of(center.pools_of(name, "control"))],
+        }
+        for name, cluster in center.clusters.items()
+    }
+    return {"pools": pools, "clusters": clusters}
 
 
 def _bmc_causes(center: Center) -> tuple[str, ...]:

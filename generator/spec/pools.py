@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
+from generator.quantity import Percentage
 from generator.spec.common import Name, Network, RangeText, Strict, got, refuse
 from generator.spec.halls import MOST_IN_A_RACK
 
@@ -27,6 +28,18 @@ def _check_node(name: object) -> object:
 NodeText = Annotated[
     str, Field(pattern=r"^[a-z0-9-]+-[0-9]+(\.\.[0-9]+)?$", examples=["train-h-a05-2"]), BeforeValidator(_check_node)
 ]
+
+
+class Rollout(Strict):
+    """How far a change may spread before somebody can stop it."""
+
+    batch: Percentage = Field(
+        default_factory=lambda: Percentage.parse("20 %"), description="Share of the pool that changes at a time."
+    )
+    unreachable: Percentage = Field(
+        default_factory=lambda: Percentage.parse("10 %"),
+        description="Share of the pool that may not answer; with more, and with more than one, nothing of it changes.",
+    )
 
 
 class Pool(Strict):
@@ -53,6 +66,7 @@ class Pool(Strict):
     fabrics: dict[Name, Annotated[int, Field(ge=1, le=64)]] = Field(
         default_factory=dict, description="Ports of each node on each fabric."
     )
+    rollout: Rollout = Field(default_factory=Rollout, description="How changes reach the nodes.")
 
 
 class Kubernetes(Strict):
