@@ -27,7 +27,8 @@ print(json.dumps(eval(sys.argv[1], module.__dict__)))
 
 def on_node(expression: str, last: str = "center_accepted") -> Any:
     """What an expression comes to inside the last of the parts."""
-    words = [sys.executable, "-I", "-c", LOADER, expression, PARTS / "center_disk.py", PARTS / f"{last}.py"]
+    parts = [str(PARTS / f"{part}.py") for part in ("center_disk", last)]
+    words = [sys.executable, "-I", "-c", LOADER, expression, *parts]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
