@@ -132,6 +132,8 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
         for host in NODES:
             for unit in UNITS:
                 field.write(host, f"/etc/systemd/system/{unit}", UNIT)
+            field.hosts.run(host, ["rm", "-r", "/etc/systemd/system/chrony.service.d"])
+            field.hosts.run(host, ["systemctl", "daemon-reload"])
             field.hosts.run(host, ["systemctl", "start", *UNITS])
             field.hosts.run(host, ["sh", "-c", f"echo {NODES['control-a01-1']} control-a01-1 >>/etc/hosts"])
         for host in list(NODES)[1:]:
@@ -197,7 +199,7 @@ def test_a_check_of_the_centres_own_decides_too(field: Field) -> None:
     cases = {
         "the number 11": "The number of the day: is 11 apples, more than 10 apples",
         "the number 3.5": "The number of the day: is 3.5 apples, less than 4 apples",
-        "nothing of that kind": "The number of the day: it does not say the number that counts, it says: nothing of that kind",
+        "nothing": "The number of the day: it does not say the number that counts, it says: nothing",
     }
     for text, message in cases.items():
         field.write("train-a01-1", "/etc/number", f"{text}\n")
@@ -249,6 +251,7 @@ def test_a_dead_node_is_not_accepted_and_a_strange_pool_is_wrong_usage(field: Fi
 @pytest.mark.hosts
 def test_a_disk_that_cannot_keep_the_mark_is_a_failure(field: Field) -> None:
     host = "control-a01-1"
+    field.hosts.run(host, ["mkdir", "-p", "/var/lib/center"])
     field.hosts.run(host, ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/var/lib/center"])
     try:
         found = errors(field, "--limit", host, exits=1)
