@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +25,9 @@ from generator.known_hosts import HostKey
 from generator.problems import Problem, Refused
 from generator.text import visible
 
-SCAN_SECONDS, BATCH, CREW = 5, 64, 8
+SCAN = ("ssh-keyscan", "-T", "5", "-t", "ed25519,ecdsa,rsa")
+BATCH, CREW = 64, 16
 SOON_DAYS = 30
-TYPES = "ed25519,ecdsa,rsa"
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -82,7 +83,7 @@ def look(
     outcome = Outcome(Report("trust", pools))
     progress(f"asking {len(targets)} nodes for their host keys")
     plain = scan(targets)
-    signed = scan([target for target in targets if target.name in plain], certificates=True) if known.authority else {}
+    signed = certificates_of([target for target in targets if target.name in plain]) if known.authority else {}
     for target in targets:
         offered, certificates = plain.get(target.name, ()), signed.get(target.name, ())
         outcome.report.remarks[target.name] = _judge(target, offered, certificates, known, now(), outcome)
@@ -134,18 +135,14 @@ def _vouching(name: str, offered: HostKey, authority: str | None, now: float) ->
         names = ", ".join(certificate.names) or "no name at all"
         return Remark("trust", "error", "has a certificate for another name", visible(names))
     if certificate.begins and certificate.begins.timestamp() > now:
-        return Remark("trust", "error", f"has a certificate that begins only {_day(certificate.begins)}")
+        return Remark("trust", "error", f"has a certificate that begins only on {certificate.begins:%Y-%m-%d}")
     if certificate.until is None:
         return Remark("trust", "note", "is vouched for by the authority, without an end")
     left = certificate.until.timestamp() - now
     if left <= 0:
-        return Remark("trust", "error", f"has a certificate that ended {_day(certificate.until)}")
+        return Remark("trust", "error", f"has a certificate that ended on {certificate.until:%Y-%m-%d}")
     severity: Severity = "warning" if left < SOON_DAYS * 86400 else "note"
-    return Remark("trust", severity, f"is vouched for by the authority until {_day(certificate.until)}")
-
-
-def _day(moment: datetime) -> str:
-    return f"on {moment:%Y-%m-%d}"
+    return Remark("trust", severity, f"is vouched for by the authority until {certificate.until:%Y-%m-%d}")
 
 
 # Recording
@@ -192,29 +189,37 @@ def _unwritable(file: Path, why: str) -> Refused:
 # What the tools of OpenSSH say
 
 
-def scan(targets: Sequence[Target], certificates: bool = False) -> dict[str, tuple[HostKey, ...]]:
-    """The host keys that nodes offer, or the certificates of them; who does not answer is left out."""
+def scan(targets: Sequence[Target]) -> dict[str, tuple[HostKey, ...]]:
+    """The host keys that nodes offer; who does not answer is left out."""
     batches = [targets[start : start + BATCH] for start in range(0, len(targets), BATCH)]
+    found: dict[str, tuple[HostKey, ...]] = {}
     with ThreadPoolExecutor(CREW) as crew:
-        found = list(crew.map(lambda batch: _scan(batch, certificates), batches))
-    return {name: keys for part in found for name, keys in part.items()}
+        for part in crew.map(_scan, batches):
+            found |= part
+    return found
 
 
-def _scan(targets: Sequence[Target], certificates: bool) -> dict[str, tuple[HostKey, ...]]:
+def _scan(targets: Sequence[Target]) -> dict[str, tuple[HostKey, ...]]:
     names = {target.address: target.name for target in targets}
-    words = ["ssh-keyscan", "-T", str(SCAN_SECONDS), "-t", TYPES, *(["-c"] if certificates else []), "-f", "-"]
     offered: dict[str, tuple[HostKey, ...]] = {}
-    for line in _said(words, "".join(f"{address}\n" for address in names)).splitlines():
-        address, kind, text, *_ = [*line.split(" "), "", "", ""]
-        if address not in names:
-            continue
-        try:
-            name = names[address]
-            key = HostKey(name, kind, text) if certificates else known_hosts.parse(f"{name} {kind} {text}")
-        except ValueError:
-            continue
-        offered[name] = (*offered.get(name, ()), key)
+    for line in _said([*SCAN, "-f", "-"], "".join(f"{address}\n" for address in names)).splitlines():
+        address, _, rest = line.partition(" ")
+        if address in names:
+            with suppress(ValueError):
+                key = known_hosts.parse(f"{names[address]} {rest}")
+                offered[key.name] = (*offered.get(key.name, ()), key)
     return offered
+
+
+def certificates_of(targets: Sequence[Target]) -> dict[str, tuple[HostKey, ...]]:
+    """The certificates of their host keys that nodes offer; asked one by one, because the tool does not say whose."""
+    with ThreadPoolExecutor(CREW) as crew:
+        return dict(zip((target.name for target in targets), crew.map(_certificates, targets), strict=True))
+
+
+def _certificates(target: Target) -> tuple[HostKey, ...]:
+    words = [line.split(" ") for line in _said([*SCAN, "-c", target.address], "").splitlines()]
+    return tuple(HostKey(target.name, kind, text) for kind, text, *_ in (w for w in words if len(w) > 1))
 
 
 def fingerprint(key: HostKey) -> str:

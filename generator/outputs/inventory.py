@@ -16,12 +16,15 @@ _CAUSES = ("halls", "pools", "network.plans.nodes")
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
+    serials = {asset.node: asset.serial for asset in center.assets if asset.node}
     yield Artifact("hosts/operations.json", Json(_operations(center), expand=2), ("pools", "halls", "clusters"))
     for block in center.blocks.values():
         folder = f"hosts/{block.name}"
         causes = (*_CAUSES, "clusters")
         yield Artifact(f"{folder}/inventory.json", Json(_inventory(block), expand=4), causes)
-        yield Artifact(f"{folder}/nodes.json", Json(_places(center, block)), (*_CAUSES, *_place_causes(center)))
+        yield Artifact(
+            f"{folder}/nodes.json", Json(_places(center, block, serials)), (*_CAUSES, *_place_causes(center))
+        )
         yield _known_hosts(center, block)
 
 
@@ -63,10 +66,9 @@ def _place_causes(center: Center) -> tuple[str, ...]:
     return (*bmc, *(("assets",) if center.spec.assets else ()))
 
 
-def _places(center: Center, block: Block) -> dict[str, dict[str, str]]:
+def _places(center: Center, block: Block, serials: dict[str, str]) -> dict[str, dict[str, str]]:
     """Where each node and its management controller answer, and which machine it is."""
     offset = center.bmc_offset
-    serials = {asset.node: asset.serial for asset in center.assets if asset.node}
     places = {}
     for node, _ in block.nodes():
         place = places[node.name] = {"address": node.address}
