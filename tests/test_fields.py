@@ -33,6 +33,8 @@ MORE: Data = yaml.safe_load((ROOT / "tests/centers/more.yaml").read_text("utf-8"
 PUBLIC = {
     "ssh_ca.pub": "ssh-ed25519 AAAA duo",
     "other_ca.pub": "ssh-ed25519 BBBB other",
+    "known_hosts": "train-h-a01-1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMqXgRLKG73K+sIxs5oj3E2nhu/4FHxOcrmAd4Wv7ki7",
+    "other_hosts": "train-h-a01-2 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID4j6BYAOVlKM4lPZWThsTSLvXoAiNQsSstz7q7VnACd",
     "operators.pub": "ssh-ed25519 CCCC",
     "others.pub": "ssh-ed25519 DDDD",
     "mirror.asc": "-----BEGIN PGP PUBLIC KEY BLOCK-----",
@@ -60,6 +62,7 @@ OTHERS: dict[str, list[Any]] = {
     "Kubernetes.services": ["10.97.0.0/16"],
     "Slurm.version": ["23.11"],
     "Ssh.authority": ["path:other_ca.pub"],
+    "Ssh.known_hosts": ["path:other_hosts", None],
     "Ssh.user": ["somebody"],
     "Ssh.keys": ["path:others.pub", None],
     "Oidc.issuer": ["https://other.duo.example"],

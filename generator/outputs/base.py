@@ -43,9 +43,10 @@ def _files(center: Center, system: OperatingSystem) -> Iterator[HostFile]:
     if ssh.keys:
         keys = Raw(center.public_files[ssh.keys].encode())
         yield HostFile(f"/etc/ssh/center/{ssh.user}", keys, because=("access.ssh",))
-    authority = {"authority": center.public_files[ssh.authority].strip()}
-    known = TextTemplate("hosts/known_hosts", authority, "plain")
-    yield HostFile("/etc/ssh/ssh_known_hosts", known, because=("access.ssh.authority",))
+    if ssh.authority:
+        # Recorded keys are not among them: a new node would then change a file of every other one.
+        known = TextTemplate("hosts/known_hosts", {"authority": center.public_files[ssh.authority].strip()}, "plain")
+        yield HostFile("/etc/ssh/ssh_known_hosts", known, because=("access.ssh.authority",))
     # Workers know themselves and the controllers; a new worker therefore touches no other worker.
     controllers = [pool for pool in center.pools.values() if pool.role == "control"]
     names = {"domain": network.domain, "controllers": list(center.nodes_of(controllers))}
