@@ -22,6 +22,7 @@ class HostTree:
         children = {group: {"hosts": dict.fromkeys(names)} for group, names in self.groups.items()}
         inventory = {"all": {"hosts": dict.fromkeys(self.nodes), "children": children}}
         self._write(f"{self.block}/inventory.json", inventory)
+        self._write("operations.json", {"pools": {}, "clusters": {}})
         self._write(f"{self.block}/nodes.json", {name: {"address": address} for name, address in self.nodes.items()})
 
     def gives(self, path: str, content: str | bytes, to: str = "all", **properties: Any) -> None:
