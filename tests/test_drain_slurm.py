@@ -75,7 +75,7 @@ from generator.apply.drain import Drains
 from generator.apply.ssh import Connections, SshAccess
 
 tree, user, key, run, clusters, verb, *given = json.load(sys.stdin)
-nodes = {node.name: node for node in choose(Path(tree), None, None)}
+nodes = {node.name: node for node in choose(Path(tree))}
 operations = {"pools": {"train": {"clusters": list(clusters)}}, "clusters": clusters}
 told = {"progress": lambda message: print(json.dumps(message), flush=True)} if verb == "empty" else {}
 with Connections(SshAccess(user, Path(key), 3)) as connections:

@@ -101,6 +101,10 @@ class Drains:
         """Say which clusters a node works for that is in no pool of the tree."""
         self._members[node] = tuple(clusters)
 
+    def has(self, name: str) -> bool:
+        """Whether the tree has a cluster with this name."""
+        return name in self._operations.get("clusters", {})
+
     def cluster(self, name: str) -> Cluster:
         """The cluster with this name; Unreachable when nothing says how to ask it."""
         if name not in self._clusters:
@@ -108,9 +112,9 @@ class Drains:
         return self._clusters[name]
 
     def _reached(self, name: str) -> Cluster:
-        described = self._operations.get("clusters", {}).get(name)
-        if described is None:
+        if not self.has(name):
             raise Unreachable(f"the tree has no cluster {name}")
+        described = self._operations["clusters"][name]
         if described["kind"] == "slurm":
             controllers = [self._nodes[node] for node in described["controllers"] if node in self._nodes]
             return SlurmCluster(self._connections, name, controllers, self._identity)
