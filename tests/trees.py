@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,6 @@ class HostTree:
         target = self.folder / "hosts" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(value))
+        files = [file for file in sorted(self.folder.rglob("*")) if file.is_file() and file.name != "index.json"]
+        index = {str(file.relative_to(self.folder)): sha256(file.read_bytes()).hexdigest() for file in files}
+        (self.folder / "index.json").write_text(json.dumps(index))

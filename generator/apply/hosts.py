@@ -17,23 +17,22 @@ from generator.apply.ansible import Run
 from generator.apply.batches import batches, by_block, too_many_silent
 from generator.apply.blocks import Node, choose, control_nodes, operations, policies
 from generator.apply.drain import Drains
+from generator.apply.journal import Journal, read
 from generator.apply.kubeconfig import Access
-from generator.apply.lock import Held, held
-from generator.apply.plan import Plan
+from generator.apply.lock import Held, held, locks
+from generator.apply.operator import operator
+from generator.apply.plan import Plan, tree_digest
 from generator.apply.report import CLASSES, HostOutcome, HostsReport
+from generator.apply.secret_server import serving
+from generator.apply.secrets import Secrets
 from generator.apply.ssh import Connections, SshAccess
 from generator.apply.survey import survey
-from generator.apply.wanted import Secrets
+from generator.apply.wanted import secrets_of
 from generator.problems import Refused
 
 Progress = Callable[[str], None]
 
 FORKS = 8
-
-
-def no_secrets(reference: str, use: str) -> bytes:
-    """Knows none; for trees without."""
-    raise ValueError(f'nothing says how to resolve "{reference}"')
 
 
 def silent(message: str) -> None:
@@ -56,12 +55,18 @@ class Ask:
     wait: float = 0.0
     end_jobs: int = 0
     forks: int = FORKS
-    secrets: Secrets = no_secrets
+    secrets: Secrets = field(default_factory=lambda: Secrets(operator()))
     accesses: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}))
     plan: Plan | None = None
 
     def nodes(self) -> list[Node]:
-        return choose(self.tree, self.limit, self.shard)
+        """The nodes that are meant; Refused when a secret that they need cannot be had."""
+        nodes = choose(self.tree, self.limit, self.shard)
+        self.secrets.check(secrets_of(nodes))
+        return nodes
+
+    def reveal(self, reference: str, use: str) -> bytes:
+        return self.secrets.resolve(reference, use).reveal()
 
 
 def look(ask: Ask, progress: Progress = silent) -> HostsReport:
@@ -69,7 +74,7 @@ def look(ask: Ask, progress: Progress = silent) -> HostsReport:
     nodes = ask.nodes()
     with Connections(ask.ssh) as connections:
         progress(f"looking at {len(nodes)} hosts")
-        return HostsReport(True, survey(connections, nodes, ask.secrets), () if nodes else ("no host matched",))
+        return HostsReport(True, survey(connections, nodes, ask.reveal), () if nodes else ("no host matched",))
 
 
 def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
@@ -81,13 +86,20 @@ def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
         connections = stack.enter_context(Connections(ask.ssh))
         keepers = answering(connections, control_nodes(ask.tree)) or answering(connections, nodes)[:1]
         if not keepers:
-            return HostsReport(False, survey(connections, nodes, ask.secrets))
+            return HostsReport(False, survey(connections, nodes, ask.reveal))
         shard = None if ask.shard == (1, 1) else ask.shard
         lock = stack.enter_context(held(connections, keepers[0], shard, keepers[1:]))
-        work = Work(ask, connections, lock, progress)
+        journal = Journal(connections, keepers[0], lock.identity, ask.secrets.without)
+        journal.begin("apply", tree_digest(ask.tree), len(nodes), shard, ask.limit)
+        socket = stack.enter_context(serving(ask.secrets, secrets_of(nodes), connections.folder))
+        work = Work(ask, connections, lock, journal, str(socket), progress)
         stack.enter_context(work.drains)
         progress(f"looking at {len(nodes)} hosts")
-        return work.carry_out(nodes, survey(connections, nodes, ask.secrets))
+        found = survey(connections, nodes, ask.reveal)
+        work.give_back_of_dead_runs(keepers[0], found)
+        report = work.carry_out(nodes, found)
+        journal.end(report.exit_code)
+        return report
 
 
 def answering(connections: Connections, nodes: Sequence[Node]) -> list[Node]:
@@ -98,10 +110,15 @@ def answering(connections: Connections, nodes: Sequence[Node]) -> list[Node]:
 class Work:
     """The changes of one run, until one fails."""
 
-    def __init__(self, ask: Ask, connections: Connections, lock: Held, progress: Progress) -> None:
+    def __init__(
+        self, ask: Ask, connections: Connections, lock: Held, journal: Journal, socket: str, progress: Progress
+    ) -> None:
+        """`socket` is where a run of Ansible may ask for the secrets of its hosts."""
         self.ask = ask
         self.connections = connections
         self.lock = lock
+        self.journal = journal
+        self.socket = socket
         self.progress = progress
         self.policies = policies(ask.tree)
         everybody = {node.name: node for node in choose(ask.tree)}
@@ -111,7 +128,7 @@ class Work:
         self.notes: list[str] = []
 
     def carry_out(self, nodes: Sequence[Node], found: dict[str, HostOutcome]) -> HostsReport:
-        """Work on the hosts that differ, given what was found on all; Refused when it is not what a plan was made of."""
+        """Work on the hosts that differ, given what was found; Refused when a plan was made of something else."""
         if self.ask.plan and (stale := self.ask.plan.stale(self.ask.tree, found)):
             raise Refused(stale)
         outcomes = dict(found)
@@ -128,7 +145,9 @@ class Work:
                 outcomes |= {node.name: HostOutcome(node.name, node.block, "skipped") for node in batch}
                 continue
             self.progress(f"batch {number} of {len(plan)}: {len(batch)} hosts")
+            self.journal.batch(node.name for node in batch)
             done = self._batch(batch, found)
+            self.journal.hosts(done.values())
             outcomes |= done
             for host in done.values():
                 self.progress(f"{host.node}: {host.state}{f' ({host.reason})' if host.reason else ''}")
@@ -151,6 +170,8 @@ class Work:
         busy: dict[str, str] = {}
         if heavy:
             names = [node.name for node in heavy]
+            for name in names:
+                self.journal.drained(name)
             busy = self.drains.empty(names, self.ask.wait, self.ask.end_jobs, self.progress)
         emptied = [node for node in heavy if node.name not in busy]
         bears = {node: found[node.name].needs if node in emptied else self._at_most("restart") for node in batch}
@@ -159,10 +180,29 @@ class Work:
             outcomes |= self._ansible([node for node in batch if bears[node] == kind], kind)
         outcomes = self._verified(batch, outcomes, bears)
         sound = [node.name for node in emptied if outcomes[node.name].state == "changed"]
-        for name, why in self.drains.give_back(sound).items():
-            self.faults.append(f"{name} stays drained, it could not be given back: {why}")
+        self._give_back(sound, [*busy])
         self.notes += [f"{node.name} failed and stays drained" for node in emptied if node.name not in sound]
         return {name: with_reason(host, busy.get(name, "")) for name, host in outcomes.items()}
+
+    def _give_back(self, nodes: Sequence[str], given: Sequence[str] = ()) -> None:
+        """Let nodes work again; `given` are those that were given back already."""
+        kept = self.drains.give_back(nodes)
+        self.faults += [f"{name} stays drained, it could not be given back: {why}" for name, why in kept.items()]
+        for name in [*given, *nodes]:
+            if name not in kept:
+                self.journal.given_back(name)
+
+    def give_back_of_dead_runs(self, keeper: Node, found: Mapping[str, HostOutcome]) -> None:
+        """Nodes that a run drained before it was killed work again once nothing differs on them."""
+        living = {lock.identity for lock in locks(self.connections, keeper)} - {self.lock.identity}
+        dead = [run for run in read(self.connections, keeper) if run.identity not in living and run.drained]
+        ours = {node for run in dead for node in run.drained} & {
+            n for n, host in found.items() if host.state == "unchanged"
+        }
+        if ours:
+            marked = sorted(ours & self.drains.left_behind().keys())
+            self._give_back(marked, sorted(ours - {*marked}))
+            self.notes += [f"{node} works again; the run that had drained it was ended" for node in marked]
 
     def _at_most(self, kind: str) -> str:
         return kind if within(kind, self.ask.up_to) else self.ask.up_to
@@ -170,7 +210,7 @@ class Work:
     def _ansible(self, nodes: Sequence[Node], bears: str) -> dict[str, HostOutcome]:
         outcomes: dict[str, HostOutcome] = {}
         for together in by_block(nodes):
-            done, faults = Run(self.connections, together, bears, self.ask.forks, "").execute()
+            done, faults = Run(self.connections, together, bears, self.ask.forks, self.socket).execute()
             outcomes |= done
             self.faults += faults
         return outcomes
@@ -180,7 +220,7 @@ class Work:
     ) -> dict[str, HostOutcome]:
         """Look again at the hosts that a run says are done: only what is found there counts."""
         claimed = [node for node in batch if outcomes[node.name].state == "changed"]
-        after = survey(self.connections, claimed, self.ask.secrets)
+        after = survey(self.connections, claimed, self.ask.reveal)
         return outcomes | {node.name: judged(outcomes[node.name], after[node.name], bears[node]) for node in claimed}
 
 

@@ -161,9 +161,8 @@ class Held:
 
     def acquire(self, node: Node) -> None:
         """Take the lock on one node; LockHeld when another run has it, Refused when it cannot be taken."""
-        holder = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}"
         self._nodes.append(node)  # before we know: whatever interrupts us here, it is given back
-        answer = self._on(node, ACQUIRE, self._claim, visible(holder, 200), seconds=60)
+        answer = self._on(node, ACQUIRE, self._claim, who(), seconds=60)
         if answer.status == 0:
             return
         if answer.status != _NOT_OURS:
@@ -217,6 +216,15 @@ def held(
         yield lock
     finally:
         lock.release()
+
+
+def who() -> str:
+    """This process, as others shall know it."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # one that the machine does not know
+        user = str(os.getuid())
+    return visible(f"{user}@{socket.gethostname()}/{os.getpid()}", 200)
 
 
 def locks(connections: Connections, node: Node) -> list[Lock]:
