@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from tests.rig.hosts import LOGIN_USER, TestHosts, make_ssh_key
 from tests.rig.network import Network
 from tests.rig.packages import PackageRepository
 from tests.rig.processes import wait_until
+from tests.test_apply_hosts import command_line, end_with_descendants
 from tests.trees import HostTree
 
 REPOSITORY = Path(__file__).parents[1]
@@ -90,6 +92,7 @@ class Rig:
     hosts: TestHosts
     key: Path
     tree: Path
+    temporary: Path
 
     def start(
         self, verb: str, *given: Any, run: str = RUN, controllers: Sequence[str] = (CONTROLLER,)
@@ -99,6 +102,7 @@ class Rig:
         process = subprocess.Popen(
             self.network.command([sys.executable, "-c", DRIVER]),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY,
+            env={**os.environ, "TMPDIR": str(self.temporary)},
         )  # fmt: skip
         assert process.stdin
         process.stdin.write(json.dumps(words))
@@ -152,6 +156,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         Network("10.16.255.254/16") as network,
         PackageRepository(network) as repository,
         TestHosts(network, addresses, ssh_authority=authority, login_key=key) as hosts,
+        tempfile.TemporaryDirectory() as temporary,
     ):
         source = f"{repository.url} {repository.suite} {repository.component}\n"
         files = {
@@ -164,7 +169,11 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
                 hosts.run(name, ["sh", "-c", 'mkdir -p "${0%/*}" && cat >"$0"', path], given=text)
             client = ["slurm-client"] if name == CONTROLLER else []
             hosts.run(name, ["sh", "-c", SETUP, "sh", daemon, "munge", *client])
-        yield Rig(network, hosts, key, tree.folder)
+        yield Rig(network, hosts, key, tree.folder, Path(temporary))
+        # SSH keeps a killed run's connections open for the next; their processes belong to nobody by then.
+        for process in Path("/proc").glob("[0-9]*"):
+            if f"{temporary}/".encode() in command_line(int(process.name)):
+                end_with_descendants(int(process.name))
 
 
 @pytest.fixture
