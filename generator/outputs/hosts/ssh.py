@@ -1,0 +1,22 @@
+"""Who may log in to a host over SSH, with what, and which hosts it believes itself."""
+
+from __future__ import annotations
+
+from generator.artifact import Raw, TextTemplate
+from generator.catalog.models import OperatingSystem
+from generator.model import Center
+from generator.outputs.groups import HostFile
+from generator.outputs.hosts import Part
+
+
+def part(center: Center, system: OperatingSystem) -> Part:
+    ssh, unit = center.spec.access.ssh, system.units["ssh"]
+    daemon = TextTemplate("hosts/sshd.conf", {"user": ssh.user, "keys": ssh.keys}, "ssh_config")
+    files = [HostFile(system.paths["ssh"], daemon, (unit,), because=("access.ssh",))]
+    if ssh.keys:
+        keys = Raw(center.public_files[ssh.keys].encode())
+        files.append(HostFile(f"/etc/ssh/center/{ssh.user}", keys, because=("access.ssh",)))
+    authority = {"authority": center.public_files[ssh.authority].strip()}
+    known = TextTemplate("hosts/known_hosts", authority, "plain")
+    files.append(HostFile("/etc/ssh/ssh_known_hosts", known, because=("access.ssh.authority",)))
+    return Part(files=tuple(files), packages=tuple(system.packages["ssh"]), units=(unit,))
