@@ -67,8 +67,13 @@ class Connections:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.for_each(self._close, [path for path in Path(self._folder.name).iterdir() if path.suffix != ".conf"])
+        self.for_each(self._close, [path for path in self.folder.iterdir() if path.is_socket()])
         self._folder.cleanup()
+
+    @property
+    def folder(self) -> Path:
+        """A private folder that goes with the connections."""
+        return Path(self._folder.name)
 
     def arguments(self, block: Path) -> list[str]:
         """Options of ssh for the nodes of a block; given first, so that no configuration file weakens them."""
