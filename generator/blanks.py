@@ -33,6 +33,7 @@ def entry(kind: type[Entry], name: str) -> str:
             ),
             *_comment(f"Status: {_legend(STATUSES)}. What is unverified is a candidate and no value."),
         ]
+    if any("status: N" in line for line in fields):
         fields += [
             *_comment("Every source that a fact cites, and no other."),
             *_comment(f"Grade: {_legend(GRADES)}."),

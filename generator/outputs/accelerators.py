@@ -6,7 +6,6 @@ A vendor's software is ours to place where the spec says which repository it com
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import chain
 from pathlib import PurePosixPath
 
@@ -16,7 +15,7 @@ from generator.catalog.models import OperatingSystem
 from generator.catalog.vendor_model import HostPackages, Vendor, VendorHost
 from generator.model import Center
 from generator.nodes import Pool
-from generator.outputs.groups import HostFile, Unit, group_files, pools_by_group, stack_group
+from generator.outputs.groups import HostFile, Unit, group, group_files, pools_by_group
 from generator.spec.site import Repository
 
 UNITS = "/etc/systemd/system"
@@ -26,8 +25,14 @@ SECONDS = 60
 GRUB, BOOT = "center-grub.service", "center-boot.service"
 
 
+def groups(center: Center, pool: Pool) -> Iterator[str]:
+    """Nodes with accelerators of one vendor and the same operating system get the same software of that vendor."""
+    if name := _group(center, pool):
+        yield name
+
+
 def artifacts(center: Center) -> Iterator[Artifact]:
-    for name, pools in pools_by_group(center, partial(_group, center)).items():
+    for name, pools in pools_by_group(center, _group).items():
         vendor, system = pools[0].vendor, pools[0].system
         if vendor and vendor.host:
             yield from _stack(center, name, vendor, vendor.host, system)
@@ -36,7 +41,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
 def _group(center: Center, pool: Pool) -> str | None:
     if pool.vendor is None or pool.vendor.host is None or pool.vendor.name not in center.spec.network.repositories:
         return None
-    return stack_group(pool, pool.vendor.name)
+    return group("stack", f"{pool.vendor.name}-{pool.system.name}")
 
 
 def _stack(center: Center, name: str, vendor: Vendor, host: VendorHost, system: OperatingSystem) -> Iterator[Artifact]:
@@ -107,7 +112,7 @@ def _kernel(vendor: Vendor, host: VendorHost, stack: str) -> Iterator[HostFile]:
 def _boot(options: list[str], system: OperatingSystem) -> Iterator[HostFile]:
     """Boot parameters: the boot loader learns them at once, the kernel when the node boots."""
     path = system.paths["boot-parameters"]
-    context = {"file": path, "update": system.paths["boot-update"]}
+    context = {"file": path, "command": system.commands["boot"]}
     yield HostFile(path, TextTemplate("hosts/stack/boot-parameters", {"options": options}, "shell"), (GRUB, BOOT))
     yield HostFile(f"{UNITS}/{GRUB}", TextTemplate("hosts/stack/grub.service", context, "systemd"), (GRUB,))
     # Not among the files of the unit itself: another way to note a boot is no reason to boot.

@@ -11,10 +11,16 @@ from urllib.parse import urlsplit
 from generator.artifact import Artifact, TextTemplate
 from generator.model import Center
 from generator.nodes import Pool
-from generator.outputs.groups import HostFile, Unit, containers_group, group_files, pools_by_group
+from generator.outputs.groups import HostFile, Unit, group, group_files, pools_by_group
 
 # What decides which nodes are in a group of these, and therefore which files there are.
 _DECIDES = ("pools", "clusters", "fabrics")
+
+
+def groups(center: Center, pool: Pool) -> Iterator[str]:
+    """Nodes that run containers on the same operating system, with the same vendor's runtime and kind of network."""
+    if name := _group(center, pool):
+        yield name
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
@@ -26,8 +32,11 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         yield from group_files(name, files, _DECIDES, system.packages["containers"], [unit])
 
 
-def _group(pool: Pool) -> str | None:
-    return containers_group(pool) if pool.containers else None
+def _group(center: Center, pool: Pool) -> str | None:
+    if not pool.containers:
+        return None
+    vendor = f"-{pool.vendor.name}" if pool.vendor else ""
+    return group("containers_rdma" if pool.rdma else "containers", pool.system.name + vendor)
 
 
 def _files(center: Center, pool: Pool, unit: str) -> Iterator[HostFile]:

@@ -23,10 +23,8 @@ def groups_of(pool: Pool) -> list[str]:
     names += [group("cluster", cluster) for cluster in pool.clusters]
     names += [member_group(cluster, pool) for cluster in pool.clusters]
     if pool.vendor:
-        names += [group("vendor", pool.vendor.name), stack_group(pool, pool.vendor.name)]
-    if pool.containers:
-        names.append(containers_group(pool))
-    return names + [fabric_group(pool, kind) for kind in pool.rdma]
+        names.append(group("vendor", pool.vendor.name))
+    return names
 
 
 def system_group(pool: Pool) -> str:
@@ -36,22 +34,6 @@ def system_group(pool: Pool) -> str:
 def member_group(cluster: str, pool: Pool) -> str:
     """Nodes with the same task in the same cluster and the same operating system get the same files."""
     return group("member", f"{cluster}-{pool.role}-{pool.system.name}")
-
-
-def stack_group(pool: Pool, vendor: str) -> str:
-    """Nodes with accelerators of one vendor and the same operating system get the same software of that vendor."""
-    return group("stack", f"{vendor}-{pool.system.name}")
-
-
-def containers_group(pool: Pool) -> str:
-    """Nodes that run containers on the same operating system, with the same vendor's runtime and kind of network."""
-    kind = "containers_rdma" if pool.rdma else "containers"
-    return group(kind, pool.system.name + (f"-{pool.vendor.name}" if pool.vendor else ""))
-
-
-def fabric_group(pool: Pool, kind: str) -> str:
-    """Nodes with ports on fabrics of one kind and the same operating system."""
-    return group("fabric", f"{kind}-{pool.system.name}")
 
 
 UnitClass = Literal["live", "restart", "drain", "reboot"]
@@ -145,11 +127,11 @@ def group_files(
         yield Artifact(f"hosts/groups/{name}/files{file.path}", file.body, file.because or because)
 
 
-def pools_by_group(center: Center, name: Callable[[Pool], str | None]) -> dict[str, list[Pool]]:
+def pools_by_group(center: Center, name: Callable[[Center, Pool], str | None]) -> dict[str, list[Pool]]:
     """Pools that have nodes, by the group that a function says, in order of name; None is no group."""
     found: dict[str, list[Pool]] = {}
     for pool in sorted(center.pools.values(), key=lambda pool: pool.name):
-        if center.counts[pool.name] and (group := name(pool)):
+        if center.counts[pool.name] and (group := name(center, pool)):
             found.setdefault(group, []).append(pool)
     return dict(sorted(found.items()))
 
