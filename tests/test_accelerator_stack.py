@@ -34,6 +34,18 @@ UPDATE_GRUB = """#!/bin/sh
 . /etc/default/grub.d/center.cfg
 echo "$GRUB_CMDLINE_LINUX" >>/var/lib/boot-loader
 """
+# What a machine has and a test host lacks: a folder of kernel modules, and accelerators on its bus.
+PCI = "/mnt/pci"
+BUS = f"""[Unit]
+DefaultDependencies=no
+Before=systemd-modules-load.service
+[Mount]
+What={PCI}
+Where=/sys/bus/pci/devices
+Options=bind,ro
+[Install]
+WantedBy=sysinit.target
+"""
 REGISTRIES = '{registry.k8s.io: "http://10.16.0.1:5000", docker.io: "http://10.16.0.1:5000/v2/hub"}'
 
 
@@ -98,7 +110,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         VendorRepository(network) as vendor,
         TestHosts(
             network, addresses, ssh_authority=authority, login_key=key, volumes=["/var/lib/containerd"],
-            nspawn_options=[f"--bind-ro={tree}:/sys/bus/pci/devices"],
+            nspawn_options=[f"--bind-ro={tree}:{PCI}"],
         ) as hosts,
     ):  # fmt: skip
         shutil.copyfile(debian.signing_key, folder / "mirror.asc")
@@ -113,7 +125,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         vendor.publish(DRIVER, "1.0", vendor_packages.driver("1.0"))
         vendor.publish(TOOLKIT, "1.0", vendor_packages.TOOLKIT_FILES)
         vendor.publish(EXPORTER, "1.0", vendor_packages.EXPORTER_FILES, [DRIVER])
-        hosts.run(WORKER, ["sh", "-c", "cat >/usr/sbin/update-grub; chmod 755 /usr/sbin/update-grub"], UPDATE_GRUB)
+        become_a_machine(hosts)
         made.center("render")
         nodes = json.loads((folder / "generated/hosts/hall-1/nodes.json").read_text())
         assert {name: nodes[name]["address"] for name in addresses} == {
@@ -121,6 +133,14 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         }
         made.apply()
         yield made
+
+
+def become_a_machine(hosts: TestHosts) -> None:
+    unit = "sys-bus-pci-devices.mount"
+    hosts.run(WORKER, ["sh", "-c", "cat >/usr/sbin/update-grub; chmod 755 /usr/sbin/update-grub"], UPDATE_GRUB)
+    hosts.run(WORKER, ["sh", "-c", f"cat >/etc/systemd/system/{unit}"], BUS)
+    hosts.run(WORKER, ["systemctl", "enable", "--now", unit])
+    hosts.run(WORKER, ["sh", "-c", "mkdir -p /lib/modules/$(uname -r); depmod"])
 
 
 @pytest.mark.hosts
