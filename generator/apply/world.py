@@ -88,7 +88,7 @@ def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
         accesses=accesses, plan=plan.load(request.plan) if request.plan else None, leaving=request.leaving,
     )  # fmt: skip
     try:
-        report = hosts.apply_hosts(ask, progress) if verb == "apply" else hosts.look(ask, progress)
+        report = _report(verb, ask, progress)
     except UnknownName as unknown:
         raise Refused([_usage(problem) for problem in unknown.problems]) from None
     except LockHeld as held:
@@ -96,6 +96,12 @@ def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
     if request.save:
         plan.save(request.save, request.tree, report)
     return Outcome(_shown(verb, request.form, report), (), report.exit_code, {"hosts": report.to_dict()})
+
+
+def _report(verb: str, ask: Ask, progress: Progress) -> HostsReport:
+    if verb == "apply":
+        return hosts.apply_hosts(ask, progress)
+    return hosts.look(ask, progress, records=verb == "status")
 
 
 def _shown(verb: str, form: str, report: HostsReport) -> tuple[str, ...]:
