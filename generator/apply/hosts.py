@@ -1,270 +1,263 @@
-"""Bring hosts to the rendered tree, or show what that would do: Ansible as a process, its events counted host by host.
+"""Bring hosts to the rendered tree, or show what that would do.
 
-Ansible's exit status is no contract (it is 0 when nothing matched, 4 for a syntax error as for an unreachable host): a
-host counts as done when the module that places its files answered for it and every restart it asked for happened.
+A run takes the lock, looks at every host (`survey`), lets Ansible work on those that differ, one host, then batch by
+batch, and looks again: a host is done when nothing differs on it, whatever the run says of itself.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-import signal
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from types import MappingProxyType
 
-from generator import resources
-from generator.apply.blocks import Node, choose, control_nodes
-from generator.apply.lock import held
-from generator.apply.report import FileChange, HostOutcome, HostsReport, State
+from generator.apply.ansible import Run
+from generator.apply.batches import batches, by_block, too_many_silent
+from generator.apply.blocks import Node, choose, control_nodes, operations, policies
+from generator.apply.drain import Drains
+from generator.apply.journal import Journal, read
+from generator.apply.kubeconfig import Access
+from generator.apply.lock import Held, held, locks
+from generator.apply.operator import operator
+from generator.apply.plan import Plan, tree_digest
+from generator.apply.report import CLASSES, HostOutcome, HostsReport
+from generator.apply.secret_server import serving
+from generator.apply.secrets import Secrets
 from generator.apply.ssh import Connections, SshAccess
-from generator.problems import Problem, Refused
-from generator.text import visible
+from generator.apply.survey import survey
+from generator.apply.wanted import secrets_of
+from generator.problems import Refused
 
 Progress = Callable[[str], None]
 
 FORKS = 8
-# All that Ansible sees of the caller's environment.
-PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR")
-# More unreachable hosts than this share (and than two) point at the network or at the controller: nothing is changed.
-PENDING_SHARE = 0.5
-DIFF_LINES, LIST_ITEMS = 2000, 2000
 
 
-def apply_hosts(
-    tree: Path,
-    blocks: Iterable[str] | None,
-    limit: frozenset[str] | None,
-    ssh: SshAccess,
-    check: bool = False,
-    forks: int = FORKS,
-    progress: Progress = lambda message: None,
-) -> HostsReport:
-    """Apply the tree to the nodes of `blocks` in `limit` (None: all); with `check`, only find out what differs.
+def silent(message: str) -> None:
+    """Progress that nobody reads."""
 
-    UnknownName for a block or node that the tree lacks, LockHeld when another run writes.
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is to be looked at or applied, and how far it may go.
+
+    `up_to` is the class of change that may be made; for drain and reboot a node must become empty within `wait`
+    seconds, and `end_jobs` jobs may be ended for that in all.
     """
-    nodes = choose(tree, blocks, limit)
+
+    tree: Path
+    ssh: SshAccess
+    limit: frozenset[str] | None = None
+    shard: tuple[int, int] = (1, 1)
+    up_to: str = "restart"
+    wait: float = 0.0
+    end_jobs: int = 0
+    forks: int = FORKS
+    secrets: Secrets = field(default_factory=lambda: Secrets(operator()))
+    accesses: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}))
+    plan: Plan | None = None
+
+    def nodes(self) -> list[Node]:
+        """The nodes that are meant; Refused when a secret that they need cannot be had."""
+        nodes = choose(self.tree, self.limit, self.shard)
+        self.secrets.check(secrets_of(nodes))
+        return nodes
+
+    def reveal(self, reference: str, use: str) -> bytes:
+        return self.secrets.resolve(reference, use).reveal()
+
+
+def look(ask: Ask, progress: Progress = silent) -> HostsReport:
+    """What apply would do; touches nothing. UnknownName for a node in `limit` that the tree lacks."""
+    nodes = ask.nodes()
+    with Connections(ask.ssh) as connections:
+        progress(f"looking at {len(nodes)} hosts")
+        return HostsReport(True, survey(connections, nodes, ask.reveal), () if nodes else ("no host matched",))
+
+
+def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
+    """Apply the tree; UnknownName for a node in `limit` that the tree lacks, LockHeld when another run writes."""
+    nodes = ask.nodes()
+    if not nodes:
+        return HostsReport(False, {}, ("no host matched",))
     with ExitStack() as stack:
-        connections = stack.enter_context(Connections(ssh))
-        progress(f"asking {len(nodes)} hosts whether they answer")
-        reasons = connections.probe(nodes)
-        reached = [node for node in nodes if reasons[node] is None]
-        outcomes = {node.name: HostOutcome(node.name, node.block, "pending", reasons[node] or "") for node in nodes}
-        faults: list[str] = [] if nodes else ["no host matched"]
-        if not check and reached:
-            stack.enter_context(held(connections, lock_node(tree, connections, reached)))
-        if len(nodes) - len(reached) > max(2, PENDING_SHARE * len(nodes)) and not check:
-            faults.append(f"{len(nodes) - len(reached)} of {len(nodes)} hosts do not answer: nothing was changed")
-            outcomes |= {node.name: skipped(node) for node in reached}
-            reached = []
-        run = Run(connections, check, forks, progress)
-        for batch in batches(reached, whole=check):
-            if run.stopped:
-                outcomes |= {node.name: skipped(node) for node in batch}
-            else:
-                outcomes |= run.batch(batch)
-        return HostsReport(check, outcomes, (*faults, *run.faults))
+        connections = stack.enter_context(Connections(ask.ssh))
+        keepers = answering(connections, control_nodes(ask.tree)) or answering(connections, nodes)[:1]
+        if not keepers:
+            return HostsReport(False, survey(connections, nodes, ask.reveal))
+        shard = None if ask.shard == (1, 1) else ask.shard
+        lock = stack.enter_context(held(connections, keepers[0], shard, keepers[1:]))
+        journal = Journal(connections, keepers[0], lock.identity, ask.secrets.without)
+        journal.begin("apply", tree_digest(ask.tree), len(nodes), shard, ask.limit)
+        socket = stack.enter_context(serving(ask.secrets, secrets_of(nodes), connections.folder))
+        work = Work(ask, connections, lock, journal, str(socket), progress)
+        stack.enter_context(work.drains)
+        progress(f"looking at {len(nodes)} hosts")
+        found = survey(connections, nodes, ask.reveal)
+        work.give_back_of_dead_runs(keepers[0], found)
+        report = work.carry_out(nodes, found)
+        journal.end(report.exit_code)
+        return report
 
 
-def lock_node(tree: Path, connections: Connections, reached: Sequence[Node]) -> Node:
-    """The first control node of the centre that answers; in a centre without one, the first host of the run."""
-    for node in control_nodes(tree):
-        if node in reached or connections.probe([node])[node] is None:
-            return node
-    return reached[0]
+def answering(connections: Connections, nodes: Sequence[Node]) -> list[Node]:
+    reasons = connections.probe(nodes)
+    return [node for node in nodes if reasons[node] is None]
 
 
-def batches(nodes: Sequence[Node], whole: bool) -> Iterator[list[Node]]:
-    """Batches of one block each: first one host alone, then a tenth, then the rest; with `whole`, whole blocks."""
-    ends = [len(nodes)] if whole else [1, 1 + max(8, len(nodes) // 10), len(nodes)]
-    start = 0
-    for end in ends:
-        for _, batch in groupby(nodes[start:end], key=lambda node: node.folder):
-            yield list(batch)
-        start = max(start, end)
+class Work:
+    """The changes of one run, until one fails."""
 
-
-def skipped(node: Node) -> HostOutcome:
-    return HostOutcome(node.name, node.block, "skipped")
-
-
-@dataclass
-class Tally:
-    """What Ansible's events said of one host so far; everything in it came from that host and is only data."""
-
-    complete: bool = False
-    expected: int = 0
-    unreachable: str = ""
-    fault: str = ""
-    files: dict[str, FileChange] = field(default_factory=dict)
-    packages: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    waiting: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    touched: bool = False
-
-    def placed(self, answer: dict[str, Any]) -> None:
-        """Take in what the module that places the tree answered."""
-        self.complete = answer.get("complete") is True
-        self.touched |= answer.get("changed") is True
-        diffs = [str(diff.get("prepared", "")) for diff in entries(answer, "diff")]
-        for number, change in enumerate(entries(answer, "changes")):
-            diff = shown_diff(diffs[number]) if number < len(diffs) else ""
-            path = visible(change.get("path"))
-            self.files[path] = FileChange(path, visible(change.get("action")), diff)
-        self.packages += tuple(visible(name) for name in listed(answer, "packages"))
-        self.expected = len(entries(answer, "restart"))
-        self.waiting = tuple(visible(unit.get("name")) for unit in entries(answer, "waiting"))
-        self.kept = tuple(visible(path) for path in listed(answer, "kept"))
-
-    def foretold(self, answer: dict[str, Any]) -> None:
-        self.units = tuple(visible(unit.get("name")) for unit in entries(answer, "stale"))
-
-    def outcome(self, node: Node, check: bool) -> HostOutcome:
-        state: State = "changed" if self.touched or self.units else "unchanged"
-        reason = ""
-        if self.unreachable:
-            state, reason = "pending", self.unreachable
-        elif self.fault or not self.complete or (not check and len(self.units) < self.expected):
-            state, reason = "failed", self.fault or "the run ended before this host was done"
-        return HostOutcome(
-            node.name, node.block, state, reason, tuple(self.files.values()),
-            self.packages, self.units, self.waiting, self.kept,
-        )  # fmt: skip
-
-
-class Run:
-    """Runs of Ansible over batches of hosts, until one fails."""
-
-    def __init__(self, connections: Connections, check: bool, forks: int, progress: Progress) -> None:
+    def __init__(
+        self, ask: Ask, connections: Connections, lock: Held, journal: Journal, socket: str, progress: Progress
+    ) -> None:
+        """`socket` is where a run of Ansible may ask for the secrets of its hosts."""
+        self.ask = ask
         self.connections = connections
-        self.check = check
-        self.forks = forks
+        self.lock = lock
+        self.journal = journal
+        self.socket = socket
         self.progress = progress
-        self.stopped = False
+        self.policies = policies(ask.tree)
+        everybody = {node.name: node for node in choose(ask.tree)}
+        self.sizes = Counter(node.pool for node in everybody.values())
+        self.drains = Drains(connections, operations(ask.tree), everybody, ask.accesses, lock.identity)
         self.faults: list[str] = []
+        self.notes: list[str] = []
 
-    def batch(self, nodes: Sequence[Node]) -> dict[str, HostOutcome]:
-        """Run the playbook for hosts of one block."""
-        self.progress(f"{nodes[0].block}: {len(nodes)} hosts")
-        self.tallies = {node.name: Tally() for node in nodes}
-        self.complaints: list[str] = []
-        with TemporaryDirectory(prefix="center-run-") as folder:
-            runner = self._prepare(Path(folder), nodes)
-            with signals_restored():
-                runner.run()
-        if runner.status == "canceled":
-            raise KeyboardInterrupt
-        outcomes = {node.name: self.tallies[node.name].outcome(node, self.check) for node in nodes}
-        if any(host.state == "failed" for host in outcomes.values()):
-            self.stopped = not self.check
-        if runner.rc != 0 and all(host.state in ("changed", "unchanged") for host in outcomes.values()):
-            self.stopped = True
-            self.faults.append(f"Ansible ended with status {runner.rc}: {' '.join(self.complaints[-5:])}")
-        elif self.complaints and not any(tally.complete or tally.fault for tally in self.tallies.values()):
-            self.faults.extend(self.complaints[-5:])
-        for host in outcomes.values():
-            self.progress(f"{host.node}: {host.state}{f' ({host.reason})' if host.reason else ''}")
+    def carry_out(self, nodes: Sequence[Node], found: dict[str, HostOutcome]) -> HostsReport:
+        """Work on the hosts that differ, given what was found; Refused when a plan was made of something else."""
+        if self.ask.plan and (stale := self.ask.plan.stale(self.ask.tree, found)):
+            raise Refused(stale)
+        outcomes = dict(found)
+        ahead = [node for node in nodes if found[node.name].state == "changed"]
+        missing = [node for node in nodes if found[node.name].state == "pending"]
+        self.faults += [f"{why}: nothing was changed" for why in too_many_silent(nodes, missing, self.policies)]
+        for node in ahead:
+            if not self._bearable(found[node.name]):
+                outcomes[node.name] = waiting(found[node.name], self.ask.up_to)
+        ahead = [node for node in ahead if outcomes[node.name].state == "changed"]
+        plan = list(batches(ahead, self.policies, self.sizes))
+        for number, batch in enumerate(plan, 1):
+            if self._stopped(outcomes):
+                outcomes |= {node.name: HostOutcome(node.name, node.block, "skipped") for node in batch}
+                continue
+            self.progress(f"batch {number} of {len(plan)}: {len(batch)} hosts")
+            self.journal.batch(node.name for node in batch)
+            done = self._batch(batch, found)
+            self.journal.hosts(done.values())
+            outcomes |= done
+            for host in done.values():
+                self.progress(f"{host.node}: {host.state}{f' ({host.reason})' if host.reason else ''}")
+        return HostsReport(False, outcomes, tuple(self.faults), tuple(self.notes))
+
+    def _stopped(self, outcomes: Mapping[str, HostOutcome]) -> bool:
+        if self.lock.lost and not any("lock" in fault for fault in self.faults):
+            self.faults.append("the lock of this run was taken away: stopped")
+        return bool(self.faults) or any(host.state == "failed" for host in outcomes.values())
+
+    def _bearable(self, host: HostOutcome) -> bool:
+        """Whether anything that differs there may be changed in this run; what is no deed hurts nobody."""
+        needs = [needs for _, needs in host.deeds()] or ["live"]
+        return any(within(need, self.ask.up_to) for need in needs)
+
+    def _batch(self, batch: Sequence[Node], found: Mapping[str, HostOutcome]) -> dict[str, HostOutcome]:
+        """Empty the nodes that must be, let Ansible work, look again, and give the nodes back that are sound."""
+        heavy = [node for node in batch if found[node.name].needs in ("drain", "reboot")]
+        heavy = [node for node in heavy if within(found[node.name].needs, self.ask.up_to)]
+        busy: dict[str, str] = {}
+        if heavy:
+            names = [node.name for node in heavy]
+            for name in names:
+                self.journal.drained(name)
+            busy = self.drains.empty(names, self.ask.wait, self.ask.end_jobs, self.progress)
+        emptied = [node for node in heavy if node.name not in busy]
+        bears = {node: found[node.name].needs if node in emptied else self._at_most("restart") for node in batch}
+        outcomes: dict[str, HostOutcome] = {}
+        for kind in CLASSES:
+            outcomes |= self._ansible([node for node in batch if bears[node] == kind], kind)
+        outcomes = self._verified(batch, outcomes, bears)
+        sound = [node.name for node in emptied if outcomes[node.name].state == "changed"]
+        self._give_back(sound, [*busy])
+        self.notes += [f"{node.name} failed and stays drained" for node in emptied if node.name not in sound]
+        return {name: with_reason(host, busy.get(name, "")) for name, host in outcomes.items()}
+
+    def _give_back(self, nodes: Sequence[str], given: Sequence[str] = ()) -> None:
+        """Let nodes work again; `given` are those that were given back already."""
+        kept = self.drains.give_back(nodes)
+        self.faults += [f"{name} stays drained, it could not be given back: {why}" for name, why in kept.items()]
+        for name in [*given, *nodes]:
+            if name not in kept:
+                self.journal.given_back(name)
+
+    def give_back_of_dead_runs(self, keeper: Node, found: Mapping[str, HostOutcome]) -> None:
+        """Nodes that a run drained before it was killed work again once nothing differs on them."""
+        living = {lock.identity for lock in locks(self.connections, keeper)} - {self.lock.identity}
+        dead = [run for run in read(self.connections, keeper) if run.identity not in living and run.drained]
+        ours = {node for run in dead for node in run.drained} & {
+            n for n, host in found.items() if host.state == "unchanged"
+        }
+        if ours:
+            marked = sorted(ours & self.drains.left_behind().keys())
+            self._give_back(marked, sorted(ours - {*marked}))
+            self.notes += [f"{node} works again; the run that had drained it was ended" for node in marked]
+
+    def _at_most(self, kind: str) -> str:
+        return kind if within(kind, self.ask.up_to) else self.ask.up_to
+
+    def _ansible(self, nodes: Sequence[Node], bears: str) -> dict[str, HostOutcome]:
+        outcomes: dict[str, HostOutcome] = {}
+        for together in by_block(nodes):
+            done, faults = Run(self.connections, together, bears, self.ask.forks, self.socket).execute()
+            outcomes |= done
+            self.faults += faults
         return outcomes
 
-    def _prepare(self, folder: Path, nodes: Sequence[Node]) -> Any:
-        ansible_runner = imported_runner()
-        playbooks = resources.folder("playbooks")
-        limit = folder / "limit"
-        limit.write_text("".join(f"{node.name}\n" for node in nodes))
-        runner = ansible_runner.interface.init_runner(
-            private_data_dir=str(folder),
-            playbook=str(playbooks / "site.yml"),
-            inventory=str(nodes[0].folder.resolve() / "inventory.json"),
-            limit=f"@{limit}",
-            forks=self.forks,
-            cmdline="--diff --check" if self.check else "--diff",
-            quiet=True,
-            event_handler=self._take,
-        )
-        runner.config.command[:1] = [sys.executable, "-m", "ansible", "playbook"]
-        runner.config.env = self._environment(folder, nodes[0].folder, runner)
-        return runner
-
-    def _environment(self, folder: Path, block: Path, runner: Any) -> dict[str, str]:
-        """What Ansible is to see: nothing that the caller set for his own Ansible, Python or SSH."""
-        callbacks = Path(imported_runner().__file__ or "").parent / "display_callback" / "callback"
-        return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_CONFIG": str(resources.folder("playbooks") / "ansible.cfg"),
-            "ANSIBLE_HOME": str(folder / "home"),
-            "ANSIBLE_REMOTE_USER": self.connections.access.user,
-            "ANSIBLE_SSH_ARGS": shlex.join(self.connections.arguments(block)),
-            # How the runner gets its events.
-            "ANSIBLE_STDOUT_CALLBACK": "awx_display",
-            "ANSIBLE_CALLBACK_PLUGINS": str(callbacks),
-            "AWX_ISOLATED_DATA_DIR": runner.config.artifact_dir,
-        }
-
-    def _take(self, event: dict[str, Any]) -> bool:
-        """Count one event; False, so that the runner keeps no copy of it."""
-        kind, data = event.get("event"), event.get("event_data") or {}
-        answer, action = data.get("res") or {}, str(data.get("task_action", "")).rpartition(".")[2]
-        tally = self.tallies.get(str(data.get("host")))
-        if tally is None:
-            if kind in ("error", "warning", "verbose") and event.get("stdout", "").strip():
-                self.complaints.append(visible(event["stdout"].strip()))
-        elif kind == "runner_on_unreachable":
-            tally.unreachable = visible(answer.get("msg") or "no connection")
-        elif kind in ("runner_on_failed", "runner_item_on_failed"):
-            tally.fault = tally.fault or visible(said(answer), 1000)
-        elif kind == "runner_on_ok" and action == "center_tree":
-            tally.placed(answer)
-            if self.check:
-                tally.foretold(answer)
-        elif kind == "runner_item_on_ok" and action == "systemd_service":
-            tally.units += (visible(answer.get("name")),)
-        elif kind == "runner_on_ok" and answer.get("changed") is True:
-            tally.touched = True
-        return False
+    def _verified(
+        self, batch: Sequence[Node], outcomes: dict[str, HostOutcome], bears: Mapping[Node, str]
+    ) -> dict[str, HostOutcome]:
+        """Look again at the hosts that a run says are done: only what is found there counts."""
+        claimed = [node for node in batch if outcomes[node.name].state == "changed"]
+        after = survey(self.connections, claimed, self.ask.reveal)
+        return outcomes | {node.name: judged(outcomes[node.name], after[node.name], bears[node]) for node in claimed}
 
 
-def imported_runner() -> Any:
-    """The module ansible_runner: heavy, and absent where nothing is ever applied."""
-    try:
-        import ansible_runner
-    except ModuleNotFoundError:
-        hint = 'pip install "center-generator[apply]"'
-        raise Refused([Problem("hosts.no-ansible", "Ansible is not installed", hint=hint)]) from None
-    return ansible_runner
+def within(needs: str, bears: str) -> bool:
+    """Whether a class asks no more than what may be asked."""
+    return CLASSES.index(needs) <= CLASSES.index(bears)
 
 
-def said(answer: dict[str, Any]) -> str:
-    """Why a task failed, in the module's own words."""
-    words = [str(answer.get(name) or "").strip() for name in ("msg", "stderr", "module_stderr")]
-    return "; ".join(word for word in words if word) or "failed without a word"
+def judged(said: HostOutcome, found: HostOutcome, bears: str) -> HostOutcome:
+    """What became of a host, from what a run said it did and what is found afterwards."""
+    seen = replace(said, closed=found.closed, kept=found.kept)
+    match found.state:
+        case "unchanged":
+            return seen
+        case "pending":
+            return replace(seen, state="failed", reason=f"it does not answer after the change: {found.reason}")
+        case "failed":
+            return replace(seen, state="failed", reason=found.reason)
+    left = [deed for deed, needs in found.deeds() if within(needs, bears)]
+    if left or not list(found.deeds()):
+        return replace(seen, state="failed", reason=f"it still differs after the change: {', '.join(left) or 'notes'}")
+    return replace(seen, waiting=tuple(_waits(found, bears)))
 
 
-def entries(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return [entry for entry in listed(answer, name) if isinstance(entry, dict)]
+def waiting(found: HostOutcome, up_to: str) -> HostOutcome:
+    """A host on which all that differs must wait."""
+    waits = tuple(_waits(found, up_to))
+    return HostOutcome(
+        found.node, found.block, "waiting", needs=found.needs, waiting=waits, closed=found.closed, kept=found.kept
+    )
 
 
-def listed(answer: dict[str, Any], name: str) -> list[Any]:
-    value = answer.get(name)
-    return value[:LIST_ITEMS] if isinstance(value, list) else []
+def _waits(found: HostOutcome, bears: str) -> Iterator[str]:
+    for deed, needs in found.deeds():
+        if not within(needs, bears):
+            yield f"{deed} waits for an empty node (apply --up-to {needs})"
 
 
-def shown_diff(text: str) -> str:
-    return "\n".join(visible(line, 1000) for line in text.split("\n")[:DIFF_LINES])
-
-
-@contextmanager
-def signals_restored() -> Iterator[None]:
-    """The runner takes over the signals that cancel it and does not give them back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def with_reason(host: HostOutcome, busy: str) -> HostOutcome:
+    return replace(host, reason=host.reason or f"not empty: {busy}") if busy else host

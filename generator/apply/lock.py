@@ -234,7 +234,7 @@ def locks(connections: Connections, node: Node) -> list[Lock]:
 
 def unlock(tree: Path, ssh: SshAccess, identity: str) -> Node:
     """Remove the lock with exactly this id, wherever a run may have put it; Refused when there is none."""
-    nodes = control_nodes(tree) or choose(tree, None, None)
+    nodes = control_nodes(tree) or choose(tree)
     removed, faults = [], []
     if _IDENTITY.fullmatch(identity):
         with Connections(ssh) as connections:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.module_utils.center_disk import Disk, RefusedError
 from ansible.module_utils.center_plan import Change, Plan
+from ansible.module_utils.center_units import worst
 
 # How each package manager lists packages: its program, where its database is, and what prints name, version, status.
 PACKAGE_MANAGERS = {
@@ -46,6 +47,7 @@ def bring(params: dict[str, Any], check: bool) -> dict[str, Any]:
         "complete": check or not missing,
         "package_manager": manager,
         "packages": missing,
+        "package_needs": needs_of(plan, params, missing),
         "changes": [shown(change, plan) for change in changes],
         "diff": bounded([change.diff for change in changes + plan.waiting]),
         "stale": [unit._asdict() for unit in now],
@@ -68,6 +70,12 @@ def packages_that_wait(plan: Plan, params: dict[str, Any], missing: list[str]) -
         if units.disturbs(name) and not plan.bears_class(unit["class"]):
             waiting |= set(unit["packages"])
     return [package for package in missing if package in waiting]
+
+
+def needs_of(plan: Plan, params: dict[str, Any], packages: list[str]) -> str:
+    """What the installation of packages asks of the node; those of no unit are as harmless as a restart."""
+    asking = [unit for unit in params["units"] if {*unit.get("packages", [])} & {*packages}]
+    return worst(["restart", *(unit["class"] for unit in asking if plan.units.disturbs(unit["name"]))])
 
 
 def shown(change: Change, plan: Plan) -> dict[str, str]:
