@@ -223,6 +223,8 @@ def test_a_control_node_that_is_away_takes_nothing_and_keeps_what_it_has(centre:
         centre.dead.add("control-1")
         mine.refresh()
         assert not mine.lost
+        with pytest.raises(Refused, match="cannot be read: no route"):
+            locks(centre.connections, NODE)
     assert mine.kept
     centre.dead.clear()
     assert [found.identity for found in locks(centre.connections, NODE)] == [mine.identity]
