@@ -10,7 +10,9 @@ from typing import Any
 
 from generator import spec
 from generator.assets import Asset
+from generator.catalog.check import Check
 from generator.catalog.models import Entry, PricePlan, Release, TenantClass
+from generator.known_hosts import HostKey
 from generator.nodes import Block, Node, NodeRange, Pool, Racks, number_of
 from generator.plant import CoolingLoop, Device, HallAir, Net, Supply, Water
 from generator.problems import Path
@@ -109,6 +111,10 @@ class Center:
     assets: tuple[Asset, ...] = ()
     public_files: dict[str, str] = field(default_factory=dict)
     """Contents of the files that ``path:`` references name."""
+    known_hosts: dict[str, tuple[HostKey, ...]] = field(default_factory=dict)
+    """The recorded host keys of each node that has some."""
+    checks: tuple[Check, ...] = ()
+    """Acceptance checks, the catalogue's and the centre's own."""
     as_of: str | None = None
     """The day to judge dates by, in ISO 8601; without one, no date has passed."""
 
@@ -224,6 +230,19 @@ class Center:
         for pool in pools:
             for nodes in self.ranges_of(pool):
                 yield from nodes.nodes()
+
+    def has_people(self, pool: Pool) -> bool:
+        """Whether people work on a pool's nodes under accounts of the directory: they log in there, or their batch
+        jobs and files are there."""
+        identity = self.spec.access.identity
+        slurm = any(self.clusters[name].kind == "slurm" for name in pool.clusters)
+        works = slurm and pool.role in ("worker", "storage")
+        return bool(identity and identity.ldap) and (works or pool.role == "login")
+
+    def has_shared_homes(self, pool: Pool) -> bool:
+        """Whether a file system of homes is mounted on a pool's nodes."""
+        homes = [words for words in self.spec.storage.values() if words.purpose == "home"]
+        return pool.role != "storage" and any(set(pool.clusters) & set(words.clusters) for words in homes)
 
     def devices(self) -> Iterator[Device]:
         for loop in self.loops.values():

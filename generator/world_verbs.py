@@ -96,6 +96,9 @@ def diff_(form: str, save: Path | None, **where: Any) -> None:
     "--wait", type=Duration(), default="0s", help="How long nodes may take to become empty, such as 30m or 2h."
 )
 @click.option("--end-jobs", type=click.IntRange(0), default=0, metavar="N", help="End up to N running jobs for that.")
+@click.option(
+    "--leaving", type=click.IntRange(0), default=0, metavar="N", help="Let N nodes leave that the spec lacks."
+)
 @click.option("--confirm", multiple=True, metavar="NAME", help="Allow the deletion of this namespace or volume.")
 @click.option("--yes", is_flag=True, help="Do not ask, also on a terminal.")
 def apply_(form: str, confirm: tuple[str, ...], yes: bool, **where: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.apply import clusters, hosts, plan
+from generator.apply.asked import Ask
 from generator.apply.blocks import UnknownName
 from generator.apply.comparison import Step
 from generator.apply.junit import as_junit
@@ -40,6 +41,7 @@ class Request:
     up_to: str = "restart"
     wait: float = 0.0
     end_jobs: int = 0
+    leaving: int = 0
     plan: Path | None = None
     save: Path | None = None
     form: str = "text"
@@ -81,9 +83,9 @@ def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
         return Outcome((f"{node.name}: the lock {request.lock} is gone",), (), 0)
     reached = clusters_of(request.tree) if request.kubeconfig else []
     accesses = {name: Access(request.kubeconfig) for name in reached if request.kubeconfig and len(reached) == 1}
-    ask = hosts.Ask(
+    ask = Ask(
         request.tree, ssh, request.limit or None, request.shard, request.up_to, request.wait, request.end_jobs,
-        accesses=accesses, plan=plan.load(request.plan) if request.plan else None,
+        accesses=accesses, plan=plan.load(request.plan) if request.plan else None, leaving=request.leaving,
     )  # fmt: skip
     try:
         report = hosts.apply_hosts(ask, progress) if verb == "apply" else hosts.look(ask, progress)

@@ -8,23 +8,27 @@ from typing import Any
 from generator.artifact import Artifact, Json, TextTemplate
 from generator.model import Center
 from generator.nodes import Block, NodeRange, Pool
-from generator.outputs.groups import group, groups_of
+from generator.outputs import memberships
+from generator.outputs.groups import group
 from generator.problems import dotted
 
 # What decides which nodes a block has and where they are.
 _CAUSES = ("halls", "pools", "network.plans.nodes")
+# What decides in which groups they are.
+_GROUPS = ("clusters", "fabrics", "storage", "access.from", "access.identity.ldap")
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
+    serials = {asset.node: asset.serial for asset in center.assets if asset.node}
     yield Artifact("hosts/operations.json", Json(_operations(center), expand=2), ("pools", "halls", "clusters"))
     for block in center.blocks.values():
         folder = f"hosts/{block.name}"
-        causes = (*_CAUSES, "clusters")
-        yield Artifact(f"{folder}/inventory.json", Json(_inventory(block), expand=4), causes)
-        yield Artifact(f"{folder}/nodes.json", Json(_places(center, block)), (*_CAUSES, *_bmc_causes(center)))
-        ssh = center.spec.access.ssh
-        known = TextTemplate("hosts/known_hosts", {"authority": center.public_files[ssh.authority].strip()}, "plain")
-        yield Artifact(f"{folder}/known_hosts", known, ("access.ssh.authority", dotted(block.path)))
+        causes = (*_CAUSES, *_GROUPS)
+        yield Artifact(f"{folder}/inventory.json", Json(_inventory(center, block), expand=4), causes)
+        yield Artifact(
+            f"{folder}/nodes.json", Json(_places(center, block, serials)), (*_CAUSES, *_place_causes(center))
+        )
+        yield _known_hosts(center, block)
 
 
 def _operations(center: Center) -> dict[str, Any]:
@@ -49,19 +53,36 @@ def _operations(center: Center) -> dict[str, Any]:
     return {"pools": pools, "clusters": clusters}
 
 
-def _bmc_causes(center: Center) -> tuple[str, ...]:
-    return () if center.bmc_offset is None else ("network.plans.bmc",)
+def _known_hosts(center: Center, block: Block) -> Artifact:
+    """What the nodes of a block prove themselves by: the authority, their recorded keys, or both."""
+    ssh = center.spec.access.ssh
+    authority = center.public_files[ssh.authority].strip() if ssh.authority else None
+    names = (node.name for node, _ in block.nodes()) if center.known_hosts else ()
+    keys = [key for name in names for key in center.known_hosts.get(name, ())]
+    body = TextTemplate("hosts/block_known_hosts", {"authority": authority, "keys": keys}, "plain")
+    causes = [f"access.ssh.{name}" for name, said in (("authority", authority), ("known-hosts", keys)) if said]
+    return Artifact(f"hosts/{block.name}/known_hosts", body, (*causes, *(_CAUSES if keys else (dotted(block.path),))))
 
 
-def _places(center: Center, block: Block) -> dict[str, dict[str, str]]:
-    """Where each node and its management controller answer."""
+def _place_causes(center: Center) -> tuple[str, ...]:
+    bmc = () if center.bmc_offset is None else ("network.plans.bmc",)
+    return (*bmc, *(("assets",) if center.spec.assets else ()))
+
+
+def _places(center: Center, block: Block, serials: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Where each node and its management controller answer, and which machine it is."""
     offset = center.bmc_offset
-    if offset is None:
-        return {node.name: {"address": node.address} for node, _ in block.nodes()}
-    return {node.name: {"address": node.address, "bmc": node.shifted(offset)} for node, _ in block.nodes()}
+    places = {}
+    for node, _ in block.nodes():
+        place = places[node.name] = {"address": node.address}
+        if offset is not None:
+            place["bmc"] = node.shifted(offset)
+        if node.name in serials:
+            place["serial"] = serials[node.name]
+    return places
 
 
-def _inventory(block: Block) -> dict[str, Any]:
+def _inventory(center: Center, block: Block) -> dict[str, Any]:
     """Nodes stand in their pool's group; racks repeat them, everything else is made of pools."""
     groups: dict[str, dict[str, Any]] = {}
     pools: dict[str, Pool] = {}
@@ -73,7 +94,7 @@ def _inventory(block: Block) -> dict[str, Any]:
             rack = groups.setdefault(group("rack", nodes.racks.name(number)), {"hosts": {}})
             rack["hosts"] |= {key: {} for key in _rack_patterns(nodes, number)}
     for pool in pools.values():
-        for name in groups_of(pool):
+        for name in memberships(center, pool):
             children = groups.setdefault(name, {"children": {}})
             children["children"][group("pool", pool.name)] = {}
     return {"all": {"children": groups}}

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.functional_validators import BeforeValidator
 
-from generator.spec.common import PublicFile, SecretReference, Strict, got, refuse, refuse_login
+from generator.spec.common import Network, PublicFile, SecretReference, Strict, got, refuse, refuse_login
 from generator.spec.site import HttpsUrl
 
 
 class Ssh(Strict):
     """How hosts prove who they are, and as whom operators log in."""
 
-    authority: PublicFile = Field(description="Public key of the authority that signs host keys.")
+    authority: PublicFile | None = Field(None, description="Public key of the authority that signs host keys.")
+    known_hosts: PublicFile | None = Field(
+        None,
+        description="Host keys of nodes, where no authority signs them; center trust records them there.",
+        examples=["path:known_hosts"],
+    )
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = Field("center", description="Login name.")
     keys: PublicFile | None = Field(None, description="Public keys of operators, one a line, placed on every host.")
+
+    @model_validator(mode="after")
+    def _knows_hosts_by_something(self) -> Self:
+        if self.authority is None and self.known_hosts is None:
+            raise refuse('needs "authority", the key that signs host keys, or "known-hosts", a file with host keys')
+        return self
 
 
 class Oidc(Strict):
@@ -48,8 +59,13 @@ class Ldap(Strict):
     base: Annotated[str, Field(pattern=_DN, max_length=200)] = Field(
         description="Where people and groups are.", examples=["dc=mingyue,dc=example"]
     )
+    reader: Annotated[str, Field(pattern=_DN, max_length=200)] | None = Field(
+        None,
+        description="Name as which hosts read it; default: anybody may.",
+        examples=["cn=hosts,dc=mingyue,dc=example"],
+    )
     bind: SecretReference | None = Field(
-        None, description="Reference to the login with which hosts read it.", examples=["vault:ldap#reader"]
+        None, description="Reference to the password of that reader.", examples=["vault:ldap#reader"]
     )
 
 
@@ -70,5 +86,12 @@ class AccessSubject(Strict):
     """Access to hosts and clusters."""
 
     ssh: Ssh = Field(description="SSH.")
+    from_: list[Network] | None = Field(
+        None,
+        alias="from",
+        max_length=64,
+        description="Networks from which operators and people log in; with it, each host has a firewall.",
+        examples=[["10.8.0.0/24"]],
+    )
     identity: Identity | None = Field(None, description="Identity of people.")
     bmc: Bmc | None = Field(None, description="Management controllers.")
