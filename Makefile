@@ -51,7 +51,7 @@ lint: venv  ## ruff, mypy, yamllint, ansible-lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict .
-	@$(BIN)/ansible-lint --offline --profile production --strict playbooks
+	@ANSIBLE_LIBRARY=playbooks/library $(BIN)/ansible-lint --offline --profile production --strict playbooks
 
 check: venv  ## are generated files what the code makes of them?
 	@$(BIN)/center render starter --check --out tests/centers/starter/expected

@@ -231,6 +231,19 @@ class Center:
             for nodes in self.ranges_of(pool):
                 yield from nodes.nodes()
 
+    def has_people(self, pool: Pool) -> bool:
+        """Whether people work on a pool's nodes under accounts of the directory: they log in there, or their batch
+        jobs and files are there."""
+        identity = self.spec.access.identity
+        slurm = any(self.clusters[name].kind == "slurm" for name in pool.clusters)
+        works = slurm and pool.role in ("worker", "storage")
+        return bool(identity and identity.ldap) and (works or pool.role == "login")
+
+    def has_shared_homes(self, pool: Pool) -> bool:
+        """Whether a file system of homes is mounted on a pool's nodes."""
+        homes = [words for words in self.spec.storage.values() if words.purpose == "home"]
+        return pool.role != "storage" and any(set(pool.clusters) & set(words.clusters) for words in homes)
+
     def devices(self) -> Iterator[Device]:
         for loop in self.loops.values():
             yield from loop.units

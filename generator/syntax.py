@@ -18,6 +18,11 @@ _CONTROL = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z0-9_.:/][A-Za-z0-9_.:/@+=,~-]*|-?[0-9]+(?:\.[0-9]+)?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# Names of units hold escapes of their own, which systemd leaves as they are where one unit names another.
+_UNIT = re.compile(r"([A-Za-z0-9:_.@-]|\\x[0-9a-f]{2})+\.(mount|path|service|socket|target|timer)")
+_DEPENDENCIES = ("After", "Before", "BindsTo", "PartOf", "Requires", "WantedBy", "Wants")
+_PATH = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
+_NETWORK = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -118,6 +123,9 @@ def _systemd(value: str, before: str, after: str) -> str:
     if directive == "Description":
         _require(value == value.strip() and not value.endswith("\\"), value, "blanks and a last backslash get lost")
         return value.replace("%", "%%")
+    if directive in _DEPENDENCIES:
+        _require(_UNIT.fullmatch(value), value, "only the name of a unit can stand here")
+        return value
     command = directive.startswith("Exec")
     if not command and directive != "Environment":
         _require(_WORD.fullmatch(value.replace("%", "")), value, f"{directive}= takes one plain word")
@@ -161,6 +169,24 @@ def _toml(value: str, before: str, after: str) -> str:
     return value
 
 
+def _nft(value: str, before: str, after: str) -> str:
+    """Addresses and networks of version 4 stand bare, names of files between double quotes; nft knows no escapes."""
+    if _quote_open(before) == '"':
+        _require(_PATH.fullmatch(value), value, "only a plain absolute path can stand here")
+    else:
+        _require(_NETWORK.fullmatch(value), value, "only an IPv4 address or network can stand here")
+    return value
+
+
+def _exports(value: str, before: str, after: str) -> str:
+    """A line begins with the folder, then come clients: anything unusual means something, such as a netgroup."""
+    if not before:
+        _require(_PATH.fullmatch(value), value, "only a plain absolute path can stand here")
+    else:
+        _require(_NETWORK.fullmatch(value), value, "only an IPv4 address or network can stand here")
+    return value
+
+
 def _markdown(value: str, before: str, after: str) -> str:
     """Text only: no markup, HTML, table cell or link comes out of a value."""
     if re.sub(r"\\.", "", before).count("`") % 2:
@@ -175,9 +201,11 @@ def _markdown(value: str, before: str, after: str) -> str:
 
 
 _CARRIERS: dict[str, Carrier] = {
+    "exports": _exports,
     "hosts": _word,
     "ini": _ini,
     "markdown": _markdown,
+    "nft": _nft,
     "plain": _plain,
     "shell": _shell,
     "slurm": _slurm,

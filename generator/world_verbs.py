@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,43 +18,105 @@ center_argument = click.argument("center", required=False)
 out_option = click.option(
     "--out", type=click.Path(path_type=Path), help="The rendered tree; default: generated/ beside the spec."
 )
+
+
+class Shard(click.ParamType[tuple[int, int]]):
+    """A part of a whole, such as 2/8."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})", value)
+        if not found or int(found[1]) > int(found[2]):
+            self.fail(f'needs a part such as "2/8", got "{value}"', param, ctx)
+        return int(found[1]), int(found[2])
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, from words such as 90s, 30m or 2h."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"([0-9]{1,6})(s|m|h)", value)
+        if not found:
+            self.fail(f'needs a time such as "90s", "30m" or "2h", got "{value}"', param, ctx)
+        return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
 limit_option = click.option("--limit", multiple=True, metavar="NODE", help="Only these nodes; may be repeated.")
 cluster_option = click.option("--cluster", multiple=True, metavar="NAME", help="Only these clusters.")
 hosts_option = click.option("--hosts", "only_hosts", is_flag=True, help="Only hosts, no clusters.")
 _file = click.Path(path_type=Path, dir_okay=False)
 kubeconfig_option = click.option("--kubeconfig", type=_file, envvar="KUBECONFIG", help="How to reach the cluster.")
+shard_option = click.option(
+    "--shard", type=Shard(), default="1/1", help="Only every n-th block, beginning with the i-th, for many controllers."
+)
+format_option = click.option(
+    "--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True
+)
 key_option = click.option("--ssh-key", type=_file, help="Key to log in with.")
 
 
 def target_options(verb: Callable[..., None]) -> Callable[..., None]:
-    for option in (key_option, kubeconfig_option, cluster_option, hosts_option, limit_option, out_option):
+    for option in (key_option, kubeconfig_option, cluster_option, hosts_option, shard_option, limit_option, out_option):
         verb = option(verb)
     return center_argument(verb)
 
 
 @click.command("diff")
 @target_options
-def diff_(**where: Any) -> None:
-    """Show what apply would do: the tree against the living hosts and clusters. Changes nothing."""
-    raise Done(_everywhere("diff", **where))
+@format_option
+@click.option("--save", type=_file, help="Write what was found to a plan; apply --plan does that and nothing else.")
+def diff_(form: str, save: Path | None, **where: Any) -> None:
+    """Show what apply would do: the tree against the living hosts and clusters. Changes nothing.
+
+    Each change stands there once, with the hosts that it concerns and what it asks of them: nothing or a restart of its
+    own unit; [drain]: the node must be empty; [reboot]: it must be empty and boot.
+    """
+    raise Done(_everywhere("diff", form=form, save=save, **where))
 
 
 @click.command("apply")
 @target_options
+@format_option
+@click.option("--plan", type=_file, help="Only what this plan of diff --save says; refused if anything moved since.")
+@click.option(
+    "--up-to",
+    type=click.Choice(["live", "restart", "drain", "reboot"]),
+    default="restart",
+    show_default=True,
+    help="The gravest class of change; what needs more is named and left.",
+)
+@click.option(
+    "--wait", type=Duration(), default="0s", help="How long nodes may take to become empty, such as 30m or 2h."
+)
+@click.option("--end-jobs", type=click.IntRange(0), default=0, metavar="N", help="End up to N running jobs for that.")
+@click.option(
+    "--leaving", type=click.IntRange(0), default=0, metavar="N", help="Let N nodes leave that the spec lacks."
+)
 @click.option("--confirm", multiple=True, metavar="NAME", help="Allow the deletion of this namespace or volume.")
 @click.option("--yes", is_flag=True, help="Do not ask, also on a terminal.")
-def apply_(confirm: tuple[str, ...], yes: bool, **where: Any) -> None:
-    """Bring hosts and clusters to the rendered tree. May be killed anywhere and run again."""
+def apply_(form: str, confirm: tuple[str, ...], yes: bool, **where: Any) -> None:
+    """Bring hosts and clusters to the rendered tree. May be killed anywhere and run again.
+
+    One host first, then a share of each pool at a time; the first failure stops after its batch.
+    """
     if sys.stdin.isatty() and not yes and not click.confirm("Apply to the living hosts and clusters?", err=True):
         raise Done(FAILED)
-    raise Done(_everywhere("apply", confirm=frozenset(confirm), **where))
+    raise Done(_everywhere("apply", form=form, confirm=frozenset(confirm), **where))
 
 
 @click.command()
 @target_options
-def status(**where: Any) -> None:
+@format_option
+def status(form: str, **where: Any) -> None:
     """Show how the living hosts and clusters differ from the tree, and what is not healthy. Reads only."""
-    raise Done(_everywhere("status", **where))
+    raise Done(_everywhere("status", form=form, **where))
 
 
 @click.command()
@@ -64,37 +127,21 @@ def unlock(lock: str, **where: Any) -> None:
     raise Done(_everywhere("unlock", lock=lock, **where))
 
 
-def _everywhere(
-    verb: str,
-    center: str | None,
-    out: Path | None,
-    limit: tuple[str, ...],
-    cluster: tuple[str, ...],
-    only_hosts: bool,
-    kubeconfig: Path | None,
-    ssh_key: Path | None,
-    confirm: frozenset[str] = frozenset(),
-    lock: str = "",
-) -> int:
+def _everywhere(verb: str, center: str | None, out: Path | None, **asked: Any) -> int:
     """Hosts, then clusters; the tree must be exactly what the spec renders to."""
     from generator.apply import world
 
     _, tree, judged = true_tree(center, out)
-    asked = world.Request(
-        tree=tree,
-        centre=judged.name,
-        user=judged.spec.access.ssh.user,
-        limit=frozenset(limit),
-        clusters=cluster,
-        only_hosts=only_hosts,
-        kubeconfig=kubeconfig,
-        key=ssh_key,
-        confirm=confirm,
-        lock=lock,
-    )
-    outcome = world.deliver(verb, asked, progress)
+    words = {_REQUEST.get(name, name): value for name, value in asked.items()}
+    words["limit"] = frozenset(words["limit"])
+    request = world.Request(tree=tree, centre=judged.name, user=judged.spec.access.ssh.user, **words)
+    outcome = world.deliver(verb, request, progress)
     for line in outcome.lines:
         click.echo(line)
     if outcome.problems:
         show(list(outcome.problems), Source(), err=True)
     return outcome.code
+
+
+# Options that are called otherwise in a request.
+_REQUEST = {"cluster": "clusters", "ssh_key": "key"}

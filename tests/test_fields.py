@@ -30,6 +30,13 @@ Place = tuple[str | int, ...]
 
 # What duo leaves unsaid, as a site would say it.
 MORE: Data = yaml.safe_load((ROOT / "tests/centers/more.yaml").read_text("utf-8"))
+
+
+def certificate(name: str) -> str:
+    """What looks like a certificate."""
+    return f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----"
+
+
 PUBLIC = {
     "ssh_ca.pub": "ssh-ed25519 AAAA duo",
     "other_ca.pub": "ssh-ed25519 BBBB other",
@@ -37,6 +44,8 @@ PUBLIC = {
     "other_hosts": "train-h-a01-2 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID4j6BYAOVlKM4lPZWThsTSLvXoAiNQsSstz7q7VnACd",
     "operators.pub": "ssh-ed25519 CCCC",
     "others.pub": "ssh-ed25519 DDDD",
+    "roots.pem": certificate("duo"),
+    "others.pem": certificate("other"),
     "mirror.asc": "-----BEGIN PGP PUBLIC KEY BLOCK-----",
     "other.asc": "other",
     "assets.csv": "node,serial,mac,bmc-mac,state\ntrain-h-a01-1,SN1,0c:42:a1:00:00:01,0c:42:a1:00:00:02,in-service",
@@ -127,6 +136,11 @@ OTHERS: dict[str, list[Any]] = {
     "Ldap.uri": ["ldaps://other.duo.example"],
     "Ldap.base": ["dc=other"],
     "Ldap.bind": ["env:OTHER", None],
+    "Ldap.reader": ["cn=other,dc=duo,dc=example", None],
+    "AccessSubject.from_": [["10.9.0.0/16"], [], None],
+    "NetworkSubject.trust": ["path:others.pem", "path:ssh_ca.pub", None],
+    "Slurm.munge": ["env:OTHER", None],
+    "FileSystem.secret": ["env:OTHER", None],
     "Bmc.credentials": ["env:OTHER"],
     "Organization.guarantee": ["16 accelerators"],
     "Tenant.until": ["2029-01-31"],

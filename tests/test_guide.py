@@ -50,9 +50,3 @@ def test_every_command_of_the_guide_is_one() -> None:
 def test_the_guide_says_what_a_newcomer_asks() -> None:
     for word in ("slot", "FWS", "unit number", "*Rails*", "*Leaves*", "mounts and accounts"):
         assert word in " ".join(GUIDE.split()), word
-
-
-def test_what_is_not_placed_on_hosts_yet_is_not_placed() -> None:
-    """When a template mounts a file system or reads the directory, the guide has to say so."""
-    hosts = [file.read_text("utf-8") for file in (ROOT / "templates/hosts").rglob("*") if file.is_file()]
-    assert len(hosts) > 5 and not [text for text in hosts if re.search("ldap|sssd|/etc/fstab|nfs4?|cephfs", text)]

@@ -48,7 +48,7 @@ ROOMS: dict[str, str] = {
     "explain": "resources folders text",
     "schema": "spec.* quantity",
     "reference": "schema spec.* catalog.* explain",
-    "apply.*": "tree resources problems text known_hosts",
+    "apply.*": "tree resources problems text source spec spec.common known_hosts",
     "shelf": "catalog.* spec.* problems text",
     "blanks": "catalog.* spec.* quantity services",
     "service_page": "services shelf problems text",
@@ -62,7 +62,7 @@ ROOMS: dict[str, str] = {
 # Libraries that change what a room is: only these rooms may know them.
 LIBRARIES = {
     "yaml": ("source", "explain", "skeleton", "apply.*"),
-    "pydantic": ("quantity", "spec.*", "catalog.*", "services", "schema", "reference"),
+    "pydantic": ("quantity", "spec.*", "catalog.*", "services", "schema", "reference", "apply.operator"),
     "jinja2": ("render",),
     "click": ("cli", "console", "*_verbs", "workbench"),
     "ansible_runner": ("apply.*",),

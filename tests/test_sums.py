@@ -291,7 +291,7 @@ def test_what_a_tenant_borrows_is_the_limit_of_its_queue(tmp_path: Path) -> None
 def test_slurm_knows_every_node_by_the_address_that_it_has(tmp_path: Path) -> None:
     """Also where the addresses of one rack cross a boundary of 256, which one bracket cannot say."""
     made = tree(tmp_path, (("base: 10.16.2.0", "base: 10.16.1.189"),))
-    [file] = made.rglob("slurm.conf")
+    [file] = made.glob("hosts/groups/member_hpc_control_*/files/etc/slurm/slurm.conf")
     lines = re.findall(r"^NodeName=(\S+) NodeAddr=(\S+)", file.read_text("utf-8"), re.MULTILINE)
     said = dict(pair for names, addresses in lines for pair in zip(spelt(names), spelt(addresses), strict=True))
     nodes = json.loads((made / "hosts/east-hall/nodes.json").read_text("utf-8"))

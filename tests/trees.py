@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class HostTree:
         children = {group: {"hosts": dict.fromkeys(names)} for group, names in self.groups.items()}
         inventory = {"all": {"hosts": dict.fromkeys(self.nodes), "children": children}}
         self._write(f"{self.block}/inventory.json", inventory)
+        self._write("operations.json", {"pools": {}, "clusters": {}})
         self._write(f"{self.block}/nodes.json", {name: {"address": address} for name, address in self.nodes.items()})
 
     def gives(self, path: str, content: str | bytes, to: str = "all", **properties: Any) -> None:
@@ -61,3 +63,6 @@ class HostTree:
         target = self.folder / "hosts" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(value))
+        files = [file for file in sorted(self.folder.rglob("*")) if file.is_file() and file.name != "index.json"]
+        index = {str(file.relative_to(self.folder)): sha256(file.read_bytes()).hexdigest() for file in files}
+        (self.folder / "index.json").write_text(json.dumps(index))

@@ -1,4 +1,4 @@
-"""Which blocks and nodes a rendered tree has, and which of the nodes are control nodes."""
+"""Which blocks and nodes a rendered tree has, what groups they are in, and what a run must know of their pools."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ class Node:
     def block(self) -> str:
         return self.folder.name
 
+    @property
+    def pool(self) -> str:
+        """Names are ``<pool>-<rack>-<number>``."""
+        return self.name.rsplit("-", 2)[0]
+
 
 class UnknownName(Refused):
     """The caller named a block or a node that the tree does not have: wrong usage, not a failure."""
@@ -35,15 +41,14 @@ class UnknownName(Refused):
         )
 
 
-def choose(tree: Path, blocks: Iterable[str] | None, limit: frozenset[str] | None) -> list[Node]:
-    """The nodes of `blocks` (all, when None) that are in `limit` (all, when None); UnknownName for any other name."""
-    present = {folder.name: folder for folder in block_folders(tree)}
-    names = sorted(present) if blocks is None else list(dict.fromkeys(blocks))
-    for name in names:
-        if name not in present:
-            raise UnknownName("block", name, present)
-    nodes = [node for name in names for node in nodes_of(present[name])]
-    known = {node.name for node in nodes}
+def choose(tree: Path, limit: frozenset[str] | None = None, shard: tuple[int, int] = (1, 1)) -> list[Node]:
+    """The nodes of a shard (every n-th block, beginning with the i-th) that are in `limit` (None: all).
+
+    UnknownName for a name in `limit` that the tree does not have.
+    """
+    part, parts = shard
+    nodes = [node for folder in block_folders(tree)[part - 1 :: parts] for node in nodes_of(folder)]
+    known = {node.name for node in nodes} if parts == 1 else {n.name for f in block_folders(tree) for n in nodes_of(f)}
     for name in sorted(limit or ()):
         if name not in known:
             raise UnknownName("node", name, known)
@@ -65,6 +70,44 @@ def block_folders(tree: Path) -> list[Path]:
 
 def nodes_of(folder: Path) -> list[Node]:
     return [Node(name, folder) for name in json.loads((folder / "nodes.json").read_text("utf-8"))]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How far a change of a pool may spread: shares of its nodes that change at a time, and that may not answer."""
+
+    batch: float = 0.2
+    unreachable: float = 0.1
+
+
+def operations(tree: Path) -> dict[str, Any]:
+    """Pools and clusters, as a run must know them."""
+    found: dict[str, Any] = json.loads((tree / "hosts" / "operations.json").read_text("utf-8"))
+    return found
+
+
+def policies(tree: Path) -> dict[str, Policy]:
+    return {name: Policy(pool["batch"], pool["unreachable"]) for name, pool in operations(tree)["pools"].items()}
+
+
+def groups_of(node: Node) -> list[str]:
+    """The groups that a node is in, as Ansible finds them: "all" first, then by name."""
+    return ["all", *_groups(node.folder).get(node.name, [])]
+
+
+@lru_cache(maxsize=64)
+def _groups(folder: Path) -> dict[str, list[str]]:
+    inventory = json.loads((folder / "inventory.json").read_text("utf-8"))
+    found: dict[str, list[str]] = {}
+    for group in sorted(_names(inventory) - {"all", "ungrouped"}):
+        for host in members(inventory, group):
+            found.setdefault(host, []).append(group)
+    return found
+
+
+def _names(described: dict[str, Any]) -> set[str]:
+    below = (_names((group or {}).get("children", {})) for group in described.values())
+    return set(described).union(*below)
 
 
 def members(inventory: dict[str, Any], wanted: str) -> set[str]:

@@ -54,7 +54,7 @@ class Answered:
 
 def subjects(tree: Path, limit: frozenset[str] | None, pools: frozenset[str] | None = None) -> list[Subject]:
     """The nodes of `pools` that are in `limit` (None: all); UnknownName for a pool or node that the tree lacks."""
-    chosen = choose(tree, None, limit)
+    chosen = choose(tree, limit)
     known = {read["pool"]: folder.name for folder, read in _pool_folders(tree)}
     for pool in sorted(pools or ()):
         if pool not in known:

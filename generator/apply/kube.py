@@ -70,6 +70,9 @@ class Resource:
         return f"{self.collection(namespace)}/{quote(name, safe='')}"
 
 
+PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
+
+
 class ApiError(Exception):
     """An answer that is not a success; status 0 means that no usable answer came."""
 
@@ -137,9 +140,10 @@ class Kube:
                 return None
             raise
 
-    def every(self, resource: Resource, *, namespace: str = "", selector: str = "") -> Iterator[Json]:
+    def every(self, resource: Resource, *, namespace: str = "", selector: str = "", fields: str = "") -> Iterator[Json]:
         """Read all objects of a kind, page by page; nothing if the kind is not served."""
         query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        query |= {"fieldSelector": fields} if fields else {}
         while True:
             page = self.get(f"{resource.collection(namespace)}?{urlencode(query)}")
             if page is None:
@@ -194,6 +198,18 @@ class Kube:
             self._request("DELETE", resource.item(namespace, name), {}, body, write=True)
         except ApiError as error:
             if error.status != 404:
+                raise
+
+    def evict(self, pod: Json) -> None:
+        """Ask for exactly this pod to go; ApiError 429 while a disruption budget protects it, fine if it is gone."""
+        meta = pod["metadata"]
+        where = {"namespace": meta["namespace"], "name": meta["name"]}
+        options = {"preconditions": {"uid": meta["uid"]}}
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": where, "deleteOptions": options}
+        try:
+            self._request("POST", f"{PODS.item(**where)}/eviction", {}, body, write=True, retry=False)
+        except ApiError as error:
+            if error.status not in (404, 409):
                 raise
 
     def resource(self, api_version: str, kind: str) -> Resource | None:

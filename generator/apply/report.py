@@ -1,27 +1,53 @@
-"""What became of the hosts of one run, for people and for programs."""
+"""What became of the hosts of a run, or would become of them: for people by change, for programs by host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-State = Literal["unchanged", "changed", "failed", "pending", "skipped"]
+State = Literal["unchanged", "changed", "waiting", "failed", "pending", "skipped"]
+CLASSES = ("live", "restart", "drain", "reboot")
 SHOWN_NODES = 20
+_MEANING = {
+    "drain": "waits until the node is empty",
+    "reboot": "waits until the node is empty and may reboot",
+}
+
+
+def worst(classes: Iterable[str]) -> str:
+    """The class that asks the most of a node; what a node says that is no class asks for all."""
+    return max((kind if kind in CLASSES else "reboot" for kind in classes), key=CLASSES.index, default="live")
 
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """One file; `action` is create, update or remove, `diff` is safe to print."""
+    """One file; `action` is create, update or remove, `diff` is safe to print, `needs` is a class."""
 
     path: str
     action: str
     diff: str
+    needs: str = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChange:
+    """One unit; `state` is started, restarted, enabled or booted."""
+
+    name: str
+    state: str
+    needs: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
 class HostOutcome:
-    """One node: "pending" did not answer, "skipped" was not touched because the run stopped before it."""
+    """One node.
+
+    "pending" did not answer, "skipped" was not touched because the run stopped before it, "waiting" is as it should
+    be but for what needs it empty or rebooted (`waiting` says what). `needs` is the class of all that changes together.
+    """
 
     node: str
     block: str
@@ -29,9 +55,21 @@ class HostOutcome:
     reason: str = ""
     files: tuple[FileChange, ...] = ()
     packages: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
+    units: tuple[UnitChange, ...] = ()
+    needs: str = "live"
+    boot: bool = False
     waiting: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+
+    def deeds(self) -> Iterator[tuple[str, str]]:
+        """What changes, a sentence each, with its class."""
+        yield from ((f"{file.action} {file.path}", file.needs) for file in self.files)
+        yield from ((f"install {package}", "restart") for package in self.packages)
+        yield from ((f"{_VERBS.get(unit.state, unit.state)} {unit.name}", unit.needs) for unit in self.units)
+
+
+_VERBS = {"started": "start", "restarted": "restart", "enabled": "enable", "booted": "reboot for"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +79,11 @@ class HostsReport:
     check: bool
     hosts: dict[str, HostOutcome]
     faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What else happened or would: nodes that leave, drains given back."""
+    leaving: tuple[str, ...] = ()
+    open: bool = False
+    """Whether nodes that should leave are still there."""
 
     @property
     def changed(self) -> list[str]:
@@ -56,40 +99,61 @@ class HostsReport:
 
     @property
     def exit_code(self) -> int:
-        """0 nothing wrong; 1 something failed or is pending; 2 differences found."""
+        """0 nothing wrong; 1 something failed or is pending; 2 differences found, or left because they must wait."""
         if self.faults or self.failed or self.pending or not self.hosts:
             return 1
-        return 2 if self.check and self.changed else 0
+        left = self.open or any(host.waiting for host in self.hosts.values())
+        return 2 if left or (self.check and (self.changed or self.notes)) else 0
 
     def lines(self) -> Iterator[str]:
-        """One line for each node that is not as it was, then the sum; nodes that only failed to answer on one line."""
-        for host in self.hosts.values():
-            if host.state in ("changed", "failed"):
-                yield f"{host.node}: {self._sentence(host)}"
-            if host.waiting:
-                yield f"{host.node}: {', '.join(host.waiting)} must restart, but only once the node is empty"
-            if host.kept:
-                yield f"{host.node}: kept, because edited there: {', '.join(host.kept)}"
-        for state, words in (("pending", "did not answer"), ("skipped", "not touched, the run had stopped")):
-            reasons = {
-                host.reason: host.reason and f" ({host.reason})" for host in self.hosts.values() if host.state == state
-            }
-            for reason, shown in reasons.items():
-                nodes = [node for node in self._in(state) if self.hosts[node].reason == reason]
-                yield f"{words}: {enumerated(nodes)}{shown}"
-        yield from self.faults
-        counts = [(len(self._in(state)), state) for state in ("changed", "unchanged", "failed", "pending", "skipped")]
-        yield f"{len(self.hosts)} hosts: " + (", ".join(f"{n} {state}" for n, state in counts if n) or "none matched")
+        """Each change once with the nodes that it concerns, what went wrong, then the sum."""
+        yield from self._grouped()
+        waits = self._by((line, host.node) for host in self.hosts.values() for line in host.waiting)
+        yield from (f"{what}: {named(nodes)}" for what, nodes in waits.items())
+        closed = self._by((unit, host.node) for host in self.hosts.values() for unit in host.closed)
+        for unit, nodes in closed.items():
+            yield f'{unit} stays off until "center accept" has passed: {named(nodes)}'
+        kept = self._by((path, host.node) for host in self.hosts.values() for path in host.kept)
+        yield from (f"kept {path}, because somebody edited it there: {named(nodes)}" for path, nodes in kept.items())
+        for state, words in _TROUBLE.items():
+            reasons = self._by((host.reason, host.node) for host in self.hosts.values() if host.state == state)
+            yield from (f"{words}: {named(nodes)}{reason and f' ({reason})'}" for reason, nodes in reasons.items())
+        yield from (*self.notes, *self.faults)
+        yield self._sum()
 
-    def diffs(self) -> Iterator[str]:
-        """Each change once, with the nodes that it concerns."""
-        nodes: dict[FileChange, list[str]] = {}
+    def _grouped(self) -> Iterator[str]:
+        files: dict[tuple[str, ...], list[tuple[str, str]]] = {}
         for host in self.hosts.values():
             for change in host.files:
-                nodes.setdefault(change, []).append(host.node)
-        for change, names in nodes.items():
-            yield f"{change.action} {change.path} on {enumerated(names)}"
-            yield from change.diff.rstrip("\n").split("\n") if change.diff else ()
+                alike = (change.action, change.path, change.needs, unnamed(change.diff, host.node))
+                files.setdefault(alike, []).append((host.node, change.diff))
+        for (action, path, needs, _), found in files.items():
+            yield f"{action} {path}{self._class(needs)} {on([node for node, _ in found])}"
+            yield from (f"    {line}" for line in found[0][1].splitlines() if self.check)
+        packages = self._by((package, host.node) for host in self.hosts.values() for package in host.packages)
+        yield from (f"install {package} {on(nodes)}" for package, nodes in packages.items())
+        units = self._by((unit, host.node) for host in self.hosts.values() for unit in host.units)
+        for unit, nodes in units.items():
+            yield f"{_VERBS.get(unit.state, unit.state)} {unit.name}{self._class(unit.needs)} {on(nodes)}: {unit.why}"
+
+    def _class(self, needs: str) -> str:
+        return f" [{needs}: {_MEANING[needs]}]" if self.check and needs in _MEANING else ""
+
+    def _sum(self) -> str:
+        """All hosts, counted by what became of them; in a preview, those that change by what they must bear."""
+        counts = [f"{len(self._in(state))} {state}" for state in _STATES if self._in(state)]
+        if self.check and self.changed:
+            needs = [self.hosts[name].needs for name in self.changed]
+            parts = ", ".join(f"{needs.count(kind)} {kind}" for kind in CLASSES if kind in needs)
+            counts[0] = f"{len(self.changed)} would change ({parts})"
+        return f"{len(self.hosts)} hosts: " + (", ".join(counts) or "none matched")
+
+    @staticmethod
+    def _by(found: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
+        nodes: dict[Any, list[str]] = {}
+        for what, node in found:
+            nodes.setdefault(what, []).append(node)
+        return nodes
 
     def to_dict(self) -> dict[str, Any]:
         return {"exit_code": self.exit_code, **asdict(self)}
@@ -97,17 +161,43 @@ class HostsReport:
     def _in(self, *states: str) -> list[str]:
         return [name for name, host in self.hosts.items() if host.state in states]
 
-    def _sentence(self, host: HostOutcome) -> str:
-        parts = [
-            f"{count} {word}{'s' if count != 1 else ''}"
-            for count, word in ((len(host.files), "file"), (len(host.packages), "package"), (len(host.units), "unit"))
-            if count
-        ]
-        verb = "would change" if self.check else "changed"
-        done = f"{verb} {', '.join(parts)}" if parts else ""
-        return "; ".join(filter(None, (f"failed: {host.reason}" if host.state == "failed" else "", done)))
+
+_STATES: tuple[State, ...] = ("changed", "unchanged", "waiting", "failed", "pending", "skipped")
+_TROUBLE = {"failed": "failed", "pending": "did not answer", "skipped": "not touched, the run had stopped"}
 
 
-def enumerated(nodes: list[str]) -> str:
-    more = len(nodes) - SHOWN_NODES
-    return ", ".join(nodes[:SHOWN_NODES]) + (f" and {more} more" if more > 0 else "")
+def unnamed(text: str, node: str) -> str:
+    """A diff without what is the node's own, so that the same change of many nodes is shown once."""
+    own = re.escape(node)
+    return re.sub(rf"\b(\d+\.\d+\.\d+\.\d+)(?=[^\n]*\b{own}\b)|\b{own}\b", "@", text)
+
+
+def on(nodes: list[str]) -> str:
+    return f"on {named(nodes)}" if len(nodes) == 1 else f"on {len(nodes)} hosts: {named(nodes)}"
+
+
+def named(nodes: list[str]) -> str:
+    """Nodes as people write them: neighbours of a rack as a range, and no endless list."""
+    ranges = list(_ranges(nodes))
+    more = f" and {len(ranges) - SHOWN_NODES} more" if len(ranges) > SHOWN_NODES else ""
+    return ", ".join(ranges[:SHOWN_NODES]) + more
+
+
+def _ranges(nodes: list[str]) -> Iterator[str]:
+    run: list[tuple[str, int]] = []
+    for node in nodes:
+        stem, _, number = node.rpartition("-")
+        here = (stem, int(number)) if number.isdecimal() else (node, -1)
+        if run and here != (run[-1][0], run[-1][1] + 1):
+            yield _range(run)
+            run = []
+        run.append(here)
+    if run:
+        yield _range(run)
+
+
+def _range(run: list[tuple[str, int]]) -> str:
+    stem, first = run[0]
+    if first < 0:
+        return stem
+    return f"{stem}-{first}" if len(run) == 1 else f"{stem}-{first}..{run[-1][1]}"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from generator.apply import clusters, hosts
+from generator.apply import clusters, hosts, plan
+from generator.apply.asked import Ask
 from generator.apply.blocks import UnknownName
 from generator.apply.comparison import Step
+from generator.apply.junit import as_junit
 from generator.apply.kubeconfig import Access
 from generator.apply.lock import LockHeld, unlock
 from generator.apply.manifests import clusters_of, labels_of, manifests_of
+from generator.apply.report import HostsReport
 from generator.apply.ssh import SshAccess
 from generator.problems import Problem, Refused, did_you_mean
 
@@ -20,68 +25,83 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an operator asks for: which tree, and where it shall go."""
+    """What an operator asks for: which tree, where it shall go, and how far it may go there."""
 
     tree: Path
     centre: str
     user: str
-    limit: frozenset[str]
-    clusters: tuple[str, ...]
-    only_hosts: bool
-    kubeconfig: Path | None
-    key: Path | None
-    confirm: frozenset[str]
-    lock: str
+    limit: frozenset[str] = frozenset()
+    clusters: tuple[str, ...] = ()
+    only_hosts: bool = False
+    kubeconfig: Path | None = None
+    key: Path | None = None
+    confirm: frozenset[str] = frozenset()
+    lock: str = ""
+    shard: tuple[int, int] = (1, 1)
+    up_to: str = "restart"
+    wait: float = 0.0
+    end_jobs: int = 0
+    leaving: int = 0
+    plan: Path | None = None
+    save: Path | None = None
+    form: str = "text"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What to print, what went wrong, and the exit code."""
+    """What to print, what went wrong, the exit code, and the same for programs."""
 
     lines: tuple[str, ...]
     problems: tuple[Problem, ...]
     code: int
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
     """Diff, apply or show the status of everything that was asked for."""
     outcomes = []
-    # Naming a cluster means that cluster and no host; naming hosts or --hosts means no cluster.
-    if not request.clusters or request.limit or request.only_hosts:
+    # Naming a cluster means that cluster and no host; naming hosts, --hosts or a plan means no cluster.
+    only_hosts = bool(request.limit or request.only_hosts or request.plan or request.save or request.shard != (1, 1))
+    if not request.clusters or only_hosts:
         outcomes.append(_hosts(verb, request, progress))
-    if request.clusters or not (request.limit or request.only_hosts):
+    if request.clusters or not only_hosts:
         outcomes += [_cluster(verb, request, name, progress) for name in _chosen(request)]
     codes = {outcome.code for outcome in outcomes}
-    return Outcome(
-        tuple(line for outcome in outcomes for line in outcome.lines),
-        tuple(problem for outcome in outcomes for problem in outcome.problems),
-        1 if 1 in codes else max(codes, default=0),
-    )
+    code = 1 if 1 in codes else max(codes, default=0)
+    lines = tuple(line for outcome in outcomes for line in outcome.lines)
+    problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
+    if request.form == "json":
+        lines = (json.dumps({"exit_code": code, **{key: value for o in outcomes for key, value in o.data.items()}}),)
+    return Outcome(lines, problems, code)
 
 
 def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
-    """Hosts through Ansible; status is a check that says what it means."""
+    """Hosts; status is a look that says what it means."""
     ssh = SshAccess(request.user, request.key)
     if verb == "unlock":
         node = unlock(request.tree, ssh, request.lock)
         return Outcome((f"{node.name}: the lock {request.lock} is gone",), (), 0)
+    reached = clusters_of(request.tree) if request.kubeconfig else []
+    accesses = {name: Access(request.kubeconfig) for name in reached if request.kubeconfig and len(reached) == 1}
+    ask = Ask(
+        request.tree, ssh, request.limit or None, request.shard, request.up_to, request.wait, request.end_jobs,
+        accesses=accesses, plan=plan.load(request.plan) if request.plan else None, leaving=request.leaving,
+    )  # fmt: skip
     try:
-        report = hosts.apply_hosts(
-            request.tree, None, request.limit or None, ssh, check=verb != "apply", progress=progress
-        )
+        report = hosts.apply_hosts(ask, progress) if verb == "apply" else hosts.look(ask, progress)
     except UnknownName as unknown:
         raise Refused([_usage(problem) for problem in unknown.problems]) from None
     except LockHeld as held:
         return Outcome((), tuple(held.problems), 1)
-    lines = []
-    for host in report.hosts.values():
-        for change in host.files:
-            lines.append(f"{host.node}: {change.action} {change.path}")
-            if verb == "diff" and change.diff:
-                lines += [f"    {line}" for line in change.diff.splitlines()]
-        lines += [f"{host.node}: install {package}" for package in host.packages]
-        lines += [f"{host.node}: restart {unit}" for unit in host.units]
-    return Outcome((*lines, *report.lines()), (), report.exit_code)
+    if request.save:
+        plan.save(request.save, request.tree, report)
+    return Outcome(_shown(verb, request.form, report), (), report.exit_code, {"hosts": report.to_dict()})
+
+
+def _shown(verb: str, form: str, report: HostsReport) -> tuple[str, ...]:
+    if form == "junit":
+        return (as_junit(report, verb),)
+    return tuple(report.lines())
 
 
 def _chosen(request: Request) -> list[str]:

@@ -351,7 +351,13 @@ class OperatingSystem(Entry):
     packages: dict[Name, list[str]] = Field(description="Packages for each purpose.")
     units: dict[Name, str] = Field(description="Units of systemd for each purpose.")
     paths: dict[Name, str] = Field(description="Files and folders for each purpose.")
+    commands: dict[Name, list[str]] = Field(
+        default_factory=dict, description="Programs with their arguments for each purpose."
+    )
     versions: dict[Name, str] = Field(default_factory=dict, description="Releases that the system packages.")
+    note: Text | None = Field(
+        None, description="What of it comes from reading or from a relative, if not all is tried."
+    )
 
 
 class Release(Entry):

@@ -64,6 +64,7 @@ def _public_files(names: Names) -> Iterator[tuple[str, str]]:
         (ssh.authority, ("access", "ssh", "authority")),
         (ssh.keys, ("access", "ssh", "keys")),
         (mirror.key if mirror else None, ("network", "mirror", "key")),
+        (names.words.network.trust, ("network", "trust")),
     ]
     for reference, path in references:
         if reference is None:

@@ -8,11 +8,14 @@ from typing import Any
 from generator.artifact import Artifact, Json, TextTemplate
 from generator.model import Center
 from generator.nodes import Block, NodeRange, Pool
-from generator.outputs.groups import group, groups_of
+from generator.outputs import memberships
+from generator.outputs.groups import group
 from generator.problems import dotted
 
 # What decides which nodes a block has and where they are.
 _CAUSES = ("halls", "pools", "network.plans.nodes")
+# What decides in which groups they are.
+_GROUPS = ("clusters", "fabrics", "storage", "access.from", "access.identity.ldap")
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
@@ -20,8 +23,8 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     yield Artifact("hosts/operations.json", Json(_operations(center), expand=2), ("pools", "halls", "clusters"))
     for block in center.blocks.values():
         folder = f"hosts/{block.name}"
-        causes = (*_CAUSES, "clusters")
-        yield Artifact(f"{folder}/inventory.json", Json(_inventory(block), expand=4), causes)
+        causes = (*_CAUSES, *_GROUPS)
+        yield Artifact(f"{folder}/inventory.json", Json(_inventory(center, block), expand=4), causes)
         yield Artifact(
             f"{folder}/nodes.json", Json(_places(center, block, serials)), (*_CAUSES, *_place_causes(center))
         )
@@ -79,7 +82,7 @@ def _places(center: Center, block: Block, serials: dict[str, str]) -> dict[str, 
     return places
 
 
-def _inventory(block: Block) -> dict[str, Any]:
+def _inventory(center: Center, block: Block) -> dict[str, Any]:
     """Nodes stand in their pool's group; racks repeat them, everything else is made of pools."""
     groups: dict[str, dict[str, Any]] = {}
     pools: dict[str, Pool] = {}
@@ -91,7 +94,7 @@ def _inventory(block: Block) -> dict[str, Any]:
             rack = groups.setdefault(group("rack", nodes.racks.name(number)), {"hosts": {}})
             rack["hosts"] |= {key: {} for key in _rack_patterns(nodes, number)}
     for pool in pools.values():
-        for name in groups_of(pool):
+        for name in memberships(center, pool):
             children = groups.setdefault(name, {"children": {}})
             children["children"][group("pool", pool.name)] = {}
     return {"all": {"children": groups}}

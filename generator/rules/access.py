@@ -65,10 +65,46 @@ def people_have_accounts_on_hosts(center: Center) -> Iterator[Finding]:
 def directories_are_read_protected(center: Center) -> Iterator[Finding]:
     """Without TLS, every host sends its login for the directory in clear text, and believes any answer."""
     identity = center.spec.access.identity
-    if identity and identity.ldap and identity.ldap.bind and identity.ldap.uri.startswith("ldap://"):
-        message = f'the login for directory "{identity.ldap.uri}" would cross the network in clear text'
+    if identity and identity.ldap and identity.ldap.uri.startswith("ldap://"):
+        what = "login for" if identity.ldap.bind else "accounts of"
+        message = f'the {what} directory "{identity.ldap.uri}" would cross the network in clear text'
         hint = f'use "{identity.ldap.uri.replace("ldap://", "ldaps://")}"'
         yield Finding(("access", "identity", "ldap", "uri"), message, hint)
+
+
+@rule("access.ldap-reader")
+def readers_have_a_name_and_a_password(center: Center) -> Iterator[Finding]:
+    """A directory asks for a name and a password together; with one of them hosts are refused, or read as nobody."""
+    identity = center.spec.access.identity
+    if identity and identity.ldap and bool(identity.ldap.reader) != bool(identity.ldap.bind):
+        has, lacks = ("bind", "reader") if identity.ldap.bind else ("reader", "bind")
+        message = f'hosts read directory "{identity.ldap.uri}" with "{has}" and without "{lacks}"'
+        hint = 'say both, the name in "reader" and a reference to its password in "bind", or neither'
+        yield Finding(("access", "identity", "ldap", has), message, hint)
+
+
+@rule("access.locked-out")
+def operators_reach_the_hosts(center: Center) -> Iterator[Finding]:
+    """A firewall that lets nobody log in also keeps out whoever would have to correct it."""
+    if center.spec.access.from_ == []:
+        message = "the firewall of every host would refuse each login, also yours"
+        yield Finding(("access", "from"), message, "name the networks that operators log in from, or leave it out")
+
+
+@rule("access.trust")
+def trusted_files_hold_certificates(center: Center) -> Iterator[Finding]:
+    """What hosts are told to trust is public: certificates of authorities, as PEM, and no key of one."""
+    reference = center.spec.network.trust
+    if reference is None:
+        return
+    text = center.public_files[reference]
+    if _SECRETS["a private key"].search(text):
+        message, hint = f'"{reference}" holds a private key', "keep its certificates only, and change the key"
+    elif "-----BEGIN CERTIFICATE-----" not in text:
+        message, hint = f'"{reference}" holds no certificate', 'it needs blocks "-----BEGIN CERTIFICATE-----"'
+    else:
+        return
+    yield Finding(("network", "trust"), message, hint)
 
 
 @rule("access.bmc", severity="warning")

@@ -11,6 +11,8 @@ from generator.rules import Finding, rule
 from generator.spec.storage import FileSystem
 
 _MOUNTING = ("worker", "login")
+_WITH_KEYS = ("cephfs", "beegfs")
+_CALL_BACK = ("lustre", "beegfs", "gpfs")
 
 
 def _path(name: str) -> Path:
@@ -103,6 +105,49 @@ def systems_can_mount(center: Center) -> Iterator[Finding]:
                 )
                 hint = "copy the system's file into catalog/ beside the spec and complete it, or use another kind"
                 yield Finding((*_path(name), "kind"), message, hint)
+
+
+@rule("storage.secret")
+def mounts_have_the_key_of_their_kind(center: Center) -> Iterator[Finding]:
+    """Ceph lets nobody mount without a key; NFS and Lustre have none, so one that is named would be used nowhere."""
+    for name, words in center.spec.storage.items():
+        if words.kind == "cephfs" and words.secret is None:
+            message, hint = (
+                f'file system "{name}" is cephfs, and no key for it is named',
+                'say "secret: vault:FILE#KEY"',
+            )
+            yield Finding(_path(name), message, hint)
+        if words.kind not in _WITH_KEYS and words.secret:
+            message = f'file system "{name}" names a key, and mounts of kind {words.kind} have none'
+            yield Finding((*_path(name), "secret"), message, "remove it")
+
+
+@rule("storage.served", severity="warning")
+def pools_are_set_up_to_serve(center: Center) -> Iterator[Finding]:
+    """This program sets up NFS on one node of a pool; whatever is more than that somebody else brings and runs."""
+    for name, words in center.spec.storage.items():
+        pool = center.pools.get(words.pool or "")
+        if pool is None:
+            continue
+        count = center.counts[pool.name]
+        if words.kind != "nfs":
+            message = f'nobody here sets up the {words.kind} servers of file system "{name}" on pool "{pool.name}"'
+            yield Finding((*_path(name), "kind"), message, "accept it with the name of who does")
+        elif count > 1:
+            message = f'file system "{name}" would be served by the first of the {count} nodes of pool "{pool.name}"'
+            yield Finding((*_path(name), "pool"), message, "give it a pool of one node, or name its servers")
+
+
+@rule("storage.firewall")
+def firewalls_know_the_servers(center: Center) -> Iterator[Finding]:
+    """Servers of these kinds call their clients back; a firewall admits addresses, and is there before any name."""
+    for name, words in center.spec.storage.items():
+        if words.kind not in _CALL_BACK or not center.spec.access.from_:
+            continue
+        for index, server in enumerate(words.servers):
+            if not server.replace(".", "").isdigit():
+                message = f'{words.kind} server "{server}" calls hosts back, and their firewall cannot admit a name'
+                yield Finding((*_path(name), "servers", index), message, "say its IPv4 address")
 
 
 @rule("storage.capacity")

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic.functional_validators import BeforeValidator
 
-from generator.spec.common import PublicFile, SecretReference, Strict, got, refuse, refuse_login
+from generator.spec.common import Network, PublicFile, SecretReference, Strict, got, refuse, refuse_login
 from generator.spec.site import HttpsUrl
 
 
@@ -59,8 +59,13 @@ class Ldap(Strict):
     base: Annotated[str, Field(pattern=_DN, max_length=200)] = Field(
         description="Where people and groups are.", examples=["dc=mingyue,dc=example"]
     )
+    reader: Annotated[str, Field(pattern=_DN, max_length=200)] | None = Field(
+        None,
+        description="Name as which hosts read it; default: anybody may.",
+        examples=["cn=hosts,dc=mingyue,dc=example"],
+    )
     bind: SecretReference | None = Field(
-        None, description="Reference to the login with which hosts read it.", examples=["vault:ldap#reader"]
+        None, description="Reference to the password of that reader.", examples=["vault:ldap#reader"]
     )
 
 
@@ -81,5 +86,12 @@ class AccessSubject(Strict):
     """Access to hosts and clusters."""
 
     ssh: Ssh = Field(description="SSH.")
+    from_: list[Network] | None = Field(
+        None,
+        alias="from",
+        max_length=64,
+        description="Networks from which operators and people log in; with it, each host has a firewall.",
+        examples=[["10.8.0.0/24"]],
+    )
     identity: Identity | None = Field(None, description="Identity of people.")
     bmc: Bmc | None = Field(None, description="Management controllers.")

@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from generator.quantity import Percentage
-from generator.spec.common import Name, Network, RangeText, Strict, got, refuse
+from generator.spec.common import Name, Network, RangeText, SecretReference, Strict, got, refuse
 from generator.spec.halls import MOST_IN_A_RACK
 
 Role = Literal["worker", "control", "login", "storage", "monitor"]
@@ -84,6 +84,11 @@ class Slurm(Strict):
     kind: Literal["slurm"] = Field(description="Slurm, for batch jobs on whole machines.")
     version: Annotated[str, Field(pattern=r"^[0-9]{2}\.[0-9]{2}$")] = Field(
         description="Release as the operating system packages it.", examples=["22.05"]
+    )
+    munge: SecretReference | None = Field(
+        None,
+        description="Reference to the key, of 32 bytes or more, by which its nodes know each other.",
+        examples=["vault:hpc#munge"],
     )
 
 

@@ -109,8 +109,10 @@ class Mirror(Strict):
     """The package repository that hosts install from."""
 
     url: Url = Field(description="Base URL of the repository.")
-    suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9./-]*$")] = Field("bookworm", description="Suite.")
-    components: list[Name] = Field(default_factory=lambda: ["main"], description="Components.")
+    suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9./-]*$")] = Field(
+        "bookworm", description="Suite, where packages come by apt."
+    )
+    components: list[Name] = Field(default_factory=lambda: ["main"], description="Components, for apt.")
     key: PublicFile | None = Field(None, description="Public key that signs it, if the system does not know it.")
 
 
@@ -122,6 +124,11 @@ class NetworkSubject(Strict):
     dns: list[Address] = Field(default_factory=list, description="Name servers of the hosts.", max_length=3)
     ntp: list[Host] = Field(min_length=1, description="Time servers of the hosts.")
     mirror: Mirror | None = Field(None, description="Package repository of the hosts; default: what they came with.")
+    trust: PublicFile | None = Field(
+        None,
+        description="Certificates of authorities that hosts trust besides those of their system, in PEM.",
+        examples=["path:roots.pem"],
+    )
     growth: Percentage = Field(
         default_factory=lambda: Percentage.parse("0 %"),
         description="How much of every plan must stay free for racks that come later.",

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from generator.quantity import Capacity
-from generator.spec.common import Host, Name, Strict, Text, got, refuse
+from generator.spec.common import Host, Name, SecretReference, Strict, Text, got, refuse
 
 _KINDS = Literal["nfs", "lustre", "cephfs", "beegfs", "gpfs"]
 _SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr", "/var")
@@ -42,6 +42,11 @@ class FileSystem(Strict):
     purpose: Literal["home", "project", "scratch", "data", "software"] = Field(description="What it is for.")
     clusters: list[Name] = Field(min_length=1, description="Clusters whose workers and login nodes mount it.")
     fabric: Name | None = Field(None, description="Fabric that its servers are on; default: every node reaches them.")
+    secret: SecretReference | None = Field(
+        None,
+        description="Reference to the key with which nodes mount it, where its kind has one.",
+        examples=["vault:storage#project"],
+    )
     capacity: Capacity | None = Field(None, description="Usable size.")
     quota: Capacity | None = Field(None, description="Limit of a home for each person, of the rest for each tenant.")
     title: Text | None = Field(None, description="Free text.")

@@ -8,13 +8,15 @@ import base64
 import difflib
 import grp
 import hashlib
+import hmac
 import json
 import os
 import pwd
+import secrets
 from typing import Any, NamedTuple
 
 from ansible.module_utils.center_disk import Disk, Found, RefusedError, Wanted, naming
-from ansible.module_utils.center_units import UNIT_FOLDER, Units, digests, drop_in
+from ansible.module_utils.center_units import CLASSES, UNIT_FOLDER, Stale, Units, digests, drop_in, worst
 
 RECORD = "/var/lib/center/placed.json"
 DIFF_LIMIT = 32 * 2**10
@@ -30,41 +32,79 @@ class Change(NamedTuple):
 class Plan:
     """Differences between a node and what the tree wants there.
 
-    `early`: only the files that package installation needs; nothing is removed and no unit judged.
+    `early`: only the files that package installation needs; nothing is removed and no unit judged, but gated units get
+    their gate, because packages start what they bring.
     `lenient`: users that do not exist yet are no fault, because packages that are still missing may make them.
+    `bears`: the class of change that the node can bear now; what needs more is named and left alone.
     """
 
     def __init__(self, disk: Disk, params: dict[str, Any], early: bool, lenient: bool) -> None:
         self.disk = disk
         self.early = early
+        self.bears = params["bears"]
         self.files = [file for file in params["files"] if file.get("before_packages") or not early]
         directories = [] if early else params["directories"]
-        units = {} if early else {unit["name"]: unit["class"] for unit in params["units"]}
+        described = {unit["name"]: unit for unit in params["units"] if unit.get("gate") or not early}
         wanted = [resolve(entry, lenient) for entry in directories + self.files]
         contents = {entry.path: entry.content for entry in wanted if entry.content is not None}
-        noted = digests(units, self.files, contents)
-        notes = [drop_in(name, digest) for name, digest in sorted(noted.items())]
+        self.record, self.salt = read_record(disk)
+        marks = {entry.path: self._mark(entry) for entry in wanted if entry.content is not None}
+        noted = digests(described, self.files, marks)
+        notes = [drop_in(name, digest, bool(described[name].get("gate"))) for name, digest in sorted(noted.items())]
         self.wanted = {entry.path: entry for entry in wanted + notes}
-        self.record = read_record(disk)
-        self.changes = self._compare(wanted)
-        self.notes = self._compare(notes)
+        self.units = Units(disk, described, contents)
+        self.of = {file["path"]: file.get("units", []) for file in self.files}
+        self.of.update({note.path: [name] for note, name in zip(notes, sorted(noted))})  # noqa: B905 - Python 3.8
+        found = self._compare(wanted)
+        self.changes = [change for change in found if self.bearable(change)]
+        self.waiting = [change for change in found if not self.bearable(change)]
+        self.notes = [change for change in self._compare(notes) if self.bearable(change)]
         self.removals, self.kept = ([], []) if early else self._find_orphans()
-        changing = paths_of(self.changes)
-        self.touched = {unit for file in self.files if file["path"] in changing for unit in file.get("units", [])}
-        self.units = Units(disk, units, contents)
-        self.stale, self.waiting = self.units.find_stale(noted, self.touched)
+        self.touched = {unit for change in self.changes for unit in self.of.get(change.path, [])}
+        waits = {unit for change in self.waiting for unit in self.of.get(change.path, [])}
+        self.stale = [] if early else self.units.find_stale(noted, self.touched | waits)
 
     @property
     def differs(self) -> bool:
         return bool(self.changes or self.notes or self.removals)
 
+    def needs(self, change: Change) -> str:
+        """What a change asks of the node: the most that one of its units asks, of which running ones mind."""
+        minding = [name for name in self.of.get(change.path, []) if self.units.disturbs(name)]
+        classes = [self.units.units[name]["class"] for name in self.of.get(change.path, []) if name in self.units.units]
+        return worst(kind for kind in classes if minding or kind in ("live", "restart"))
+
+    def bearable(self, change: Change) -> bool:
+        """Whether it can be made now. What only a boot reads can always be written."""
+        needs = self.needs(change)
+        return needs == "reboot" or self.bears_class(needs)
+
+    def bears_class(self, kind: str) -> bool:
+        return CLASSES.index(kind) <= CLASSES.index(self.bears)
+
+    def now(self) -> list[Stale]:
+        """Units whose turn it is; a boot is not theirs to take."""
+        return [unit for unit in self.stale if self.bears_class(unit.needs) and unit.state != "booted"]
+
+    def later(self) -> list[Stale]:
+        return [unit for unit in self.stale if not self.bears_class(unit.needs)]
+
+    def wants_boot(self) -> bool:
+        return any(unit.state == "booted" and self.bears_class(unit.needs) for unit in self.stale)
+
     def carry_out(self) -> None:
         """Killed anywhere, the next run finds the rest still to do."""
         paths = paths_of(self.changes + self.notes + self.removals)
-        placed = {path: [sha256(entry.content)] for path, entry in self.wanted.items() if entry.content is not None}
-        kept = {path: self.record[path] for path in (self.record if self.early else self.kept)}
+        unwritten = paths_of(self.waiting)
+        placed = {
+            path: [self._mark(entry)]
+            for path, entry in self.wanted.items()
+            if entry.content is not None and path not in unwritten
+        }
+        left = self.record if self.early else {*self.kept, *(self.record.keys() & unwritten)}
+        kept = {path: self.record[path] for path in left}
         if paths:
-            # Ahead of the first write, with old and new hashes: a killed run still knows which files are its own.
+            # Ahead of the first write, with old and new marks: a killed run still knows which files are its own.
             names = {*self.record, *placed}
             self._write_record({n: sorted({*self.record.get(n, []), *placed.get(n, [])}) for n in names})
         self.units.retire(change.path for change in self.removals)
@@ -72,13 +112,17 @@ class Plan:
         for change in self.changes + self.notes:
             with naming(change.path):
                 self.disk.put(self.wanted[change.path])
+        self.units.forget(self.touched)
         for change in self.removals:
             with naming(change.path):
                 self.disk.remove(change.path)
         self._write_record({**kept, **placed})
         unit_files_changed = any(path.startswith(UNIT_FOLDER) for path in paths)
-        if unit_files_changed or self.stale or self.waiting or self.units.need_reload():
+        if unit_files_changed or self.stale or self.units.need_reload():
             self.units.reload()
+
+    def _mark(self, entry: Wanted | Found) -> str:
+        return mark_of(entry, self.salt)
 
     def _compare(self, entries: list[Wanted]) -> list[Change]:
         changes = []
@@ -99,7 +143,7 @@ class Plan:
         for path in sorted(set(self.record) - set(self.wanted)):
             with naming(path):
                 found = self.disk.look(path)
-            if found is not None and found.content is not None and sha256(found.content) in self.record[path]:
+            if found is not None and found.content is not None and self._mark(found) in self.record[path]:
                 orphans.append(Change(path, "remove", describe(path, found, None)))
             elif found is not None:
                 kept.append(path)
@@ -109,9 +153,7 @@ class Plan:
 
     def _write_record(self, files: dict[str, list[str]]) -> None:
         if files != self.record:
-            text = json.dumps({"version": 1, "files": files}, indent=0, sort_keys=True)
-            with naming(RECORD):
-                self.disk.put(Wanted(RECORD, 0o644, os.geteuid(), os.getegid(), text.encode()))
+            write_record(self.disk, files, self.salt)
             self.record = files
 
 
@@ -134,16 +176,31 @@ def resolve(entry: dict[str, Any], lenient: bool) -> Wanted:
     return Wanted(path, int(entry["mode"], 8), uid, gid, content, link=entry.get("link", False))
 
 
-def read_record(disk: Disk) -> dict[str, list[str]]:
-    """Path -> hashes that this program placed there."""
+def read_record(disk: Disk) -> tuple[dict[str, list[str]], str]:
+    """Path -> marks of contents that this program placed there, and the salt of marks that nobody may guess."""
     found = disk.look(RECORD)
     if found is None:
-        return {}
+        return {}, secrets.token_hex(16)
     try:
-        files = json.loads(found.content or b"")["files"]
-        return {str(path): [str(one) for one in hashes] for path, hashes in files.items()}
+        record = json.loads(found.content or b"")
+        files = {str(path): [str(one) for one in marks] for path, marks in record["files"].items()}
+        return files, str(record.get("salt", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RefusedError(f"{RECORD}: not a record of placed files; move it away to begin a new one") from None
+
+
+def write_record(disk: Disk, files: dict[str, list[str]], salt: str) -> None:
+    text = json.dumps({"version": 2, "salt": salt, "files": files}, indent=0, sort_keys=True)
+    with naming(RECORD):
+        disk.put(Wanted(RECORD, 0o600, os.geteuid(), os.getegid(), text.encode()))
+
+
+def mark_of(entry: Wanted | Found, salt: str) -> str:
+    """A value for a content. Where not everybody may read it, one that cannot be compared with guesses."""
+    assert entry.content is not None
+    if entry.mode & 0o004 or entry.kind == "link":
+        return sha256(entry.content)
+    return hmac.new(salt.encode(), entry.content, hashlib.sha256).hexdigest()
 
 
 def sha256(content: bytes) -> str:

@@ -9,54 +9,78 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from ansible.module_utils.center_accepted import ACCEPTED, accepted_here
 from ansible.module_utils.center_disk import Disk, RefusedError, Wanted
 
-STARTED = "/run/center/started"
+STARTED = "/run/center/started"  # what a service was started with, written by its drop-in
+CHANGED = "/run/center/changed"  # when files of a unit changed that cannot note its start, such as a mount
 UNIT_FOLDER = "/etc/systemd/system"
-UNIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*\.(service|socket|timer|path|mount|target)")
-DISRUPTIVE = ("drain", "reboot")
-PROPERTIES = "ActiveState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,Result"
+UNIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket|timer|path|mount|target)")
+CLASSES = ("live", "restart", "drain", "reboot")
+PROPERTIES = "ActiveState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,Result,ActiveEnterTimestampMonotonic"
 SECONDS = 90
+# What a mark of acceptance names, as far as a shell can say it.
+MACHINE = "cat /sys/class/dmi/id/product_uuid 2>/dev/null || cat /etc/machine-id"
 
 
 class Stale(NamedTuple):
-    """A unit that does not run with the files on disk; `state` is what Ansible's systemd module is to make of it."""
+    """A unit that does not run with the files on disk.
+
+    `state` says what has to be done: "started", "restarted", "enabled", or "booted", which only a boot does.
+    """
 
     name: str
-    state: str  # "started" or "restarted"
+    state: str
+    needs: str
     why: str
 
 
-def digests(units: dict[str, str], files: list[dict[str, Any]], contents: dict[str, bytes]) -> dict[str, str]:
-    """One value for all that a unit is started with, where a start can be noted and a change matters."""
+def worst(classes: Iterable[str]) -> str:
+    """The class that asks the most of a node."""
+    return max(classes, key=CLASSES.index, default="live")
+
+
+def digests(units: dict[str, dict[str, Any]], files: list[dict[str, Any]], marks: dict[str, str]) -> dict[str, str]:
+    """One value for all that a unit is started with, where a start can be noted and a change matters.
+
+    `marks` has a value for each content; where not everybody may read the file, one that nobody can guess.
+    """
     return {
-        name: digest(name, files, contents)
-        for name, kind in units.items()
-        if kind != "live" and name.endswith((".service", ".socket"))
+        name: digest(name, unit, files, marks)
+        for name, unit in units.items()
+        if unit["class"] != "live" and notes_start(name)
     }
 
 
-def digest(unit: str, files: list[dict[str, Any]], contents: dict[str, bytes]) -> str:
+def notes_start(name: str) -> bool:
+    return name.endswith((".service", ".socket"))
+
+
+def digest(name: str, unit: dict[str, Any], files: list[dict[str, Any]], marks: dict[str, str]) -> str:
     parts = [
-        [file["path"], file["mode"], file["owner"], file["group"], hashlib.sha256(contents[file["path"]]).hexdigest()]
+        [file["path"], file["mode"], file["owner"], file["group"], marks[file["path"]]]
         for file in files
-        if unit in file.get("units", [])
+        if name in file.get("units", [])
     ]
-    return hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()
+    packages = [["packages", *sorted(unit["packages"])]] if unit.get("packages") else []
+    return hashlib.sha256(json.dumps(sorted(parts) + packages).encode()).hexdigest()
 
 
-def drop_in(unit: str, digest: str) -> Wanted:
+def drop_in(unit: str, digest: str, gated: bool) -> Wanted:
     """A drop-in that notes, each time the unit starts, which files it starts with.
 
     Noted before the start, not after: a start that races with a new file then keeps the old note and is repeated.
+    A gated unit does not start on a machine without a mark of acceptance, whoever starts it.
     """
     text = (
         "# Placed by center: notes what this unit is started with.\n"
-        f"[{'Socket' if unit.endswith('.socket') else 'Service'}]\n"
-        f"ExecStartPre=+/bin/sh -c 'mkdir -p {STARTED} && echo {digest} >{STARTED}/{unit}'\n"
+        + f"[{'Socket' if unit.endswith('.socket') else 'Service'}]\n"
+        + (f"ExecCondition=+/bin/sh -c 'grep -qsF \"$$({MACHINE})\" {ACCEPTED}'\n" if gated else "")
+        + f"ExecStartPre=+/bin/sh -c 'mkdir -p {STARTED} && echo {digest} >{STARTED}/{unit}'\n"
     )
     path = f"{UNIT_FOLDER}/{unit}.d/50-center.conf"
     return Wanted(path, 0o644, os.geteuid(), os.getegid(), text.encode())
@@ -65,8 +89,8 @@ def drop_in(unit: str, digest: str) -> Wanted:
 class Units:
     """The units of one node; below another root than / systemd is not asked and every unit counts as running."""
 
-    def __init__(self, disk: Disk, units: dict[str, str], paths: Iterable[str]) -> None:
-        """Take the units with their classes, and the paths of all files, among which are files of other units."""
+    def __init__(self, disk: Disk, units: dict[str, dict[str, Any]], paths: Iterable[str]) -> None:
+        """Take the units as manifests describe them, and the paths of all files, among which are files of others."""
         for name in units:
             if not UNIT_NAME.fullmatch(name):
                 raise RefusedError(f'"{name}" is not the name of a unit')
@@ -75,34 +99,68 @@ class Units:
         self.live = disk.root == "/"
         names = sorted({*units, *filter(None, map(unit_of, paths))})
         self.states = show(names) if self.live and names else {}
+        gated = any(unit.get("gate") for unit in units.values())
+        self.accepted = not gated or accepted_here(disk.root)
 
-    def find_stale(self, digests: dict[str, str], touched: set[str]) -> tuple[list[Stale], list[Stale]]:
-        """Units to start again now, and those whose class says to wait; `touched` are units with a changing file."""
-        now, later = [], []
-        for name, kind in sorted(self.units.items()):
-            stale = self._judge(name, kind, digests.get(name), name in touched)
-            if stale:
-                (later if kind in DISRUPTIVE and stale.state == "restarted" else now).append(stale)
-        return now, later
+    def find_stale(self, digests: dict[str, str], touched: set[str]) -> list[Stale]:
+        """Units to start again; `touched` are those with a changing file."""
+        found = (self._judge(name, digests.get(name), name in touched) for name in sorted(self.units))
+        return [stale for stale in found if stale]
 
-    def _judge(self, name: str, kind: str, wanted: str | None, touched: bool) -> Stale | None:
+    def closed(self) -> list[str]:
+        """Units that wait for this machine to be accepted."""
+        return sorted(name for name in self.units if self._is_closed(name))
+
+    def disturbs(self, name: str) -> bool:
+        """Whether a change of the unit's files or packages must wait for an empty node: what does not run, cannot."""
+        unit = self.units.get(name)
+        if unit is None or unit["class"] not in ("drain", "reboot"):
+            return False
         state = self.states.get(name)
+        return is_running(state) if state else self.disk.look(f"{STARTED}/{name}") is not None
+
+    def _judge(self, name: str, wanted: str | None, touched: bool) -> Stale | None:
+        kind, state = self.units[name]["class"], self.states.get(name)
+        if self._is_closed(name):
+            return None
+        other = touched or (wanted is not None and self._started_with(name) != wanted) or self._changed_since(name)
+        disabled = bool(state) and state["UnitFileState"] in ("", "disabled", "masked")
+        if kind == "reboot":
+            if disabled:
+                return Stale(name, "enabled", "live", "not enabled")
+            return Stale(name, "booted", "reboot", "the node was booted with something else") if other else None
         if state and not is_running(state):
-            return Stale(name, "started", "not running")
-        if kind != "live" and (touched or (wanted and self._started_with(name) != wanted)):
-            return Stale(name, "restarted", "started with other files")
-        if state and state["UnitFileState"] in ("", "disabled", "masked"):
-            return Stale(name, "started", "not enabled")
-        return None
+            return Stale(name, "started", "restart", "not running")
+        if kind != "live" and other:
+            return Stale(name, "restarted", kind, "started with other files")
+        return Stale(name, "started", "live", "not enabled") if disabled else None
+
+    def _is_closed(self, name: str) -> bool:
+        if self.accepted or not self.units[name].get("gate"):
+            return False
+        state = self.states.get(name)
+        return not (state and is_running(state))
 
     def _started_with(self, name: str) -> str | None:
-        note = self.disk.look(f"{STARTED}/{name}")
+        return self._read(f"{STARTED}/{name}")
+
+    def _changed_since(self, name: str) -> bool:
+        """Whether files of a unit without notes changed after it became active; both times are of one clock."""
+        changed, state = self._read(f"{CHANGED}/{name}"), self.states.get(name)
+        return bool(changed) and bool(state) and int(state["ActiveEnterTimestampMonotonic"] or 0) <= int(changed)
+
+    def _read(self, path: str) -> str | None:
+        note = self.disk.look(path)
         return note.content.decode("ascii", "replace").strip() if note and note.content else None
 
     def forget(self, names: Iterable[str]) -> None:
-        """Before a unit's file changes: whatever happens next, the unit no longer counts as started with it."""
+        """Around a change of a unit's files: whatever happens next, the unit no longer counts as started with them."""
         for name in names:
-            self.disk.remove(f"{STARTED}/{name}")
+            if notes_start(name):
+                self.disk.remove(f"{STARTED}/{name}")
+            elif self.live:
+                now = str(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000).encode()
+                self.disk.put(Wanted(f"{CHANGED}/{name}", 0o644, 0, 0, now))
 
     def need_reload(self) -> bool:
         return any(state["NeedDaemonReload"] == "yes" for state in self.states.values())

@@ -107,7 +107,7 @@ def apply_first(site: Site, step: Step) -> None:
     wait_until(partial(_asks, site, CONTROL, "10.16.0.1"), 20, f"time server of {CONTROL}")
     backlog = site.hosts.run(CONTROL, ["sysctl", "-n", "net.core.somaxconn"]).strip()
     expect(backlog == "4096", f"net.core.somaxconn is {backlog}")
-    step.say(*(line for line in answer.lines if ": changed " in line))
+    step.say(*answer.lines[-1:])
     step.found = f"{len(done)} changes as the preview said; files, units and daemons are as rendered"
 
 
@@ -149,8 +149,8 @@ def repair_drift(site: Site, step: Step) -> None:
     """Somebody edits a file on a host: status names it, apply brings it back."""
     site.hosts.run(WORKER, ["sh", "-c", f"echo 'server 192.0.2.1' >> {TIME_FILE}"])
     drifted = site.run("status", exits=2)
-    expect(f"{WORKER}: update {TIME_FILE}" in drifted.output, f"status does not name the file; see {site.centre.log}")
-    step.say(*(line for line in drifted.lines if line.startswith(WORKER)))
+    expect(f"{WORKER}: update {TIME_FILE}" in deeds(drifted), f"status does not name the file; see {site.centre.log}")
+    step.say(*drifted.lines[:8])
     site.run("apply")
     compare_files(site, WORKER)
     step.found = f"{TIME_FILE} on {WORKER}: named, repaired"
@@ -184,9 +184,19 @@ def check_slurm(site: Site, step: Step) -> None:
 
 
 def deeds(answer: Answer) -> set[str]:
-    """What is or would be done, a line each: `HOST: VERB WHAT`."""
-    pattern = re.compile(rf"^(?:{'|'.join(NODES)}): (?:create|update|remove|delete|install|restart) \S+$")
-    return {line for line in answer.lines if pattern.match(line)}
+    """What is or would be done, a line each: `HOST: VERB WHAT`, from lines such as `update /etc/x on 2 hosts: a, b`."""
+    found = set()
+    for line in answer.lines:
+        if match := _DEED.match(line):
+            verb = "restart" if match["verb"] == "start" else match["verb"]
+            found |= {f"{host}: {verb} {match['what']}" for host in NODES if host in match["hosts"].split(", ")}
+    return found
+
+
+_DEED = re.compile(
+    r"(?P<verb>create|update|remove|install|start|restart) (?P<what>\S+)(?: \[.*\])? "
+    r"on (?:\d+ hosts: )?(?P<hosts>[^:]+)"
+)
 
 
 def _placed(deed: str) -> str:

@@ -1,0 +1,85 @@
+"""Saved plans: what a preview found on each host, as hashes; applied only while all of it is still so.
+
+A plan holds no content and no secret, so it may lie in a CI job's artifacts. It says which tree it was made of, and for
+each host a hash of what would change there. A host that did not answer when it was made is not part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from generator.apply.report import HostOutcome, HostsReport
+from generator.problems import Problem, Refused
+
+VERSION = 1
+LIMIT = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The tree's hash, the hash of each host's differences, and who leaves."""
+
+    tree: str
+    hosts: dict[str, str]
+    leaving: tuple[str, ...] = ()
+
+    def stale(self, tree: Path, found: dict[str, HostOutcome], leaving: tuple[str, ...]) -> list[Problem]:
+        """Why the plan may not be applied any more: tree or hosts have moved since."""
+        if self.tree != tree_digest(tree):
+            hint = "look at the change with diff, and save a new plan"
+            return [Problem("plan.stale", "the tree is not the one that the plan was made of", hint=hint)]
+        moved = sorted({*leaving} ^ {*self.leaving})
+        moved += [
+            name
+            for name, host in found.items()
+            if host.state in ("changed", "unchanged", "failed") and self.hosts.get(name) != fingerprint(host)
+        ]
+        if not moved:
+            return []
+        shown = ", ".join(moved[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
+        message = f"since the plan was made, something has changed on {shown}"
+        return [Problem("plan.stale", message, hint="look at it with diff, and save a new plan")]
+
+
+def fingerprint(host: HostOutcome) -> str:
+    """A hash of all that would change on a host."""
+    return hashlib.sha256(json.dumps(asdict(host), sort_keys=True).encode()).hexdigest()
+
+
+def tree_digest(tree: Path) -> str:
+    """The hash of the index, which has that of every file."""
+    return hashlib.sha256((tree / "index.json").read_bytes()).hexdigest()
+
+
+def save(path: Path, tree: Path, report: HostsReport) -> None:
+    """Write the plan of a preview in one step; Refused when it cannot be written."""
+    hosts = {name: fingerprint(host) for name, host in report.hosts.items() if host.state != "pending"}
+    data = {"version": VERSION, "tree": tree_digest(tree), "hosts": hosts, "leaving": report.leaving}
+    text = json.dumps(data, indent=1, sort_keys=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_text(text, "utf-8")
+        new.replace(path)
+    except OSError as fault:
+        new.unlink(missing_ok=True)
+        raise Refused([Problem("plan.cannot-write", f'"{path}" cannot be written: {fault.strerror}')]) from None
+
+
+def load(path: Path) -> Plan:
+    """Read a plan; Refused for what is none."""
+    try:
+        with path.open("rb") as file:
+            data = json.loads(file.read(LIMIT))
+        if data["version"] != VERSION:
+            raise ValueError
+        leaving = tuple(str(name) for name in data["leaving"])
+        return Plan(str(data["tree"]), {str(name): str(value) for name, value in data["hosts"].items()}, leaving)
+    except OSError as fault:
+        raise Refused([Problem("usage.plan", f'"{path}" cannot be read: {fault.strerror}')]) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        hint = "center diff --hosts --save FILE writes one"
+        raise Refused([Problem("usage.plan", f'"{path}" is not a plan of this version', hint=hint)]) from None

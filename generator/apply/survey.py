@@ -1,0 +1,87 @@
+"""How hosts differ from the tree: the program that places files, run on each in its looking mode, without Ansible.
+
+`diff` is this look. `apply` begins with it, so that hosts that have it all cost one SSH command; it ends with it as
+well, because what a run says of itself is no evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from generator.apply.blocks import Node
+from generator.apply.onhost import Unanswered, ask
+from generator.apply.report import FileChange, HostOutcome, State, UnitChange, worst
+from generator.apply.ssh import Connections
+from generator.apply.wanted import Secrets, program, wanted_of
+from generator.text import visible
+
+SECONDS = 120
+DIFF_LINES, LIST_ITEMS = 2000, 2000
+
+
+def survey(connections: Connections, nodes: Sequence[Node], secrets: Secrets) -> dict[str, HostOutcome]:
+    """For each node what differs there: "unchanged", "changed" (would be), "failed", or "pending" without an answer."""
+    wanted = [(node, wanted_of(node, secrets)) for node in nodes]
+
+    def look(work: tuple[Node, dict[str, Any]]) -> HostOutcome:
+        node, gets = work
+        try:
+            answer = ask(connections, node, program(), {**gets, "bears": "reboot"}, SECONDS)
+        except Unanswered as fault:
+            return HostOutcome(node.name, node.block, "failed" if fault.reached else "pending", str(fault))
+        if not isinstance(answer, dict) or "refused" in answer:
+            reason = answer.get("refused") if isinstance(answer, dict) else "its answer is no answer"
+            return HostOutcome(node.name, node.block, "failed", visible(reason, 1000))
+        return outcome(node, answer)
+
+    return {found.node: found for found in connections.for_each(look, wanted)}
+
+
+def outcome(node: Node, answer: dict[str, Any]) -> HostOutcome:
+    """The answer of a node's program as an outcome; everything in it came from the node and is only data."""
+    files = file_changes(answer)
+    units = unit_changes(answer, "stale")
+    packages = tuple(visible(name) for name in listed(answer, "packages"))
+    boot = answer.get("boot") is True
+    state: State = "changed" if files or units or packages or boot or answer.get("changed") is True else "unchanged"
+    needs = worst([*(file.needs for file in files), *(unit.needs for unit in units)])
+    package_needs = answer.get("package_needs")
+    if packages:
+        needs = worst([needs, "restart", package_needs if isinstance(package_needs, str) else "restart"])
+    return HostOutcome(
+        node.name, node.block, state, "", files, packages, units, "reboot" if boot else needs, boot,
+        closed=tuple(visible(name) for name in listed(answer, "closed")),
+        kept=tuple(visible(path) for path in listed(answer, "kept")),
+    )  # fmt: skip
+
+
+def file_changes(answer: dict[str, Any]) -> tuple[FileChange, ...]:
+    diffs = [str(diff.get("prepared", "")) for diff in entries(answer, "diff")]
+    return tuple(
+        FileChange(
+            visible(change.get("path")), visible(change.get("action")),
+            shown_diff(diffs[number]) if number < len(diffs) else "", visible(change.get("needs")),
+        )
+        for number, change in enumerate(entries(answer, "changes"))
+    )  # fmt: skip
+
+
+def unit_changes(answer: dict[str, Any], key: str) -> tuple[UnitChange, ...]:
+    return tuple(
+        UnitChange(*(visible(unit.get(word)) for word in ("name", "state", "needs", "why")))
+        for unit in entries(answer, key)
+    )
+
+
+def entries(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [entry for entry in listed(answer, name) if isinstance(entry, dict)]
+
+
+def listed(answer: dict[str, Any], name: str) -> list[Any]:
+    value = answer.get(name)
+    return value[:LIST_ITEMS] if isinstance(value, list) else []
+
+
+def shown_diff(text: str) -> str:
+    return "\n".join(visible(line, 1000) for line in text.split("\n")[:DIFF_LINES])

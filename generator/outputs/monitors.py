@@ -1,0 +1,44 @@
+"""Monitor nodes: Prometheus, with the same files that the folder `monitoring` of the tree has for any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator.artifact import Artifact
+from generator.catalog.models import OperatingSystem
+from generator.model import Center
+from generator.nodes import Pool
+from generator.outputs import monitoring
+from generator.outputs.groups import HostFile, group, pools_by_system
+from generator.outputs.hosts import Part, together, unit_file
+
+RULES_UNIT = "center-alerts.service"
+_CAUSES = ("pools", "halls", "cooling", "network.plans.nodes", "metadata.name")
+
+
+def groups(center: Center, pool: Pool) -> Iterator[str]:
+    if pool.role == "monitor":
+        yield group("monitor", pool.system.name)
+
+
+def artifacts(center: Center) -> Iterator[Artifact]:
+    pools = [pool for pool in center.pools.values() if pool.role == "monitor"]
+    found = pools_by_system(center, pools)
+    if not found:
+        return
+    files = [artifact for artifact in monitoring.artifacts(center) if artifact.path.startswith("monitoring/")]
+    for members in found.values():
+        system = members[0].system
+        yield from together(group("monitor", system.name), [_prometheus(system, files)], _CAUSES)
+
+
+def _prometheus(system: OperatingSystem, artifacts: list[Artifact]) -> Part:
+    unit, folder = system.units["prometheus"], system.paths["prometheus"]
+    files = []
+    for artifact in artifacts:
+        name = artifact.path.removeprefix("monitoring/")
+        # Prometheus looks for new targets by itself, reads rules again when told to, the rest when it starts.
+        reader = {"prometheus.yml": (unit,)}.get(name, (RULES_UNIT,) if name.startswith("rules/") else ())
+        files.append(HostFile(f"{folder}/{name}", artifact.body, reader, because=(*artifact.because, "pools")))
+    files.append(unit_file(RULES_UNIT, "alerts.service", {"unit": unit}, _CAUSES))
+    return Part(tuple(files), tuple(system.packages["prometheus"]), (unit, RULES_UNIT))

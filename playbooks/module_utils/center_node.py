@@ -1,0 +1,111 @@
+# Copyright the center authors. SPDX-License-Identifier: Apache-2.0
+# Runs on the node (Python 3.8 or newer): inside Ansible's module center_tree, and from memory without Ansible.
+"""Bring one node to what the tree wants, in one call, or find out what that would do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+from ansible.module_utils.center_disk import Disk, RefusedError
+from ansible.module_utils.center_plan import Change, Plan
+from ansible.module_utils.center_units import worst
+
+# How each package manager lists packages: its program, where its database is, and what prints name, version, status.
+PACKAGE_MANAGERS = {
+    "apt": ("/usr/bin/dpkg-query", "--admindir=%s/var/lib/dpkg", "-Wf${Package}\\t${Version}\\t${db:Status-Status}\\n"),
+}
+DIFFS_LIMIT = 256 * 2**10
+
+
+def main(given: dict[str, Any]) -> dict[str, Any]:
+    """Look at the node without touching it; `refused` says why the tree cannot be placed there."""
+    try:
+        return bring({"root": "/", "bears": "restart", "packages_ready": False, **given}, check=True)
+    except RefusedError as fault:
+        return {"refused": str(fault)}
+
+
+def bring(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Carry out (or with `check` only show) what the node can bear; RefusedError before anything is touched."""
+    disk = Disk(params["root"])
+    manager, missing = find_missing(params["packages"], params["root"].rstrip("/"))
+    plan = Plan(disk, params, early=bool(missing) and not check, lenient=bool(missing))
+    late = packages_that_wait(plan, params, missing)
+    missing = [package for package in missing if package not in late]
+    if missing and params["packages_ready"]:
+        raise RefusedError(f"packages are still missing after installation: {', '.join(missing)}")
+    if plan.early and not missing:  # all that is missing waits for an empty node
+        plan = Plan(disk, params, early=False, lenient=True)
+    if not check:
+        plan.carry_out()
+    now, later = plan.now(), plan.later()
+    changes = plan.changes + plan.removals
+    return {
+        "changed": plan.differs or (check and bool(missing or now or plan.wants_boot())),
+        "complete": check or not missing,
+        "package_manager": manager,
+        "packages": missing,
+        "package_needs": needs_of(plan, params, missing),
+        "changes": [shown(change, plan) for change in changes],
+        "diff": bounded([change.diff for change in changes + plan.waiting]),
+        "stale": [unit._asdict() for unit in now],
+        "restart": [] if check else [unit._asdict() for unit in now],
+        "boot": plan.wants_boot(),
+        "withheld": [shown(change, plan) for change in plan.waiting],
+        "withheld_packages": late,
+        "waiting": [unit._asdict() for unit in later],
+        "closed": plan.units.closed(),
+        "kept": plan.kept,
+    }
+
+
+def packages_that_wait(plan: Plan, params: dict[str, Any], missing: list[str]) -> list[str]:
+    """Missing packages of units that must not be disturbed yet; the first time there is nobody to disturb."""
+    order = {unit["name"]: unit for unit in params["units"] if unit.get("packages")}
+    units = Plan(plan.disk, params, early=False, lenient=True).units if plan.early and order else plan.units
+    waiting: set[str] = set()
+    for name, unit in order.items():
+        if units.disturbs(name) and not plan.bears_class(unit["class"]):
+            waiting |= set(unit["packages"])
+    return [package for package in missing if package in waiting]
+
+
+def needs_of(plan: Plan, params: dict[str, Any], packages: list[str]) -> str:
+    """What the installation of packages asks of the node; those of no unit are as harmless as a restart."""
+    asking = [unit for unit in params["units"] if {*unit.get("packages", [])} & {*packages}]
+    return worst(["restart", *(unit["class"] for unit in asking if plan.units.disturbs(unit["name"]))])
+
+
+def shown(change: Change, plan: Plan) -> dict[str, str]:
+    return {"path": change.path, "action": change.action, "needs": plan.needs(change)}
+
+
+def find_missing(packages: list[str], root: str) -> tuple[str, list[str]]:
+    """The package manager of this node, and which of `packages` it does not have (in the wanted version)."""
+    manager = next((name for name, command in PACKAGE_MANAGERS.items() if os.access(command[0], os.X_OK)), None)
+    if manager is None:
+        raise RefusedError(f"none of these package managers is here: {', '.join(PACKAGE_MANAGERS)}")
+    if not packages:
+        return manager, []
+    names = [package.partition("=")[0] for package in packages]
+    program, database, listing = PACKAGE_MANAGERS[manager]
+    query = [program, database % root, listing, "--", *names]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=False)
+    installed = set()
+    for line in answer.stdout.splitlines():
+        name, version, status = line.split("\t")
+        if status == "installed":
+            installed |= {name, f"{name}={version}"}
+    return manager, [package for package in packages if package not in installed]
+
+
+def bounded(diffs: list[str]) -> list[dict[str, str]]:
+    """Diffs in Ansible's form, one a change; beyond the limit of a node only that there is one."""
+    room = DIFFS_LIMIT
+    shown = []
+    for diff in diffs:
+        room -= len(diff)
+        shown.append({"prepared": diff if room >= 0 else "[too many differences to show]\n"})
+    return shown
