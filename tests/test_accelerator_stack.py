@@ -131,7 +131,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         assert {name: nodes[name]["address"] for name in addresses} == {
             name: address.partition("/")[0] for name, address in addresses.items()
         }
-        made.apply()
+        assert "reboot waits for an empty node (apply --up-to reboot): train-a01-1" in made.apply(exits=2)
         yield made
 
 
@@ -219,7 +219,6 @@ def test_after_a_boot_everything_answers_again(rig: Rig) -> None:
 
 @pytest.mark.hosts
 def test_a_second_apply_changes_nothing(rig: Rig) -> None:
-    rig.apply()
     before = rig.hosts.files(WORKER, ["/etc", "/usr/local"]), rig.hosts.units(WORKER)
     rig.apply()
     after = rig.hosts.files(WORKER, ["/etc", "/usr/local"]), rig.hosts.units(WORKER)
@@ -235,8 +234,20 @@ def test_another_driver_waits_for_an_empty_node(rig: Rig) -> None:
     rig.apply()
     assert rig.version(DRIVER) == "1.0", "a version in the repository alone changes nothing"
     rig.edit('key: "path:vendor.asc"', f'key: "path:vendor.asc", versions: {{{DRIVER}: "1.1"}}')
-    rig.center("render")
+    before = rig.unit(STACK)
+    told = rig.apply(exits=2)
     manifest = rig.manifest("stack_simulated_debian_12")
     units = {unit["name"]: unit for unit in manifest["units"]}
     assert units[STACK] == {"name": STACK, "class": "drain", "packages": [f"{DRIVER}=1.1"]}
     assert f"{DRIVER}=1.1" in manifest["packages"]
+    assert "waits for an empty node (apply --up-to drain)" in told
+    assert (rig.version(DRIVER), rig.unit(STACK), rig.run("cat", LOADED).split()[0]) == ("1.0", before, "1.0")
+
+    # What nobody uses has no reason to wait: the old driver has left, its device files with it.
+    rig.run("systemctl", "stop", STACK)
+    with pytest.raises(CommandFailed):
+        rig.run("center-simulated-list")
+    rig.apply()
+    assert (rig.version(DRIVER), rig.run("cat", LOADED).split()[0]) == ("1.1", "1.1")
+    assert len(rig.run("center-simulated-list").split()) == 8
+    assert rig.unit(STACK).active == rig.unit(SERVICE).active == "active"
