@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 from generator.apply.asked import Ask, Progress, silent
 from generator.apply.blocks import Node, choose, control_nodes, operations
+from generator.apply.condition import condition
 from generator.apply.departures import Departures
 from generator.apply.drain import Drains
 from generator.apply.journal import Journal
@@ -29,8 +30,11 @@ from generator.problems import Refused
 NOBODY = "00000000"  # who only looks drains nothing
 
 
-def look(ask: Ask, progress: Progress = silent) -> HostsReport:
-    """What apply would do; touches nothing. UnknownName for a node in `limit` that the tree lacks."""
+def look(ask: Ask, progress: Progress = silent, records: bool = False) -> HostsReport:
+    """What apply would do, and with `records` what the centre remembers of runs; touches nothing.
+
+    UnknownName for a node in `limit` that the tree lacks.
+    """
     nodes = ask.nodes()
     with ExitStack() as stack:
         connections = stack.enter_context(Connections(ask.ssh))
@@ -38,8 +42,10 @@ def look(ask: Ask, progress: Progress = silent) -> HostsReport:
         found = survey(connections, nodes, ask.reveal)
         keepers = answering(connections, control_nodes(ask.tree))
         departures = Departures(ask, connections, keepers, stack.enter_context(drains_of(ask, connections, NOBODY)))
-        notes = [str(deed) for deed in departures.preview()]
-        return HostsReport(True, found, () if nodes else ("no host matched",), tuple(notes), departures.names)
+        notes = tuple(str(deed) for deed in departures.preview())
+        told, left = condition(connections, keepers, ask.tree) if records else ([], False)
+        faults = () if nodes else ("no host matched",)
+        return HostsReport(True, found, faults, notes, departures.names, left, tuple(told))
 
 
 def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:

@@ -55,10 +55,15 @@ def tree_digest(tree: Path) -> str:
     return hashlib.sha256((tree / "index.json").read_bytes()).hexdigest()
 
 
-def save(path: Path, tree: Path, report: HostsReport) -> None:
-    """Write the plan of a preview in one step; Refused when it cannot be written."""
+def plan_of(tree: Path, report: HostsReport) -> Plan:
+    """The plan of a preview."""
     hosts = {name: fingerprint(host) for name, host in report.hosts.items() if host.state != "pending"}
-    data = {"version": VERSION, "tree": tree_digest(tree), "hosts": hosts, "leaving": report.leaving}
+    return Plan(tree_digest(tree), hosts, report.leaving)
+
+
+def save(path: Path, plan: Plan) -> None:
+    """Write a plan in one step; Refused when it cannot be written."""
+    data = {"version": VERSION, **asdict(plan)}
     text = json.dumps(data, indent=1, sort_keys=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:

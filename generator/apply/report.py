@@ -83,7 +83,9 @@ class HostsReport:
     """What else happened or would: nodes that leave, drains given back."""
     leaving: tuple[str, ...] = ()
     open: bool = False
-    """Whether nodes that should leave are still there."""
+    """Whether nodes that should leave are still there, or a run that died left something."""
+    records: tuple[str, ...] = ()
+    """What the centre remembers of runs."""
 
     @property
     def changed(self) -> list[str]:
@@ -118,7 +120,7 @@ class HostsReport:
         for state, words in _TROUBLE.items():
             reasons = self._by((host.reason, host.node) for host in self.hosts.values() if host.state == state)
             yield from (f"{words}: {named(nodes)}{reason and f' ({reason})'}" for reason, nodes in reasons.items())
-        yield from (*self.notes, *self.faults)
+        yield from (*self.notes, *self.records, *self.faults)
         yield self._sum()
 
     def _grouped(self) -> Iterator[str]:
