@@ -229,9 +229,11 @@ def test_nonsense_from_a_node_is_a_finding_and_never_a_fault() -> None:
 
 @pytest.mark.parametrize(
     ("told", "severity"),
-    [(39.9, "error"), (40.0, "warning"), (98.9, "warning"), (99.0, ""), (150.0, ""), (201.0, ""), (201.1, "warning")]
-    + [(260.0, "warning"), (260.1, "error")],
-)
+    [
+        (39.9, "error"), (40.0, "warning"), (98.9, "warning"), (99.0, ""), (150.0, ""), (201.0, ""),
+        (201.1, "warning"), (260.0, "warning"), (260.1, "error"),
+    ],
+)  # fmt: skip
 def test_a_clock_counts_only_outside_of_question_and_answer(told: float, severity: str) -> None:
     machine = Machine("a", {"time": told}, EXPECTED, asked=(100.0, 200.0))
     assert [said[0] for said in COMPARISONS["clock"](machine)] == [severity] * bool(severity)
