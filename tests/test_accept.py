@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from generator.apply.accept import what_now
+from generator.apply.blocks import Node
+from generator.apply.field import Subject
+from generator.apply.findings import Remark, Report
 from tests.field import CARD, LIVING, NODES, Field, booted, findings, make_centre
 from tests.obstacles import give_way_to
 from tests.reports import JUNIT, NODES_JSON
@@ -101,6 +105,17 @@ def test_a_machine_without_an_id_cannot_be_accepted(root: Path) -> None:
     mark = root / "var/lib/center/accepted.json"
     mark.write_text(mark.read_text().replace("9f0e", ""))
     assert not accepted(root)
+
+
+def test_what_waited_for_acceptance_is_named(tmp_path: Path) -> None:
+    units = ({"name": "slurmd.service", "class": "drain", "gate": "accepted"}, {"name": "a.service", "class": "live"})
+    names = ["a-1", "a-2", "b-1"]
+    chosen = [Subject(Node(name, tmp_path), name[0], {}, {}, {}, (), units if name < "b" else ()) for name in names]
+    report = Report("accept", {"a": names[:2], "b": names[2:]}, {"a-2": [Remark("memory", "error", "has less")]})
+    assert list(what_now(report, chosen)) == [
+        "a: accepted: a-1; center apply now starts slurmd.service there",
+        "b: accepted: b-1",
+    ]
 
 
 # On booted hosts
