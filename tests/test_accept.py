@@ -122,7 +122,7 @@ def test_what_waited_for_acceptance_is_named(tmp_path: Path) -> None:
 
 MARK = "/var/lib/center/accepted.json"
 # What the tree wants to run and the hosts of the rig do not have; packages are not what is tried here.
-UNITS = ("chrony.service", "prometheus-node-exporter.service")
+OF_THE_SYSTEM = {"ssh.service", "systemd-journald.service", "systemd-sysctl.service"}
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n"
 NO_CLOCK = """kind: check
 name: clock
@@ -144,12 +144,14 @@ number: {pattern: "number ([0-9.]+)", least: "50 % of {accelerators}", most: 10,
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     give_way_to(obstacle())
     with booted(tmp_path_factory.mktemp("field")) as field:
+        make_centre(field)
+        wanted = sorted(units_of(field) - OF_THE_SYSTEM)
         for host in NODES:
-            for unit in UNITS:
-                field.write(host, f"/etc/systemd/system/{unit}", UNIT)
             field.hosts.run(host, ["rm", "-r", "/etc/systemd/system/chrony.service.d"])
+            for unit in wanted:
+                field.write(host, f"/etc/systemd/system/{unit}", UNIT)
             field.hosts.run(host, ["systemctl", "daemon-reload"])
-            field.hosts.run(host, ["systemctl", "start", *UNITS])
+            field.hosts.run(host, ["systemctl", "start", *wanted])
             field.hosts.run(host, ["sh", "-c", f"echo {NODES['control-a01-1']} control-a01-1 >>/etc/hosts"])
         for host in list(NODES)[1:]:
             field.hosts.run(host, ["sh", "-c", "touch /dev/nvidia0 /dev/nvidia1 /dev/nvidia2 /dev/nvidia3"])
@@ -168,6 +170,11 @@ def field(hosts: Field) -> Field:
         (checks / f"{name}.yaml").write_text(text)
     hosts.run("render", exits=0)
     return hosts
+
+
+def units_of(field: Field) -> set[str]:
+    manifests = (field.folder / "generated/hosts/groups").glob("*/manifest.json")
+    return {unit["name"] for manifest in manifests for unit in json.loads(manifest.read_text())["units"]}
 
 
 def mark(field: Field, host: str) -> Any:
@@ -241,12 +248,12 @@ def test_units_that_fail_or_do_not_run_are_named(field: Field) -> None:
     host = "control-a01-1"
     field.write(host, "/run/systemd/system/broken.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
     field.hosts.run(host, ["sh", "-c", "systemctl daemon-reload; systemctl start broken.service || true"])
-    field.hosts.run(host, ["systemctl", "stop", UNITS[0]])
+    field.hosts.run(host, ["systemctl", "stop", "chrony.service"])
     try:
         found = errors(field, "--limit", host, exits=1)
     finally:
         field.hosts.run(host, ["systemctl", "reset-failed"])
-        field.hosts.run(host, ["systemctl", "start", UNITS[0]])
+        field.hosts.run(host, ["systemctl", "start", "chrony.service"])
     assert found == {
         ("control", "failed-units", "broken.service has failed"): {host: ""},
         ("control", "units", "chrony.service is inactive"): {host: ""},
