@@ -37,7 +37,8 @@ TIME_NOTE = "/etc/systemd/system/chrony.service.d/50-center.conf"
 class Site:
     """A network with three booted hosts and their package mirror, and the centre that describes them."""
 
-    sample, nodes, addresses = "duo", NODES, ADDRESSES
+    sample, nodes = "duo", NODES
+    addresses: tuple[str, ...] = ADDRESSES
     volumes: tuple[str, ...] = ()
 
     def __init__(self, folder: Path) -> None:
@@ -193,7 +194,7 @@ def check_slurm(site: Site, step: Step) -> None:
 
 
 def deeds(answer: Answer) -> set[str]:
-    """What is or would be done, a line each: `HOST: VERB WHAT`, from lines such as `update /etc/x on 2 hosts: a-1..2`."""
+    """What is or would be done, a line each: `HOST: VERB WHAT`, from lines such as `update /x on 2 hosts: a-1..2`."""
     found = set()
     for line in answer.lines:
         if match := _DEED.match(line):

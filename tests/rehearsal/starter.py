@@ -17,7 +17,7 @@ from tests.rehearsal.paper import groups_of
 from tests.rig import packages, vendor_packages
 from tests.rig.cluster import ControlPlane
 from tests.rig.doorway import Doorway
-from tests.rig.hosts import LOGIN_USER, TestHosts
+from tests.rig.hosts import LOGIN_USER
 from tests.rig.packages import PackageRepository
 from tests.rig.processes import wait_until
 from tests.rig.tools import build_tools
@@ -50,7 +50,8 @@ argv: [chronyc, -n, sources]
 class Site(hosts.Site):
     """Four fresh hosts, a mirror, a vendor's repository, and the API server of the cluster that they are for."""
 
-    sample, nodes, addresses = "starter", NODES, ("10.16.0.1/16",)
+    sample, nodes = "starter", NODES
+    addresses = ("10.16.0.1/16",)
     volumes = ("/var/lib/containerd",)
 
     def prepare(self) -> None:
