@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.rehearsal import hosts
-from tests.rehearsal.centre import Answer, expect
+from tests.rehearsal.centre import Answer, Centre, expect
 from tests.rehearsal.console import Step
 from tests.rehearsal.hosts import compare_files, compare_units, deeds, placed, state
 from tests.rehearsal.paper import groups_of
@@ -79,9 +79,7 @@ class Site(hosts.Site):
         return self.centre.run(verb, *key, *cluster, *words, exits=exits, within=self.network)
 
     def groups(self, name: str) -> Sequence[str]:
-        """As Ansible finds them."""
-        found = groups_of(self.centre.tree / BLOCK / "inventory.json", name)
-        return [g for g in found if (self.centre.tree / "hosts/groups" / g / "manifest.json").exists()]
+        return groups_with_files(self.centre, name)
 
     def run_on(self, name: str, *argv: str) -> str:
         return self.hosts.run(name, list(argv))
@@ -89,6 +87,12 @@ class Site(hosts.Site):
     def registered(self) -> set[str]:
         """The nodes that the API server knows."""
         return {node["metadata"]["name"] for node in self.plane.read("nodes")["items"]}
+
+
+def groups_with_files(centre: Centre, name: str) -> list[str]:
+    """The groups of a node as Ansible finds them, those that give files."""
+    found = groups_of(centre.tree / BLOCK / "inventory.json", name)
+    return [group for group in found if (centre.tree / "hosts/groups" / group / "manifest.json").exists()]
 
 
 def prepare(site: Site, step: Step) -> None:
@@ -100,16 +104,7 @@ def prepare(site: Site, step: Step) -> None:
         (site.vendor.signing_key, "vendor.asc"),
     ):
         shutil.copyfile(source, site.centre.folder / name)
-    site.centre.edit(
-        r"^  repositories: .*$",
-        f'  mirror: {{url: "{site.mirror.url}", key: "path:mirror.asc"}}\n'
-        f'  repositories: {{simulated: {{url: "{site.vendor.url}", suite: /, key: "path:vendor.asc"}}}}',
-    )
-    for pool, rest in (("control", "role: control"), ("train", "accelerator: simulated-8")):
-        site.centre.edit(
-            rf"^  {pool}: {{server: [a-z0-9-]+, {rest.split(':')[0]}: [a-z0-9-]+",
-            f"  {pool}: {{server: simulated-host, {rest}",
-        )
+    adapt(site.centre, site.mirror.url, site.vendor.url)
     site.centre.run("render")
     places = site.centre.read(f"{BLOCK}/nodes.json")
     expect({name: place["address"] for name, place in places.items()} == NODES, f"nodes of starter: {places}")
@@ -121,6 +116,17 @@ def prepare(site: Site, step: Step) -> None:
     step.found = (
         f"a copy of starter, {len(NODES)} fresh hosts, an API server that knows {len(site.registered())} of them"
     )
+
+
+def adapt(centre: Centre, mirror: str, vendor: str) -> None:
+    """Machines of the rig instead of real ones, and packages from there; their keys are to lie beside the spec."""
+    centre.edit(
+        r"^  repositories: .*$",
+        f'  mirror: {{url: "{mirror}", key: "path:mirror.asc"}}\n'
+        f'  repositories: {{simulated: {{url: "{vendor}", suite: /, key: "path:vendor.asc"}}}}',
+    )
+    centre.edit("server: generic-1u", "server: simulated-host")
+    centre.edit("server: generic-8-gpu, accelerator: [a-z0-9-]+", "server: simulated-host, accelerator: simulated-8")
 
 
 def trust(site: Site, step: Step) -> None:
