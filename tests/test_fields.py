@@ -40,6 +40,8 @@ def certificate(name: str) -> str:
 PUBLIC = {
     "ssh_ca.pub": "ssh-ed25519 AAAA duo",
     "other_ca.pub": "ssh-ed25519 BBBB other",
+    "known_hosts": "train-h-a01-1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMqXgRLKG73K+sIxs5oj3E2nhu/4FHxOcrmAd4Wv7ki7",
+    "other_hosts": "train-h-a01-2 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID4j6BYAOVlKM4lPZWThsTSLvXoAiNQsSstz7q7VnACd",
     "operators.pub": "ssh-ed25519 CCCC",
     "others.pub": "ssh-ed25519 DDDD",
     "roots.pem": certificate("duo"),
@@ -69,6 +71,7 @@ OTHERS: dict[str, list[Any]] = {
     "Kubernetes.services": ["10.97.0.0/16"],
     "Slurm.version": ["23.11"],
     "Ssh.authority": ["path:other_ca.pub"],
+    "Ssh.known_hosts": ["path:other_hosts", None],
     "Ssh.user": ["somebody"],
     "Ssh.keys": ["path:others.pub", None],
     "Oidc.issuer": ["https://other.duo.example"],

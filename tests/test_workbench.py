@@ -290,6 +290,7 @@ FILLED: dict[str, tuple[dict[str, str], Edits]] = {
         {"proven: null": "proven: false", "package-manager: null": "package-manager: apt"},
         (),
     ),
+    "checks": ({"why: null": "why: nobody knows", "# argv: []": "argv: [\"true\"]"}, ()),
     "releases": ({"ends: FACT": 'ends: "2027-02-28"'}, ()),
 }  # fmt: skip
 
@@ -356,7 +357,7 @@ def test_every_optional_line_is_one_that_may_be_filled_in(folder: str, site: Pat
     text = file.read_text("utf-8")
     for _ in range(3):
         text = re.sub(
-            r"^( *)# ( *(?:[a-z0-9-]+: (?:null|N|\{.*|\[\]|[a-z0-9]+)|(?:supplies|performance|fp.*):))$",
+            r"^( *)# ( *(?:[a-z0-9-]+: (?:null|N|\{.*|\[\]|[a-z0-9]+)|(?:supplies|performance|when|number|fp.*):))$",
             r"\1\2",
             text,
             flags=re.M,

@@ -67,14 +67,17 @@ class Drains:
         all calls; where more still run when the time is over, none is.
         """
         names = list(dict.fromkeys(nodes))
+        # Who cannot wait disturbs nobody: what is busy is not even drained.
+        busy = explained(self._loads(names)) if seconds <= 0 and end_jobs <= 0 else {}
+        drained = [name for name in names if name not in busy]
         try:
-            busy = self._emptied(names, seconds, end_jobs, progress)
+            left = self._emptied(drained, seconds, end_jobs, progress)
         except BaseException:
-            self.give_back(names)
+            self.give_back(drained)
             raise
-        for name, why in self.give_back(list(busy)).items():
-            busy[name] = busy[name] if why in busy[name] else f"{busy[name]}; {why}"
-        return busy
+        for name, why in self.give_back(list(left)).items():
+            left[name] = left[name] if why in left[name] else f"{left[name]}; {why}"
+        return busy | left
 
     def give_back(self, nodes: Sequence[str]) -> dict[str, str]:
         """Let nodes work again that a run of ours drained; for each where that failed, why."""
@@ -98,6 +101,10 @@ class Drains:
         """Say which clusters a node works for that is in no pool of the tree."""
         self._members[node] = tuple(clusters)
 
+    def has(self, name: str) -> bool:
+        """Whether the tree has a cluster with this name."""
+        return name in self._operations.get("clusters", {})
+
     def cluster(self, name: str) -> Cluster:
         """The cluster with this name; Unreachable when nothing says how to ask it."""
         if name not in self._clusters:
@@ -105,9 +112,9 @@ class Drains:
         return self._clusters[name]
 
     def _reached(self, name: str) -> Cluster:
-        described = self._operations.get("clusters", {}).get(name)
-        if described is None:
+        if not self.has(name):
             raise Unreachable(f"the tree has no cluster {name}")
+        described = self._operations["clusters"][name]
         if described["kind"] == "slurm":
             controllers = [self._nodes[node] for node in described["controllers"] if node in self._nodes]
             return SlurmCluster(self._connections, name, controllers, self._identity)
@@ -133,10 +140,7 @@ class Drains:
 
     def _emptied(self, names: list[str], seconds: float, end_jobs: int, progress: Progress) -> dict[str, str]:
         """Drain and wait; for each node that is not empty, why."""
-        reasons: dict[str, str] = {}
-        if seconds <= 0 and end_jobs <= 0:  # who cannot wait disturbs nobody
-            reasons = explained(self._loads(names))
-        reasons |= self._drain([name for name in names if name not in reasons])
+        reasons = self._drain(names)
         left = self._wait([name for name in names if name not in reasons], seconds, progress)
         jobs = {(cluster, job) for name in left for cluster, load in left[name].items() for job in load.jobs}
         if 0 < len(jobs) <= end_jobs - self.ended:

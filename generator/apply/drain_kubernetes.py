@@ -71,32 +71,34 @@ class KubernetesCluster:
         marks = {node["metadata"]["name"]: mark_of(node) for node in found}
         return {name: mark for name, mark in marks.items() if mark and name in wanted}
 
-    def is_ready(self, name: str) -> bool:
-        """Whether the node's own agent reports to the cluster, so that what runs there still runs."""
-        node = self._node(name) or {}
-        conditions = (node.get("status") or {}).get("conditions") or []
+    def knows(self, node: str) -> bool:
+        return self._node(node) is not None
+
+    def holds(self, node: str) -> bool:
+        """While the node's own agent reports, what runs there still runs, and the node would register anew."""
+        conditions = ((self._node(node) or {}).get("status") or {}).get("conditions") or []
         return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
-    def knows(self, name: str) -> bool:
-        return self._node(name) is not None
+    def remove(self, node: str, check: bool) -> str:
+        """Delete the Node object that is there now, not one that comes after it."""
+        found = self._node(node)
+        if found is not None and not check:
+            self._delete(node, found["metadata"]["uid"])
+        return f"Node of cluster {self.name}" if found is not None else ""
 
-    def remove(self, name: str) -> bool:
-        """Delete the Node object that is there now, not one that comes after it; False when there was none."""
-        node = self._node(name)
-        uid = node["metadata"]["uid"] if node else ""
+    def _delete(self, node: str, uid: str) -> None:
         for _ in range(ATTEMPTS):
-            if node is None or node["metadata"]["uid"] != uid:
-                return bool(uid)
+            found = self._node(node)
+            if found is None or found["metadata"]["uid"] != uid:
+                return
             try:
-                version = node["metadata"]["resourceVersion"]
-                self.kube.delete(NODES, "", name, uid=uid, version=version)
-                return True
+                self.kube.delete(NODES, "", node, uid=uid, version=found["metadata"]["resourceVersion"])
             except ApiError as error:
-                if error.status != 409:
-                    raise Unreachable(f"Node {name} of cluster {self.name} is not deleted: {error}") from error
-            # Its status has been written meanwhile; the same node in a new version.
-            node = self._node(name)
-        raise Unreachable(f"Node {name} of cluster {self.name} is not deleted: it changes all the time")
+                if error.status != 409:  # 409: its status has been written meanwhile
+                    raise Unreachable(f"Node {node} of cluster {self.name} is not deleted: {error}") from error
+            else:
+                return
+        raise Unreachable(f"Node {node} of cluster {self.name} is not deleted: it changes all the time")
 
     def _node(self, name: str) -> Json | None:
         return self._told(self.kube.get, NODES.item("", name))

@@ -80,6 +80,17 @@ class SlurmCluster:
         states = self._states(nodes)
         return {name: run for name, (_, reason) in states.items() if (run := run_of(reason, MARK))}
 
+    def knows(self, node: str) -> bool:
+        return bool(self._states([node]))
+
+    def holds(self, node: str) -> bool:
+        """slurmctld ends the jobs of a silent node by itself; until then they are its own."""
+        return True
+
+    def remove(self, node: str, check: bool) -> str:
+        """Its nodes are those of slurm.conf."""
+        return ""
+
     def _states(self, nodes: Sequence[str]) -> dict[str, tuple[str, str]]:
         """State and reason of the nodes that slurmctld knows."""
         states: dict[str, tuple[str, str]] = {}

@@ -37,7 +37,7 @@ class Unreachable(Exception):
 
 
 class Cluster(Protocol):
-    """A cluster as a drain needs it. Every method may raise Unreachable."""
+    """A cluster as drains and leaving nodes need it. Every method may raise Unreachable."""
 
     def loads(self, nodes: Sequence[str]) -> dict[str, Load]:
         """What runs on each of the nodes; those that the cluster does not know are left out: nothing runs there."""
@@ -56,6 +56,15 @@ class Cluster(Protocol):
 
     def marks(self, nodes: Sequence[str]) -> dict[str, str]:
         """The nodes with the mark of a run, and the id of that run."""
+
+    def knows(self, node: str) -> bool:
+        """Whether the node is one of the cluster's."""
+
+    def holds(self, node: str) -> bool:
+        """Whether the cluster counts on what runs on a node that does not answer us."""
+
+    def remove(self, node: str, check: bool) -> str:
+        """Delete what the cluster itself keeps of a node, or with `check` nothing yet; what that is, if anything."""
 
 
 def run_of(mark: object, prefix: str = "") -> str:

@@ -52,6 +52,7 @@ class Connections:
 
     def __init__(self, access: SshAccess) -> None:
         self.access = access
+        self._strangers: dict[Path, dict[str, str]] = {}
 
     def __enter__(self) -> Self:
         if shutil.which("ssh") is None:
@@ -98,18 +99,25 @@ class Connections:
             options += [f'IdentityFile="{access.key.resolve()}"', "IdentitiesOnly=yes"]
         return ["-F", str(self._places(block)), *(word for option in options for word in ("-o", option))]
 
+    def place(self, node: Node, address: str) -> None:
+        """Say where a node is that its block does not have (any more); it proves its name as all others do."""
+        self._strangers.setdefault(node.folder, {})[node.name] = address
+        self._write_places(node.folder)
+
     def _places(self, block: Path) -> Path:
         """A configuration file that says where the nodes of a block are, and that each proves its own name."""
         file = Path(self._folder.name) / f"{block.name}.conf"
-        if not file.exists():
-            places = json.loads((block / "nodes.json").read_text("utf-8"))
-            stanzas = [
-                f"Host {name}\n  HostName {place['address']}\n  HostKeyAlias {name}\n" for name, place in places.items()
-            ]
-            # Threads may come here together: each writes a file of its own and the last rename wins.
-            fresh = file.with_name(f"{block.name}.{threading.get_ident()}.conf")
-            fresh.write_text("".join(stanzas), "utf-8")
-            fresh.rename(file)
+        return file if file.exists() else self._write_places(block)
+
+    def _write_places(self, block: Path) -> Path:
+        places = json.loads((block / "nodes.json").read_text("utf-8"))
+        addresses = {name: place["address"] for name, place in places.items()} | self._strangers.get(block, {})
+        stanzas = [f"Host {name}\n  HostName {address}\n  HostKeyAlias {name}\n" for name, address in addresses.items()]
+        # Threads may come here together: each writes a file of its own and the last rename wins.
+        file = Path(self._folder.name) / f"{block.name}.conf"
+        fresh = file.with_name(f"{block.name}.{threading.get_ident()}.conf")
+        fresh.write_text("".join(stanzas), "utf-8")
+        fresh.rename(file)
         return file
 
     def run(

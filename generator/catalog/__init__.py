@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from generator.catalog import provenance
-from generator.catalog.models import KINDS, Entry
+from generator.catalog.kinds import KINDS
+from generator.catalog.models import Entry
 from generator.problems import Position, Problem, Refused
 from generator.source import MAX_FINDINGS, loads
 from generator.spec import read_as

@@ -154,6 +154,9 @@ Precision = Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8"
 Performance = dict[Precision, Fact[Throughput]]
 
 
+PciId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}$", examples=["2330"])]
+
+
 class Accelerator(Entry):
     """One model of accelerator; power is what it draws under sustained load."""
 
@@ -166,6 +169,8 @@ class Accelerator(Entry):
     performance: Performance = Field(description="Peak of one, dense; what it cannot do is null with a note.")
     form: Fact[str] = Field(description="Form factor.")
     cooling: Fact[str] = Field(description="How it gets rid of its heat.")
+    pci_devices: Fact[list[PciId]] | None = Field(None, description="PCI device numbers of this model alone.")
+    pci_functions: Fact[int] | None = Field(None, description="PCI devices that one shows; 1 if unsaid.")
 
 
 class Supplies(Strict):
@@ -339,6 +344,9 @@ class OperatingSystem(Entry):
     folder: ClassVar[str] = "systems"
     kind: Literal["system"] = Field(description=_KIND)
     proven: bool = Field(description="Whether the test hosts run it.")
+    release: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+ [A-Za-z0-9._-]+$", examples=["debian 12"])] | None = Field(
+        None, description="ID and version as its os-release says them; default: as the name of the file does."
+    )
     package_manager: Literal["apt", "dnf"] = Field(description="What installs packages.")
     packages: dict[Name, list[str]] = Field(description="Packages for each purpose.")
     units: dict[Name, str] = Field(description="Units of systemd for each purpose.")
@@ -371,9 +379,6 @@ class TenantClass(Entry):
     preempt: Literal["Never", "LowerPriority", "Any"] = Field(description="What reclaims within the cohort.")
     pods: Annotated[int, Field(ge=1)] = Field(description="Most pods in one environment.")
     services: Annotated[int, Field(ge=0)] = Field(description="Most services of Kubernetes in one environment.")
-
-
-KINDS: dict[str, type[Entry]] = {kind.folder: kind for kind in Entry.__subclasses__()}
 
 
 def facts(part: BaseModel, name: str = "") -> Iterator[tuple[str, Fact[Any]]]:

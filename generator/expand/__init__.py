@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator import assets, spec
+from generator import assets, beside, known_hosts, spec
 from generator.assets import Asset
 from generator.beside import Unreadable
 from generator.catalog import KINDS, Catalog
+from generator.catalog.check import Check
 from generator.expand import people, places, plant
 from generator.expand.names import Names
+from generator.known_hosts import HostKey
 from generator.model import Center
 from generator.problems import Path, Problem, did_you_mean
 from generator.source import Source
@@ -41,6 +43,8 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
         prices=people.price_plan(names),
         assets=tuple(_assets(names)),
         public_files=dict(_public_files(names)),
+        known_hosts=known_hosts.by_name(_known_hosts(names)),
+        checks=tuple(_checks(names)),
     )
     return center, names.problems
 
@@ -69,6 +73,31 @@ def _public_files(names: Names) -> Iterator[tuple[str, str]]:
             yield reference, names.source.public_file(reference.removeprefix("path:"))
         except Unreadable as error:
             names.report("reference.file", str(error), path, error.hint)
+
+
+def _known_hosts(names: Names) -> Iterator[HostKey]:
+    """The recorded host keys; before the first are recorded there is no file, which is said by a rule."""
+    reference = names.words.access.ssh.known_hosts
+    name = (reference or "").removeprefix("path:")
+    if reference is None or beside.is_free(names.source.root, name):
+        return
+    try:
+        text = names.source.small_file(name, known_hosts.MOST_BYTES).decode("ascii")
+    except (Unreadable, UnicodeDecodeError) as error:
+        message = str(error) if isinstance(error, Unreadable) else f'"{name}" is not a text file of host keys'
+        names.report("reference.file", message, ("access", "ssh", "known-hosts"))
+        return
+    keys, problems = known_hosts.read(text, name)
+    names.source.remember(name, text.split("\n"))
+    names.problems += problems
+    yield from keys
+
+
+def _checks(names: Names) -> Iterator[Check]:
+    """Every acceptance check of the catalogue."""
+    for name in names.catalog.names(Check):
+        if check := names.optional(Check, name):
+            yield check
 
 
 def _assets(names: Names) -> Iterator[Asset]:

@@ -19,15 +19,16 @@ _GROUPS = ("clusters", "fabrics", "storage", "access.from", "access.identity.lda
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
+    serials = {asset.node: asset.serial for asset in center.assets if asset.node}
     yield Artifact("hosts/operations.json", Json(_operations(center), expand=2), ("pools", "halls", "clusters"))
     for block in center.blocks.values():
         folder = f"hosts/{block.name}"
         causes = (*_CAUSES, *_GROUPS)
         yield Artifact(f"{folder}/inventory.json", Json(_inventory(center, block), expand=4), causes)
-        yield Artifact(f"{folder}/nodes.json", Json(_places(center, block)), (*_CAUSES, *_bmc_causes(center)))
-        ssh = center.spec.access.ssh
-        known = TextTemplate("hosts/known_hosts", {"authority": center.public_files[ssh.authority].strip()}, "plain")
-        yield Artifact(f"{folder}/known_hosts", known, ("access.ssh.authority", dotted(block.path)))
+        yield Artifact(
+            f"{folder}/nodes.json", Json(_places(center, block, serials)), (*_CAUSES, *_place_causes(center))
+        )
+        yield _known_hosts(center, block)
 
 
 def _operations(center: Center) -> dict[str, Any]:
@@ -52,16 +53,33 @@ def _operations(center: Center) -> dict[str, Any]:
     return {"pools": pools, "clusters": clusters}
 
 
-def _bmc_causes(center: Center) -> tuple[str, ...]:
-    return () if center.bmc_offset is None else ("network.plans.bmc",)
+def _known_hosts(center: Center, block: Block) -> Artifact:
+    """What the nodes of a block prove themselves by: the authority, their recorded keys, or both."""
+    ssh = center.spec.access.ssh
+    authority = center.public_files[ssh.authority].strip() if ssh.authority else None
+    names = (node.name for node, _ in block.nodes()) if center.known_hosts else ()
+    keys = [key for name in names for key in center.known_hosts.get(name, ())]
+    body = TextTemplate("hosts/block_known_hosts", {"authority": authority, "keys": keys}, "plain")
+    causes = [f"access.ssh.{name}" for name, said in (("authority", authority), ("known-hosts", keys)) if said]
+    return Artifact(f"hosts/{block.name}/known_hosts", body, (*causes, *(_CAUSES if keys else (dotted(block.path),))))
 
 
-def _places(center: Center, block: Block) -> dict[str, dict[str, str]]:
-    """Where each node and its management controller answer."""
+def _place_causes(center: Center) -> tuple[str, ...]:
+    bmc = () if center.bmc_offset is None else ("network.plans.bmc",)
+    return (*bmc, *(("assets",) if center.spec.assets else ()))
+
+
+def _places(center: Center, block: Block, serials: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Where each node and its management controller answer, and which machine it is."""
     offset = center.bmc_offset
-    if offset is None:
-        return {node.name: {"address": node.address} for node, _ in block.nodes()}
-    return {node.name: {"address": node.address, "bmc": node.shifted(offset)} for node, _ in block.nodes()}
+    places = {}
+    for node, _ in block.nodes():
+        place = places[node.name] = {"address": node.address}
+        if offset is not None:
+            place["bmc"] = node.shifted(offset)
+        if node.name in serials:
+            place["serial"] = serials[node.name]
+    return places
 
 
 def _inventory(center: Center, block: Block) -> dict[str, Any]:

@@ -116,6 +116,23 @@ def management_controllers_have_a_login(center: Center) -> Iterator[Finding]:
         yield Finding(("network", "plans", "bmc"), message, 'say "bmc: {credentials: "vault:FILE#KEY"}" in access')
 
 
+@rule("access.unknown-hosts", severity="warning")
+def hosts_are_known(center: Center) -> Iterator[Finding]:
+    """A host whose key nobody vouches for and nobody has recorded is not contacted: it could be anybody."""
+    ssh = center.spec.access.ssh
+    if ssh.authority or not ssh.known_hosts:
+        return
+    path = ("access", "ssh", "known-hosts")
+    for pool in center.pools.values():
+        unknown = [node.name for node in center.nodes_of([pool]) if node.name not in center.known_hosts]
+        if unknown:
+            count = "1 node" if center.counts[pool.name] == 1 else f"{center.counts[pool.name]} nodes"
+            message = (
+                f'no host key is recorded of {len(unknown)} of {count} of pool "{pool.name}", first "{unknown[0]}"'
+            )
+            yield Finding(path, message, 'run "center trust", which reads, shows and records them')
+
+
 @rule("secret.literal")
 def secrets_stay_outside(center: Center) -> Iterator[Finding]:
     """A spec is reviewed, copied and kept for ever: what was a secret when it was typed is one no longer."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.functional_validators import BeforeValidator
 
 from generator.spec.common import Network, PublicFile, SecretReference, Strict, got, refuse, refuse_login
@@ -15,9 +15,20 @@ from generator.spec.site import HttpsUrl
 class Ssh(Strict):
     """How hosts prove who they are, and as whom operators log in."""
 
-    authority: PublicFile = Field(description="Public key of the authority that signs host keys.")
+    authority: PublicFile | None = Field(None, description="Public key of the authority that signs host keys.")
+    known_hosts: PublicFile | None = Field(
+        None,
+        description="Host keys of nodes, where no authority signs them; center trust records them there.",
+        examples=["path:known_hosts"],
+    )
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = Field("center", description="Login name.")
     keys: PublicFile | None = Field(None, description="Public keys of operators, one a line, placed on every host.")
+
+    @model_validator(mode="after")
+    def _knows_hosts_by_something(self) -> Self:
+        if self.authority is None and self.known_hosts is None:
+            raise refuse('needs "authority", the key that signs host keys, or "known-hosts", a file with host keys')
+        return self
 
 
 class Oidc(Strict):

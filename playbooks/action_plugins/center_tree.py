@@ -33,7 +33,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         node = str(values["inventory_hostname"])
         groups = ["all", *sorted(set(values["group_names"]) - {"all", "ungrouped"})]
         try:
-            secret = part("center_secrets").secret
+            secret = part("center_secrets").ask
             wanted = part("center_wanted").gather(Path(values["inventory_dir"]), node, groups, secret)
         except (OSError, ValueError) as fault:
             return {"failed": True, "msg": f"the rendered tree cannot be used for {node}: {fault}"}

@@ -122,11 +122,7 @@ class Plan:
             self.units.reload()
 
     def _mark(self, entry: Wanted | Found) -> str:
-        """A value for a content. Where not everybody may read it, one that cannot be compared with guesses."""
-        assert entry.content is not None
-        if entry.mode & 0o004 or entry.kind == "link":
-            return sha256(entry.content)
-        return hmac.new(self.salt.encode(), entry.content, hashlib.sha256).hexdigest()
+        return mark_of(entry, self.salt)
 
     def _compare(self, entries: list[Wanted]) -> list[Change]:
         changes = []
@@ -157,9 +153,7 @@ class Plan:
 
     def _write_record(self, files: dict[str, list[str]]) -> None:
         if files != self.record:
-            text = json.dumps({"version": 2, "salt": self.salt, "files": files}, indent=0, sort_keys=True)
-            with naming(RECORD):
-                self.disk.put(Wanted(RECORD, 0o600, os.geteuid(), os.getegid(), text.encode()))
+            write_record(self.disk, files, self.salt)
             self.record = files
 
 
@@ -193,6 +187,20 @@ def read_record(disk: Disk) -> tuple[dict[str, list[str]], str]:
         return files, str(record.get("salt", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RefusedError(f"{RECORD}: not a record of placed files; move it away to begin a new one") from None
+
+
+def write_record(disk: Disk, files: dict[str, list[str]], salt: str) -> None:
+    text = json.dumps({"version": 2, "salt": salt, "files": files}, indent=0, sort_keys=True)
+    with naming(RECORD):
+        disk.put(Wanted(RECORD, 0o600, os.geteuid(), os.getegid(), text.encode()))
+
+
+def mark_of(entry: Wanted | Found, salt: str) -> str:
+    """A value for a content. Where not everybody may read it, one that cannot be compared with guesses."""
+    assert entry.content is not None
+    if entry.mode & 0o004 or entry.kind == "link":
+        return sha256(entry.content)
+    return hmac.new(salt.encode(), entry.content, hashlib.sha256).hexdigest()
 
 
 def sha256(content: bytes) -> str:

@@ -16,7 +16,8 @@ def part(center: Center, system: OperatingSystem) -> Part:
     if ssh.keys:
         keys = Raw(center.public_files[ssh.keys].encode())
         files.append(HostFile(f"/etc/ssh/center/{ssh.user}", keys, because=("access.ssh",)))
-    authority = {"authority": center.public_files[ssh.authority].strip()}
-    known = TextTemplate("hosts/known_hosts", authority, "plain")
-    files.append(HostFile("/etc/ssh/ssh_known_hosts", known, because=("access.ssh.authority",)))
+    if ssh.authority:
+        # Recorded keys are not among them: a new node would then change a file of every other one.
+        known = TextTemplate("hosts/known_hosts", {"authority": center.public_files[ssh.authority].strip()}, "plain")
+        files.append(HostFile("/etc/ssh/ssh_known_hosts", known, because=("access.ssh.authority",)))
     return Part(files=tuple(files), packages=tuple(system.packages["ssh"]), units=(unit,))
