@@ -17,8 +17,8 @@ from tests.rig.processes import Process
 
 # What the product installs on hosts.
 PACKAGES = (
-    "chrony", "libnss-sss", "libpam-sss", "munge", "prometheus", "prometheus-node-exporter", "slurm-client", "slurmctld",
-    "slurmd", "sssd-ldap",
+    "chrony", "libnss-sss", "libpam-sss", "munge", "prometheus", "prometheus-node-exporter", "slurm-client",
+    "slurmctld", "slurmd", "sssd-ldap",
 )  # fmt: skip
 COMPONENT = "main"
 PORT = 80
