@@ -198,6 +198,18 @@ def test_every_unit_of_ours_is_what_systemd_understands(site: Site) -> None:
         assert ours and site.on(name, f"systemd-analyze verify --man=no {' '.join(ours)} 2>&1") == ""
 
 
+def test_a_mount_unit_with_an_escaped_name_works_through_a_link(site: Site) -> None:
+    """As mounts of places with dashes are placed; with a file system that this kernel has."""
+    unit = r"mnt-a\x2db.mount"
+    text = "[Mount]\nWhat=x\nWhere=/mnt/a-b\nType=tmpfs\n\n[Install]\nWantedBy=remote-fs.target\n"
+    site.on(MONITOR, "mkdir -p /etc/center/mounts && cat >/etc/center/mounts/a.mount", text)
+    site.on(MONITOR, f"ln -s /etc/center/mounts/a.mount '/etc/systemd/system/{unit}' && systemctl daemon-reload")
+    site.on(MONITOR, f"systemctl enable --now '{unit}' && findmnt --type tmpfs /mnt/a-b && systemctl restart '{unit}'")
+    shown = site.on(MONITOR, f"systemctl show --property=ActiveState,UnitFileState '{unit}'").split()
+    assert shown == ["ActiveState=active", "UnitFileState=enabled"]
+    site.on(MONITOR, f"systemctl disable --now '{unit}' && ! findmnt --type tmpfs /mnt/a-b")
+
+
 def test_roots_of_the_centre_are_believed(site: Site) -> None:
     shown = site.on(
         WORKER, "for f in /usr/local/share/ca-certificates/center-*; do openssl verify -CApath /etc/ssl/certs $f; done"
@@ -217,7 +229,11 @@ def test_people_are_asked_of_the_directory_with_a_password_that_only_root_reads(
 
 
 def test_limits_and_the_journal_are_as_rendered(site: Site) -> None:
-    assert site.on(WORKER, "su -l center -c 'ulimit -Sn; ulimit -Hn'").split() == ["65536", "1048576"]
+    """A machine that may not raise its own limits says which it was told to set."""
+    site.on(WORKER, "cat >/run/limited && chmod 0755 /run/limited", "#!/bin/sh\nulimit -Sn; ulimit -Hn\n")
+    said = site.on(WORKER, "su -l center -c /run/limited; journalctl --no-pager --output=cat _COMM=su").split("\n")
+    refused = "pam_limits(su-l:session): Could not set limit for 'nofile' to soft=65536, hard=1048576"
+    assert said[:2] == ["65536", "1048576"] or any(line.startswith(refused) for line in said), said
     assert site.on(WORKER, "ls /var/log/journal/$(cat /etc/machine-id)/system.journal")
 
 
@@ -243,6 +259,30 @@ def test_an_accepted_worker_takes_a_job_from_the_login_node(site: Site) -> None:
     wait_until(lambda: slurm(site, f"show node {WORKER}")["State"].startswith("IDLE"), 60, "registration")
     ran = site.on(LOGIN, f"srun --immediate=30 --nodelist={WORKER} cat /etc/hostname")
     assert ran.strip() == WORKER
+
+
+def test_workers_hear_of_a_new_node_from_the_controller(site: Site) -> None:
+    """slurm.conf changes on the controller and login nodes only; a worker gets its copy from slurmctld."""
+    spec = site.folder / "center.yaml"
+    words = spec.read_text("utf-8")
+    try:
+        assert words.count("absent: [science-b02-4]") == 1
+        spec.write_text(words.replace("absent: [science-b02-4]", "absent: []"), "utf-8")
+        site.run("render")
+        done = site.center("apply", "--yes")["hosts"]["hosts"]
+        assert [unit["name"] for unit in done[CONTROL]["units"]] == ["slurmctld.service"]
+        assert (done[WORKER]["state"], done[LOGIN]["units"]) == ("unchanged", [])
+        wait_until(lambda: "science-b02-[1,2,3,4]" in site.on(WORKER, "cat /run/slurm/conf/slurm.conf"), 60, "the copy")
+        wait_until(
+            lambda: slurm(site, f"show node {WORKER}")["State"].startswith("IDLE"),
+            60,
+            "the worker",
+            ignoring=(KeyError,),
+        )
+        assert site.on(LOGIN, f"srun --immediate=30 --nodelist={WORKER} cat /etc/hostname").strip() == WORKER
+    finally:
+        spec.write_text(words, "utf-8")
+        site.run("render")
 
 
 def accept(site: Site, host: str) -> None:

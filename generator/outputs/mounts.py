@@ -80,11 +80,15 @@ def _mount(name: str, words: FileSystem, servers: list[str], rdma: bool, causes:
         files.append(file)
         secrets[hole] = Secret(words.secret, "storage-key")
     unit = TextTemplate(f"hosts/storage/{words.kind}.mount", context, "systemd")
-    files.append(HostFile(f"{UNITS}/{mount}", unit, (mount,), because=causes))
+    path, links = f"{UNITS}/{mount}", {}
+    if "\\" in mount:  # no name that a file of a tree can have everywhere, so it is that of a link
+        path = f"/etc/center/mounts/{name}.mount"
+        links[f"{UNITS}/{mount}"] = path
+    files.append(HostFile(path, unit, (mount,), because=causes))
     if words.kind == "beegfs":
         client = TextTemplate("hosts/storage/beegfs.conf", context, "ini")
         files.append(HostFile(f"/etc/beegfs/center-{name}.conf", client, (mount,), because=causes))
-    return Part(tuple(files), (), (Unit(mount, "drain"),), secrets=secrets)
+    return Part(tuple(files), (), (Unit(mount, "drain"),), links=links, secrets=secrets)
 
 
 def unit_name(path: str) -> str:
