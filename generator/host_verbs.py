@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from generator import known_hosts
 from generator.console import Done, progress, say
 from generator.problems import Problem, Refused
 from generator.steps import judged, true_tree
@@ -54,8 +55,9 @@ def trust(center: str | None, limit: tuple[str, ...], record: bool, replace: tup
         for node, _ in block.nodes()
         if not (limit or replace) or node.name in (*limit, *replace)
     ]
-    authority = trusting.fingerprint_of(found.public_files[ssh.authority]) if ssh.authority else None
-    known = trusting.Known(authority, found.known_hosts, records=ssh.known_hosts is not None)
+    vouching = known_hosts.authorities(found.public_files[ssh.authority]) if ssh.authority else []
+    fingerprints = frozenset(map(trusting.fingerprint_of, vouching))
+    known = trusting.Known(fingerprints, found.known_hosts, records=ssh.known_hosts is not None)
     outcome = trusting.look(targets, known, progress)
     unasked = {key.name for key in outcome.new} - replaced
     agreed = record or (bool(unasked) and _agrees(outcome, form, len(unasked)))

@@ -61,12 +61,16 @@ class HostOutcome:
     waiting: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    package_needs: str = "restart"
+    """What the installation of its packages asks of the node."""
 
     def deeds(self) -> Iterator[tuple[str, str]]:
         """What changes, a sentence each, with its class."""
         yield from ((f"{file.action} {file.path}", file.needs) for file in self.files)
-        yield from ((f"install {package}", "restart") for package in self.packages)
+        yield from ((f"install {package}", self.package_needs) for package in self.packages)
         yield from ((f"{_VERBS.get(unit.state, unit.state)} {unit.name}", unit.needs) for unit in self.units)
+        if self.boot:
+            yield "reboot", "reboot"
 
 
 _VERBS = {"started": "start", "restarted": "restart", "enabled": "enable", "booted": "reboot for"}
@@ -148,7 +152,7 @@ class HostsReport:
             needs = [self.hosts[name].needs for name in self.changed]
             parts = ", ".join(f"{needs.count(kind)} {kind}" for kind in CLASSES if kind in needs)
             counts[0] = f"{len(self.changed)} would change ({parts})"
-        return f"{len(self.hosts)} hosts: " + (", ".join(counts) or "none matched")
+        return f"{len(self.hosts)} host{'' if len(self.hosts) == 1 else 's'}: " + (", ".join(counts) or "none matched")
 
     @staticmethod
     def _by(found: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:

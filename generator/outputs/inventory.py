@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.artifact import Artifact, Json, TextTemplate
+from generator.known_hosts import authorities
 from generator.model import Center
 from generator.nodes import Block, NodeRange, Pool
 from generator.outputs import memberships
@@ -54,13 +55,13 @@ def _operations(center: Center) -> dict[str, Any]:
 
 
 def _known_hosts(center: Center, block: Block) -> Artifact:
-    """What the nodes of a block prove themselves by: the authority, their recorded keys, or both."""
+    """What the nodes of a block prove themselves by: authorities, their recorded keys, or both."""
     ssh = center.spec.access.ssh
-    authority = center.public_files[ssh.authority].strip() if ssh.authority else None
+    vouching = authorities(center.public_files[ssh.authority]) if ssh.authority else []
     names = (node.name for node, _ in block.nodes()) if center.known_hosts else ()
     keys = [key for name in names for key in center.known_hosts.get(name, ())]
-    body = TextTemplate("hosts/block_known_hosts", {"authority": authority, "keys": keys}, "plain")
-    causes = [f"access.ssh.{name}" for name, said in (("authority", authority), ("known-hosts", keys)) if said]
+    body = TextTemplate("hosts/block_known_hosts", {"authorities": vouching, "keys": keys}, "plain")
+    causes = [f"access.ssh.{name}" for name, said in (("authority", vouching), ("known-hosts", keys)) if said]
     return Artifact(f"hosts/{block.name}/known_hosts", body, (*causes, *(_CAUSES if keys else (dotted(block.path),))))
 
 
