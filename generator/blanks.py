@@ -55,8 +55,11 @@ def _first_sentence(model: type[Strict]) -> str:
     return (model.__doc__ or "").split("\n")[0]
 
 
-def _fields(model: type[Strict], given: dict[str, str]) -> Lines:
-    """Every field: a comment with what it means and takes, and the line itself."""
+def _fields(model: type[Strict], given: dict[str, str], apart: bool = False) -> Lines:
+    """Every field: a comment with what it means and takes, and the line itself.
+
+    What may be left out is a comment too, unless it stands `apart`, in a mapping that is one as a whole.
+    """
     for name, field in model.model_fields.items():
         if name in _APART and issubclass(model, Entry):
             continue
@@ -68,15 +71,12 @@ def _fields(model: type[Strict], given: dict[str, str]) -> Lines:
         takes = _takes(field.annotation)
         told = ("" if needed else "May be left out.", field.description, f"Takes {takes}." if takes else "")
         yield from _comment(" ".join(filter(None, told)))
-        body = _body(key, field.annotation, None if needed else field.get_default(call_default_factory=True))
-        if needed:
-            yield from body
-        else:  # whoever takes the sign away from a line below takes it away from this one, too
-            nests = _nests(field.annotation)
-            yield from (f"# {line.removesuffix(' {}') if nests else line}" for line in body)
+        default = None if needed else field.get_default(call_default_factory=True)
+        body = _body(key, field.annotation, default, apart or not needed)
+        yield from (body if needed or apart else (f"# {line}" for line in body))
 
 
-def _body(key: str, annotation: Any, default: Any) -> Lines:
+def _body(key: str, annotation: Any, default: Any, apart: bool) -> Lines:
     annotation = _meant(annotation)
     arguments = typing.get_args(annotation)
     if annotation == Status:
@@ -84,22 +84,18 @@ def _body(key: str, annotation: Any, default: Any) -> Lines:
     elif _is_a(annotation, Fact):
         yield f"{key}: {_UNKNOWN}"
     elif _is_a(annotation, Strict):
-        inner = list(_fields(annotation, {}))
+        inner = list(_fields(annotation, {}, apart))
         yield f"{key}:" + (" {}" if all(line.startswith("#") for line in inner) else "")
         yield from (f"  {line}" for line in inner)
     elif typing.get_origin(annotation) is dict and _is_a(_meant(arguments[1]), Strict):
         yield f"{key}:"
         words = typing.get_args(arguments[0]) if typing.get_origin(arguments[0]) is typing.Literal else ["first"]
         for word in words:
-            yield from (f"  {line}" for line in _body(word, arguments[1], None))
+            yield from (f"  {line}" for line in _body(word, arguments[1], None, apart))
     elif typing.get_origin(annotation) in (dict, list):
         yield f"{key}: {'{}' if typing.get_origin(annotation) is dict else '[]'}"
     else:
         yield f"{key}: {'null' if default is None else str(default).lower()}"
-
-
-def _nests(annotation: Any) -> bool:
-    return _is_a(_meant(annotation), Strict) and not _is_a(_meant(annotation), Fact)
 
 
 def _takes(annotation: Any) -> str:

@@ -37,7 +37,7 @@ def read(text: str, file: str) -> tuple[list[HostKey], list[Problem]]:
     """The keys of a file, and a finding for each line that is none."""
     keys: list[HostKey] = []
     problems: list[Problem] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
@@ -81,7 +81,7 @@ def with_keys(text: str, nodes: Iterable[str], keys: Iterable[HostKey], replaced
     """
     order = {name: index for index, name in enumerate(nodes)}
     others, ours = list[str](), list[tuple[int, str]]()
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n") if text else ():
         name = line.split(" ", 1)[0]
         if name not in order:
             others.append(line)

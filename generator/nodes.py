@@ -49,6 +49,10 @@ class Pool:
     batch: float = 0.2
     unreachable: float = 0.1
     """Shares of the pool that change at a time, and that may not answer."""
+    containers: bool = False
+    """Whether a kubelet will run containers there."""
+    rdma: tuple[str, ...] = ()
+    """Kinds of the fabrics with remote memory access that its nodes have ports on, in order."""
 
     @property
     def path(self) -> Path:

@@ -6,13 +6,16 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from generator.console import FAILED, Done, progress, show
+from generator.console import DIFFERENT, FAILED, Done, progress, show
 from generator.source import Source
 from generator.steps import true_tree
+
+if TYPE_CHECKING:
+    from generator.apply.world import Outcome
 
 center_argument = click.argument("center", required=False)
 out_option = click.option(
@@ -96,6 +99,9 @@ def diff_(form: str, save: Path | None, **where: Any) -> None:
     "--wait", type=Duration(), default="0s", help="How long nodes may take to become empty, such as 30m or 2h."
 )
 @click.option("--end-jobs", type=click.IntRange(0), default=0, metavar="N", help="End up to N running jobs for that.")
+@click.option(
+    "--leaving", type=click.IntRange(0), default=0, metavar="N", help="Let N nodes leave that the spec lacks."
+)
 @click.option("--confirm", multiple=True, metavar="NAME", help="Allow the deletion of this namespace or volume.")
 @click.option("--yes", is_flag=True, help="Do not ask, also on a terminal.")
 def apply_(form: str, confirm: tuple[str, ...], yes: bool, **where: Any) -> None:
@@ -103,9 +109,14 @@ def apply_(form: str, confirm: tuple[str, ...], yes: bool, **where: Any) -> None
 
     One host first, then a share of each pool at a time; the first failure stops after its batch.
     """
-    if sys.stdin.isatty() and not yes and not click.confirm("Apply to the living hosts and clusters?", err=True):
-        raise Done(FAILED)
-    raise Done(_everywhere("apply", form=form, confirm=frozenset(confirm), **where))
+    seen = None
+    if sys.stdin.isatty() and not yes:
+        preview = _delivered("diff", confirm=frozenset(confirm), **where)
+        _tell(preview)
+        if preview.code == 0 or not click.confirm("Apply exactly this?", err=True):
+            raise Done(preview.code if preview.code != DIFFERENT else FAILED)
+        seen = preview.plan
+    raise Done(_everywhere("apply", form=form, confirm=frozenset(confirm), seen=seen, **where))
 
 
 @click.command()
@@ -124,20 +135,29 @@ def unlock(lock: str, **where: Any) -> None:
     raise Done(_everywhere("unlock", lock=lock, **where))
 
 
-def _everywhere(verb: str, center: str | None, out: Path | None, **asked: Any) -> int:
-    """Hosts, then clusters; the tree must be exactly what the spec renders to."""
+def _everywhere(verb: str, **asked: Any) -> int:
+    """Hosts, then clusters: what came of it is told, and the exit code returned."""
+    outcome = _delivered(verb, **asked)
+    _tell(outcome)
+    return outcome.code
+
+
+def _delivered(verb: str, center: str | None, out: Path | None, **asked: Any) -> Outcome:
+    """Do what a verb does, with a tree that is exactly what the spec renders to."""
     from generator.apply import world
 
     _, tree, judged = true_tree(center, out)
     words = {_REQUEST.get(name, name): value for name, value in asked.items()}
     words["limit"] = frozenset(words["limit"])
     request = world.Request(tree=tree, centre=judged.name, user=judged.spec.access.ssh.user, **words)
-    outcome = world.deliver(verb, request, progress)
+    return world.deliver(verb, request, progress)
+
+
+def _tell(outcome: Outcome) -> None:
     for line in outcome.lines:
         click.echo(line)
     if outcome.problems:
         show(list(outcome.problems), Source(), err=True)
-    return outcome.code
 
 
 # Options that are called otherwise in a request.

@@ -34,7 +34,8 @@ NODES = {"control-1": "10.16.0.1", "train-1": "10.16.1.1", "train-2": "10.16.1.2
 DRIVER = """
 import json, sys
 from pathlib import Path
-from generator.apply.hosts import Ask, apply_hosts, look
+from generator.apply.asked import Ask
+from generator.apply.hosts import apply_hosts, look
 from generator.apply.lock import unlock
 from generator.apply.ssh import SshAccess
 from generator.problems import Refused

@@ -207,8 +207,8 @@ def test_apply_and_diff_refuse_a_tree_that_is_not_what_the_spec_says(site: Path)
 
 
 VERBS = [
-    *("apply", "catalog", "completion", "diff", "docs", "explain", "init", "new", "render", "schema"),
-    *("status", "unlock", "validate"),
+    *("accept", "apply", "catalog", "completion", "diff", "docs", "explain", "init", "new", "preflight", "render"),
+    *("schema", "status", "trust", "unlock", "validate"),
 ]
 
 

@@ -138,6 +138,8 @@ def test_an_idle_node_is_cordoned_with_our_mark_and_given_back(rig: Rig) -> None
         assert rig.node(SECOND) == (False, "")
     with rig.drains(OTHER_RUN) as later:
         assert later.left_behind() == {FIRST: RUN}
+        assert later.empty([FIRST], 0) == {}
+        assert rig.node(FIRST) == (True, OTHER_RUN)
         assert later.give_back([FIRST, SECOND, GONE]) == {}
         assert later.left_behind() == {}
     assert rig.node(FIRST) == (False, "")

@@ -250,6 +250,18 @@ def test_what_a_person_drained_counts_as_empty_and_stays_drained(rig: Rig) -> No
 
 
 @pytest.mark.hosts
+def test_of_nodes_that_are_down_only_silent_ones_are_ours_to_drain(rig: Rig) -> None:
+    for reason, state in (("Not responding", "DOWN+DRAIN"), ("bad memory", "DOWN")):
+        rig.slurm("scontrol", "update", f"NodeName={NEVER_SEEN}", "State=DOWN", f"Reason={reason}")
+        assert rig.ask("empty", [NEVER_SEEN], 0) == {}
+        marked = f"center {RUN}" if "DRAIN" in state else reason
+        assert rig.node(NEVER_SEEN) == (state, marked)
+        assert rig.ask("give_back", [NEVER_SEEN]) == {}
+    assert rig.node(NEVER_SEEN) == ("DOWN", "bad memory")
+    rig.slurm("scontrol", "update", f"NodeName={NEVER_SEEN}", "State=RESUME")
+
+
+@pytest.mark.hosts
 def test_what_a_killed_run_drained_is_found_and_given_back_by_the_next(rig: Rig) -> None:
     rig.submit()
     running = rig.start("empty", [WORKER], 600)
@@ -269,6 +281,8 @@ def test_without_an_answer_of_slurm_nothing_is_empty(rig: Rig) -> None:
     assert reason.startswith(f"no controller of cluster hpc answers ({NEVER_SEEN}: ssh: ")
     assert f"; {CONTROLLER}: " in reason
     assert "Unable to contact slurm controller" in reason
+    # One of them has no Slurm yet, but nobody knows of the other.
+    assert WORKER in rig.ask("empty", [WORKER], 0, controllers=(WORKER, NEVER_SEEN))
 
 
 @pytest.mark.hosts

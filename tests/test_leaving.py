@@ -92,11 +92,12 @@ class Rig:
     folder: Path
     temporary: Path
 
-    def tree_of(self, *names: str, **described: Any) -> Path:
+    def tree_of(self, *names: str, block: str = "hall-1", **described: Any) -> Path:
         """A tree with these nodes only, the control nodes among them as such."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         controls = [name for name in names if name.startswith("control")]
-        tree = HostTree(folder, {name: NODES.get(name, "10.16.9.9") for name in names}, {"role_control": controls})
+        nodes = {name: NODES.get(name, "10.16.9.9") for name in names}
+        tree = HostTree(folder, nodes, {"role_control": controls}, block)
         tree.trusts(self.authority)
         (folder / "hosts/operations.json").write_text(json.dumps({"pools": {}, "clusters": {}, **described}))
         tree.gives("/etc/demo.conf", "demo\n", units=["demo.service"])
@@ -160,13 +161,13 @@ def rig(booted: Rig) -> Iterator[Rig]:
 
 
 def make_member(rig: Rig) -> Path:
-    """Bring the later leaver to its tree, accept it, and note it as a member; the tree without it."""
+    """Bring the later leaver to its tree, accept it, and note it as a member; the tree without it and its block."""
     whole = rig.tree_of(FIRST, LEAVER)
     code, lines = rig.run(whole, "apply", LEAVER)
     assert code == 0, lines
     rig.hosts.run(LEAVER, ["sh", "-c", "echo {} >/var/lib/center/accepted.json; echo more >>/etc/edited.conf"])
     rig.run(whole, "remember", FIRST, LEAVER)
-    return rig.tree_of(FIRST)
+    return rig.tree_of(FIRST, block="hall-2")
 
 
 def test_a_living_node_leaves_as_previewed_and_stays_reachable(rig: Rig) -> None:

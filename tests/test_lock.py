@@ -62,7 +62,7 @@ def centre(tmp_path: Path) -> Centre:
 def test_runs_that_start_at_once_and_die_anywhere_never_write_together() -> None:
     outcome = contest(seed=1001, starts=60)
     assert outcome.failures == ()
-    assert outcome.counts["recovered"] and outcome.counts["entered"] > 60
+    assert outcome.counts["recovered"] and outcome.counts["entered"] > 30
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,8 @@ def test_runs_that_start_at_once_and_die_anywhere_never_write_together() -> None
 def test_the_proof_notices_a_lock_that_is_none(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert old in lock.ACQUIRE
     monkeypatch.setattr(lock, "ACQUIRE", lock.ACQUIRE.replace(old, new))
-    assert any("began beside" in fault for fault in contest(seed=1, starts=30).failures)
+    found = (fault for seed in range(1, 21) for fault in contest(seed, starts=15).failures)
+    assert any("began beside" in fault for fault in found)
 
 
 @pytest.mark.parametrize(
@@ -223,6 +224,8 @@ def test_a_control_node_that_is_away_takes_nothing_and_keeps_what_it_has(centre:
         centre.dead.add("control-1")
         mine.refresh()
         assert not mine.lost
+        with pytest.raises(Refused, match="cannot be read: no route"):
+            locks(centre.connections, NODE)
     assert mine.kept
     centre.dead.clear()
     assert [found.identity for found in locks(centre.connections, NODE)] == [mine.identity]

@@ -28,6 +28,8 @@ MIRROR = "kubernetes.io/config.mirror"
 # A pod of these is replaced by one like it, on another node.
 REPLACED = frozenset({"ReplicaSet", "ReplicationController", "StatefulSet"})
 ATTEMPTS = 5
+# Nodes are large objects: fewer are read one by one, more of them as a list of all.
+ONE_BY_ONE = 100
 NODES = Resource("", "v1", "Node", "nodes", namespaced=False)
 
 
@@ -49,15 +51,14 @@ class KubernetesCluster:
         self._ending.close()
 
     def loads(self, nodes: Sequence[str]) -> dict[str, Load]:
-        present = [name for name in nodes if self._node(name) is not None]
-        return dict(zip(present, self._told(spread, self._load, present), strict=True))
+        return dict(zip(nodes, self._told(spread, self._load, list(nodes)), strict=True))
 
     def drain(self, nodes: Sequence[str]) -> dict[str, str]:
         return self._for_each(self._cordon, nodes)
 
     def move(self, nodes: Sequence[str]) -> None:
-        for name in nodes:
-            self._evict([pod for pod in self._on(name) if kind_of(pod) == "moves"])
+        there = self._told(spread, self._on, list(nodes))
+        self._evict([pod for pods in there for pod in pods if kind_of(pod) == "moves"])
 
     def end(self, jobs: Iterable[str]) -> None:
         self._evict([self._pods[job] for job in jobs])
@@ -67,7 +68,10 @@ class KubernetesCluster:
 
     def marks(self, nodes: Sequence[str]) -> dict[str, str]:
         wanted = set(nodes)
-        found = self._told(lambda: list(self.kube.every(NODES)))
+        if len(wanted) <= ONE_BY_ONE:
+            found = [node for node in self._told(spread, self._node, sorted(wanted)) if node is not None]
+        else:
+            found = self._told(lambda: list(self.kube.every(NODES)))
         marks = {node["metadata"]["name"]: mark_of(node) for node in found}
         return {name: mark for name, mark in marks.items() if mark and name in wanted}
 

@@ -1,80 +1,51 @@
 """Bring hosts to the rendered tree, or show what that would do.
 
 A run takes the lock, looks at every host (`survey`), lets Ansible work on those that differ, one host, then batch by
-batch, and looks again: a host is done when nothing differs on it, whatever the run says of itself.
+batch, and looks again: a host is done when nothing differs on it, whatever the run says of itself. Nodes that the spec
+names no more leave first, since a controller that forgets a node forgets its jobs.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from types import MappingProxyType
 
-from generator.apply.ansible import Run
-from generator.apply.batches import batches, by_block, too_many_silent
-from generator.apply.blocks import Node, choose, control_nodes, operations, policies
+from generator.apply.asked import Ask, Progress, silent
+from generator.apply.blocks import Node, choose, control_nodes, operations
+from generator.apply.condition import condition
+from generator.apply.departures import Departures
 from generator.apply.drain import Drains
-from generator.apply.journal import Journal, read
-from generator.apply.kubeconfig import Access
-from generator.apply.lock import Held, held, locks
-from generator.apply.operator import operator
-from generator.apply.plan import Plan, tree_digest
-from generator.apply.report import CLASSES, HostOutcome, HostsReport
+from generator.apply.journal import Journal
+from generator.apply.lock import held
+from generator.apply.members import remember
+from generator.apply.plan import tree_digest
+from generator.apply.report import HostOutcome, HostsReport
 from generator.apply.secret_server import serving
-from generator.apply.secrets import Secrets
-from generator.apply.ssh import Connections, SshAccess
+from generator.apply.ssh import Connections
 from generator.apply.survey import survey
 from generator.apply.wanted import secrets_of
+from generator.apply.work import Work
 from generator.problems import Refused
 
-Progress = Callable[[str], None]
-
-FORKS = 8
+NOBODY = "00000000"  # who only looks drains nothing
 
 
-def silent(message: str) -> None:
-    """Progress that nobody reads."""
+def look(ask: Ask, progress: Progress = silent, records: bool = False) -> HostsReport:
+    """What apply would do, and with `records` what the centre remembers of runs; touches nothing.
 
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What is to be looked at or applied, and how far it may go.
-
-    `up_to` is the class of change that may be made; for drain and reboot a node must become empty within `wait`
-    seconds, and `end_jobs` jobs may be ended for that in all.
+    UnknownName for a node in `limit` that the tree lacks.
     """
-
-    tree: Path
-    ssh: SshAccess
-    limit: frozenset[str] | None = None
-    shard: tuple[int, int] = (1, 1)
-    up_to: str = "restart"
-    wait: float = 0.0
-    end_jobs: int = 0
-    forks: int = FORKS
-    secrets: Secrets = field(default_factory=lambda: Secrets(operator()))
-    accesses: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}))
-    plan: Plan | None = None
-
-    def nodes(self) -> list[Node]:
-        """The nodes that are meant; Refused when a secret that they need cannot be had."""
-        nodes = choose(self.tree, self.limit, self.shard)
-        self.secrets.check(secrets_of(nodes))
-        return nodes
-
-    def reveal(self, reference: str, use: str) -> bytes:
-        return self.secrets.resolve(reference, use).reveal()
-
-
-def look(ask: Ask, progress: Progress = silent) -> HostsReport:
-    """What apply would do; touches nothing. UnknownName for a node in `limit` that the tree lacks."""
     nodes = ask.nodes()
-    with Connections(ask.ssh) as connections:
+    with ExitStack() as stack:
+        connections = stack.enter_context(Connections(ask.ssh))
         progress(f"looking at {len(nodes)} hosts")
-        return HostsReport(True, survey(connections, nodes, ask.reveal), () if nodes else ("no host matched",))
+        found = survey(connections, nodes, ask.reveal)
+        keepers = answering(connections, control_nodes(ask.tree))
+        departures = Departures(ask, connections, keepers, stack.enter_context(drains_of(ask, connections, NOBODY)))
+        notes = tuple(str(deed) for deed in departures.preview())
+        told, left = condition(connections, keepers, ask.tree) if records else ([], False)
+        faults = () if nodes else ("no host matched",)
+        return HostsReport(True, found, faults, notes, departures.names, left, tuple(told))
 
 
 def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
@@ -87,177 +58,43 @@ def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
         keepers = answering(connections, control_nodes(ask.tree)) or answering(connections, nodes)[:1]
         if not keepers:
             return HostsReport(False, survey(connections, nodes, ask.reveal))
-        shard = None if ask.shard == (1, 1) else ask.shard
+        shard = ask.shard if ask.is_shard else None
         lock = stack.enter_context(held(connections, keepers[0], shard, keepers[1:]))
         journal = Journal(connections, keepers[0], lock.identity, ask.secrets.without)
         journal.begin("apply", tree_digest(ask.tree), len(nodes), shard, ask.limit)
+        drains = stack.enter_context(drains_of(ask, connections, lock.identity))
         socket = stack.enter_context(serving(ask.secrets, secrets_of(nodes), connections.folder))
-        work = Work(ask, connections, lock, journal, str(socket), progress)
-        stack.enter_context(work.drains)
-        progress(f"looking at {len(nodes)} hosts")
-        found = survey(connections, nodes, ask.reveal)
-        work.give_back_of_dead_runs(keepers[0], found)
-        report = work.carry_out(nodes, found)
+        work = Work(ask, connections, lock, journal, drains, str(socket), progress)
+        report = carry_out(ask, nodes, keepers, work, progress)
         journal.end(report.exit_code)
         return report
+
+
+def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Work, progress: Progress) -> HostsReport:
+    """Look, let leavers leave, work, remember the members; Refused when a plan was made of something else."""
+    progress(f"looking at {len(nodes)} hosts")
+    found = survey(work.connections, nodes, ask.reveal)
+    departures = Departures(ask, work.connections, keepers, work.drains)
+    if ask.plan and (stale := ask.plan.stale(ask.tree, found, departures.names)):
+        raise Refused(stale)
+    if faults := work.silent(nodes, found):
+        kept = {n: HostOutcome(n, h.block, "skipped") if h.state == "changed" else h for n, h in found.items()}
+        return HostsReport(False, kept, tuple(faults))
+    work.give_back_of_dead_runs(keepers[0], found)
+    departures.take(progress)
+    outcomes = work.carry_out(nodes, found, departures.held_back())
+    present = [name for name, host in outcomes.items() if host.state in ("changed", "unchanged", "waiting")]
+    remember(work.connections, keepers, ask.tree, present)
+    faults = [*work.faults, *departures.faults]
+    notes = (*departures.notes, *work.notes)
+    return HostsReport(False, outcomes, tuple(faults), notes, departures.names, departures.open)
+
+
+def drains_of(ask: Ask, connections: Connections, identity: str) -> Drains:
+    everybody = {node.name: node for node in choose(ask.tree)}
+    return Drains(connections, operations(ask.tree), everybody, ask.accesses, identity)
 
 
 def answering(connections: Connections, nodes: Sequence[Node]) -> list[Node]:
     reasons = connections.probe(nodes)
     return [node for node in nodes if reasons[node] is None]
-
-
-class Work:
-    """The changes of one run, until one fails."""
-
-    def __init__(
-        self, ask: Ask, connections: Connections, lock: Held, journal: Journal, socket: str, progress: Progress
-    ) -> None:
-        """`socket` is where a run of Ansible may ask for the secrets of its hosts."""
-        self.ask = ask
-        self.connections = connections
-        self.lock = lock
-        self.journal = journal
-        self.socket = socket
-        self.progress = progress
-        self.policies = policies(ask.tree)
-        everybody = {node.name: node for node in choose(ask.tree)}
-        self.sizes = Counter(node.pool for node in everybody.values())
-        self.drains = Drains(connections, operations(ask.tree), everybody, ask.accesses, lock.identity)
-        self.faults: list[str] = []
-        self.notes: list[str] = []
-
-    def carry_out(self, nodes: Sequence[Node], found: dict[str, HostOutcome]) -> HostsReport:
-        """Work on the hosts that differ, given what was found; Refused when a plan was made of something else."""
-        if self.ask.plan and (stale := self.ask.plan.stale(self.ask.tree, found)):
-            raise Refused(stale)
-        outcomes = dict(found)
-        ahead = [node for node in nodes if found[node.name].state == "changed"]
-        missing = [node for node in nodes if found[node.name].state == "pending"]
-        self.faults += [f"{why}: nothing was changed" for why in too_many_silent(nodes, missing, self.policies)]
-        for node in ahead:
-            if not self._bearable(found[node.name]):
-                outcomes[node.name] = waiting(found[node.name], self.ask.up_to)
-        ahead = [node for node in ahead if outcomes[node.name].state == "changed"]
-        plan = list(batches(ahead, self.policies, self.sizes))
-        for number, batch in enumerate(plan, 1):
-            if self._stopped(outcomes):
-                outcomes |= {node.name: HostOutcome(node.name, node.block, "skipped") for node in batch}
-                continue
-            self.progress(f"batch {number} of {len(plan)}: {len(batch)} hosts")
-            self.journal.batch(node.name for node in batch)
-            done = self._batch(batch, found)
-            self.journal.hosts(done.values())
-            outcomes |= done
-            for host in done.values():
-                self.progress(f"{host.node}: {host.state}{f' ({host.reason})' if host.reason else ''}")
-        return HostsReport(False, outcomes, tuple(self.faults), tuple(self.notes))
-
-    def _stopped(self, outcomes: Mapping[str, HostOutcome]) -> bool:
-        if self.lock.lost and not any("lock" in fault for fault in self.faults):
-            self.faults.append("the lock of this run was taken away: stopped")
-        return bool(self.faults) or any(host.state == "failed" for host in outcomes.values())
-
-    def _bearable(self, host: HostOutcome) -> bool:
-        """Whether anything that differs there may be changed in this run; what is no deed hurts nobody."""
-        needs = [needs for _, needs in host.deeds()] or ["live"]
-        return any(within(need, self.ask.up_to) for need in needs)
-
-    def _batch(self, batch: Sequence[Node], found: Mapping[str, HostOutcome]) -> dict[str, HostOutcome]:
-        """Empty the nodes that must be, let Ansible work, look again, and give the nodes back that are sound."""
-        heavy = [node for node in batch if found[node.name].needs in ("drain", "reboot")]
-        heavy = [node for node in heavy if within(found[node.name].needs, self.ask.up_to)]
-        busy: dict[str, str] = {}
-        if heavy:
-            names = [node.name for node in heavy]
-            for name in names:
-                self.journal.drained(name)
-            busy = self.drains.empty(names, self.ask.wait, self.ask.end_jobs, self.progress)
-        emptied = [node for node in heavy if node.name not in busy]
-        bears = {node: found[node.name].needs if node in emptied else self._at_most("restart") for node in batch}
-        outcomes: dict[str, HostOutcome] = {}
-        for kind in CLASSES:
-            outcomes |= self._ansible([node for node in batch if bears[node] == kind], kind)
-        outcomes = self._verified(batch, outcomes, bears)
-        sound = [node.name for node in emptied if outcomes[node.name].state == "changed"]
-        self._give_back(sound, [*busy])
-        self.notes += [f"{node.name} failed and stays drained" for node in emptied if node.name not in sound]
-        return {name: with_reason(host, busy.get(name, "")) for name, host in outcomes.items()}
-
-    def _give_back(self, nodes: Sequence[str], given: Sequence[str] = ()) -> None:
-        """Let nodes work again; `given` are those that were given back already."""
-        kept = self.drains.give_back(nodes)
-        self.faults += [f"{name} stays drained, it could not be given back: {why}" for name, why in kept.items()]
-        for name in [*given, *nodes]:
-            if name not in kept:
-                self.journal.given_back(name)
-
-    def give_back_of_dead_runs(self, keeper: Node, found: Mapping[str, HostOutcome]) -> None:
-        """Nodes that a run drained before it was killed work again once nothing differs on them."""
-        living = {lock.identity for lock in locks(self.connections, keeper)} - {self.lock.identity}
-        dead = [run for run in read(self.connections, keeper) if run.identity not in living and run.drained]
-        ours = {node for run in dead for node in run.drained} & {
-            n for n, host in found.items() if host.state == "unchanged"
-        }
-        if ours:
-            marked = sorted(ours & self.drains.left_behind().keys())
-            self._give_back(marked, sorted(ours - {*marked}))
-            self.notes += [f"{node} works again; the run that had drained it was ended" for node in marked]
-
-    def _at_most(self, kind: str) -> str:
-        return kind if within(kind, self.ask.up_to) else self.ask.up_to
-
-    def _ansible(self, nodes: Sequence[Node], bears: str) -> dict[str, HostOutcome]:
-        outcomes: dict[str, HostOutcome] = {}
-        for together in by_block(nodes):
-            done, faults = Run(self.connections, together, bears, self.ask.forks, self.socket).execute()
-            outcomes |= done
-            self.faults += faults
-        return outcomes
-
-    def _verified(
-        self, batch: Sequence[Node], outcomes: dict[str, HostOutcome], bears: Mapping[Node, str]
-    ) -> dict[str, HostOutcome]:
-        """Look again at the hosts that a run says are done: only what is found there counts."""
-        claimed = [node for node in batch if outcomes[node.name].state == "changed"]
-        after = survey(self.connections, claimed, self.ask.reveal)
-        return outcomes | {node.name: judged(outcomes[node.name], after[node.name], bears[node]) for node in claimed}
-
-
-def within(needs: str, bears: str) -> bool:
-    """Whether a class asks no more than what may be asked."""
-    return CLASSES.index(needs) <= CLASSES.index(bears)
-
-
-def judged(said: HostOutcome, found: HostOutcome, bears: str) -> HostOutcome:
-    """What became of a host, from what a run said it did and what is found afterwards."""
-    seen = replace(said, closed=found.closed, kept=found.kept)
-    match found.state:
-        case "unchanged":
-            return seen
-        case "pending":
-            return replace(seen, state="failed", reason=f"it does not answer after the change: {found.reason}")
-        case "failed":
-            return replace(seen, state="failed", reason=found.reason)
-    left = [deed for deed, needs in found.deeds() if within(needs, bears)]
-    if left or not list(found.deeds()):
-        return replace(seen, state="failed", reason=f"it still differs after the change: {', '.join(left) or 'notes'}")
-    return replace(seen, waiting=tuple(_waits(found, bears)))
-
-
-def waiting(found: HostOutcome, up_to: str) -> HostOutcome:
-    """A host on which all that differs must wait."""
-    waits = tuple(_waits(found, up_to))
-    return HostOutcome(
-        found.node, found.block, "waiting", needs=found.needs, waiting=waits, closed=found.closed, kept=found.kept
-    )
-
-
-def _waits(found: HostOutcome, bears: str) -> Iterator[str]:
-    for deed, needs in found.deeds():
-        if not within(needs, bears):
-            yield f"{deed} waits for an empty node (apply --up-to {needs})"
-
-
-def with_reason(host: HostOutcome, busy: str) -> HostOutcome:
-    return replace(host, reason=host.reason or f"not empty: {busy}") if busy else host

@@ -228,8 +228,12 @@ def who() -> str:
 
 
 def locks(connections: Connections, node: Node) -> list[Lock]:
-    """All locks that lie on a node; none when it does not answer."""
-    return _parsed(connections.run(node, ["sh", "-c", LIST, "sh", FOLDER], seconds=_BRIEF_SECONDS).output)
+    """All locks that lie on a node; Refused when it does not say: nobody may be taken for dead because of that."""
+    answer = connections.run(node, ["sh", "-c", LIST, "sh", FOLDER], seconds=_BRIEF_SECONDS)
+    if answer.status != 0:
+        message = f'the locks on "{node.name}" cannot be read: {visible(answer.complaint.strip() or "no answer")}'
+        raise Refused([Problem("hosts.lock", message)])
+    return _parsed(answer.output)
 
 
 def unlock(tree: Path, ssh: SshAccess, identity: str) -> Node:

@@ -40,7 +40,7 @@ class Cluster(Protocol):
     """A cluster as drains and leaving nodes need it. Every method may raise Unreachable."""
 
     def loads(self, nodes: Sequence[str]) -> dict[str, Load]:
-        """What runs on each of the nodes; those that the cluster does not know are left out: nothing runs there."""
+        """What runs on each of the nodes; nothing on those that the cluster does not know, which may be left out."""
 
     def drain(self, nodes: Sequence[str]) -> dict[str, str]:
         """Keep new work away and leave the mark of this run; for each node where that failed, why."""

@@ -21,17 +21,19 @@ LIMIT = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The tree's hash, and the hash of each host's differences."""
+    """The tree's hash, the hash of each host's differences, and who leaves."""
 
     tree: str
     hosts: dict[str, str]
+    leaving: tuple[str, ...] = ()
 
-    def stale(self, tree: Path, found: dict[str, HostOutcome]) -> list[Problem]:
+    def stale(self, tree: Path, found: dict[str, HostOutcome], leaving: tuple[str, ...]) -> list[Problem]:
         """Why the plan may not be applied any more: tree or hosts have moved since."""
         if self.tree != tree_digest(tree):
             hint = "look at the change with diff, and save a new plan"
             return [Problem("plan.stale", "the tree is not the one that the plan was made of", hint=hint)]
-        moved = [
+        moved = sorted({*leaving} ^ {*self.leaving})
+        moved += [
             name
             for name, host in found.items()
             if host.state in ("changed", "unchanged", "failed") and self.hosts.get(name) != fingerprint(host)
@@ -53,10 +55,16 @@ def tree_digest(tree: Path) -> str:
     return hashlib.sha256((tree / "index.json").read_bytes()).hexdigest()
 
 
-def save(path: Path, tree: Path, report: HostsReport) -> None:
-    """Write the plan of a preview in one step; Refused when it cannot be written."""
+def plan_of(tree: Path, report: HostsReport) -> Plan:
+    """The plan of a preview."""
     hosts = {name: fingerprint(host) for name, host in report.hosts.items() if host.state != "pending"}
-    text = json.dumps({"version": VERSION, "tree": tree_digest(tree), "hosts": hosts}, indent=1, sort_keys=True)
+    return Plan(tree_digest(tree), hosts, report.leaving)
+
+
+def save(path: Path, plan: Plan) -> None:
+    """Write a plan in one step; Refused when it cannot be written."""
+    data = {"version": VERSION, **asdict(plan)}
+    text = json.dumps(data, indent=1, sort_keys=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         new.write_text(text, "utf-8")
@@ -73,7 +81,8 @@ def load(path: Path) -> Plan:
             data = json.loads(file.read(LIMIT))
         if data["version"] != VERSION:
             raise ValueError
-        return Plan(str(data["tree"]), {str(name): str(value) for name, value in data["hosts"].items()})
+        leaving = tuple(str(name) for name in data["leaving"])
+        return Plan(str(data["tree"]), {str(name): str(value) for name, value in data["hosts"].items()}, leaving)
     except OSError as fault:
         raise Refused([Problem("usage.plan", f'"{path}" cannot be read: {fault.strerror}')]) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -81,6 +81,11 @@ class HostsReport:
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What else happened or would: nodes that leave, drains given back."""
+    leaving: tuple[str, ...] = ()
+    open: bool = False
+    """Whether nodes that should leave are still there, or a run that died left something."""
+    records: tuple[str, ...] = ()
+    """What the centre remembers of runs."""
 
     @property
     def changed(self) -> list[str]:
@@ -99,7 +104,8 @@ class HostsReport:
         """0 nothing wrong; 1 something failed or is pending; 2 differences found, or left because they must wait."""
         if self.faults or self.failed or self.pending or not self.hosts:
             return 1
-        return 2 if (self.check and (self.changed or self.notes)) or self._in("waiting") else 0
+        left = self.open or any(host.waiting for host in self.hosts.values())
+        return 2 if left or (self.check and (self.changed or self.notes)) else 0
 
     def lines(self) -> Iterator[str]:
         """Each change once with the nodes that it concerns, what went wrong, then the sum."""
@@ -114,7 +120,7 @@ class HostsReport:
         for state, words in _TROUBLE.items():
             reasons = self._by((host.reason, host.node) for host in self.hosts.values() if host.state == state)
             yield from (f"{words}: {named(nodes)}{reason and f' ({reason})'}" for reason, nodes in reasons.items())
-        yield from (*self.notes, *self.faults)
+        yield from (*self.notes, *self.records, *self.faults)
         yield self._sum()
 
     def _grouped(self) -> Iterator[str]:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from generator.apply import clusters, hosts, plan
+from generator.apply.asked import Ask
 from generator.apply.blocks import UnknownName
 from generator.apply.comparison import Step
 from generator.apply.junit import as_junit
 from generator.apply.kubeconfig import Access
 from generator.apply.lock import LockHeld, unlock
 from generator.apply.manifests import clusters_of, labels_of, manifests_of
+from generator.apply.plan import Plan
 from generator.apply.report import HostsReport
 from generator.apply.ssh import SshAccess
 from generator.problems import Problem, Refused, did_you_mean
@@ -40,7 +42,9 @@ class Request:
     up_to: str = "restart"
     wait: float = 0.0
     end_jobs: int = 0
+    leaving: int = 0
     plan: Path | None = None
+    seen: Plan | None = None
     save: Path | None = None
     form: str = "text"
 
@@ -53,6 +57,7 @@ class Outcome:
     problems: tuple[Problem, ...]
     code: int
     data: dict[str, Any] = field(default_factory=dict)
+    plan: Plan | None = None
 
 
 def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
@@ -70,7 +75,7 @@ def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
     problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
     if request.form == "json":
         lines = (json.dumps({"exit_code": code, **{key: value for o in outcomes for key, value in o.data.items()}}),)
-    return Outcome(lines, problems, code)
+    return Outcome(lines, problems, code, plan=next((outcome.plan for outcome in outcomes if outcome.plan), None))
 
 
 def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
@@ -81,19 +86,26 @@ def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
         return Outcome((f"{node.name}: the lock {request.lock} is gone",), (), 0)
     reached = clusters_of(request.tree) if request.kubeconfig else []
     accesses = {name: Access(request.kubeconfig) for name in reached if request.kubeconfig and len(reached) == 1}
-    ask = hosts.Ask(
+    ask = Ask(
         request.tree, ssh, request.limit or None, request.shard, request.up_to, request.wait, request.end_jobs,
-        accesses=accesses, plan=plan.load(request.plan) if request.plan else None,
+        accesses=accesses, plan=plan.load(request.plan) if request.plan else request.seen, leaving=request.leaving,
     )  # fmt: skip
     try:
-        report = hosts.apply_hosts(ask, progress) if verb == "apply" else hosts.look(ask, progress)
+        report = _report(verb, ask, progress)
     except UnknownName as unknown:
         raise Refused([_usage(problem) for problem in unknown.problems]) from None
     except LockHeld as held:
         return Outcome((), tuple(held.problems), 1)
-    if request.save:
-        plan.save(request.save, request.tree, report)
-    return Outcome(_shown(verb, request.form, report), (), report.exit_code, {"hosts": report.to_dict()})
+    found = plan.plan_of(request.tree, report) if report.check else None
+    if request.save and found:
+        plan.save(request.save, found)
+    return Outcome(_shown(verb, request.form, report), (), report.exit_code, {"hosts": report.to_dict()}, found)
+
+
+def _report(verb: str, ask: Ask, progress: Progress) -> HostsReport:
+    if verb == "apply":
+        return hosts.apply_hosts(ask, progress)
+    return hosts.look(ask, progress, records=verb == "status")
 
 
 def _shown(verb: str, form: str, report: HostsReport) -> tuple[str, ...]:

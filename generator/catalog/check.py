@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Field, model_validator
 from pydantic.functional_validators import BeforeValidator
 
-from generator.catalog.models import _KIND, _SAID, _STATUS_HINT, _SURE, Entry, Status
+from generator.catalog.entries import KIND, SAID, STATUS_HINT, SURE, Entry, Status
 from generator.problems import did_you_mean
 from generator.spec.common import Name, Strict, Text, got, refuse
 from generator.spec.pools import Role
@@ -84,7 +84,7 @@ Bound = Annotated[str, Field(examples=["90 % of {memory-gib}"]), BeforeValidator
 class Reading(Strict):
     """A number that a command prints, and what it has to be."""
 
-    hints: ClassVar[dict[str, str]] = {"status": _STATUS_HINT}
+    hints: ClassVar[dict[str, str]] = {"status": STATUS_HINT}
 
     pattern: Annotated[str, Field(examples=["speed: ([0-9.]+)"]), BeforeValidator(_check_pattern)] = Field(
         description="Regular expression whose one group is the number."
@@ -92,8 +92,8 @@ class Reading(Strict):
     least: Bound | None = Field(None, description="The number must not be lower.")
     most: Bound | None = Field(None, description="The number must not be higher.")
     unit: Text | None = Field(None, description="Unit of the number, for people.")
-    status: Status = Field(description=_SURE)
-    sources: list[str] = Field(default_factory=list, description=_SAID)
+    status: Status = Field(description=SURE)
+    sources: list[str] = Field(default_factory=list, description=SAID)
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
@@ -120,7 +120,7 @@ class Check(Entry):
     """An acceptance check: a command, or a comparison that this program knows; never a shell."""
 
     folder: ClassVar[str] = "checks"
-    kind: Literal["check"] = Field(description=_KIND)
+    kind: Literal["check"] = Field(description=KIND)
     why: Text = Field(description="What would go wrong with a node that fails it.")
     when: When = Field(default_factory=When, description="For which pools it is; default: for all.")
     fact: COMPARISONS | None = Field(None, description="Comparison with the expected hardware; or say a command.")

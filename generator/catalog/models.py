@@ -5,13 +5,21 @@ Every number from the outside world is a fact: a value with its status and sourc
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
+from generator.catalog.entries import GRADES as GRADES
+from generator.catalog.entries import KIND, SAID, STATUS_HINT, SURE
+from generator.catalog.entries import STATUSES as STATUSES
+from generator.catalog.entries import Entry as Entry
+from generator.catalog.entries import Fact as Fact
+from generator.catalog.entries import Grade as Grade
+from generator.catalog.entries import SourcePointer as SourcePointer
+from generator.catalog.entries import Status as Status
+from generator.catalog.entries import facts as facts
+from generator.catalog.vendor_model import Plugin as Plugin
+from generator.catalog.vendor_model import Vendor as Vendor
 from generator.quantity import (
     Efficiency,
     Flow,
@@ -26,58 +34,6 @@ from generator.quantity import (
     Volume,
 )
 from generator.spec.common import Date, Name, Strict, Text, refuse
-
-Value = TypeVar("Value")
-Status = Literal["V", "I", "S", "X", "U", "N"]
-STATUSES: dict[str, str] = {
-    "V": "verified with the vendor or upstream",
-    "I": "read in an integration project",
-    "S": "from a secondary source",
-    "X": "derived from other facts",
-    "U": "unverified",
-    "N": "nothing found",
-}
-Grade = Literal["A", "A*", "B", "C", "D", "X", "own"]
-GRADES: dict[str, str] = {
-    "A": "text of the vendor or upstream",
-    "A*": "text of an integration project",
-    "B": "good secondary source",
-    "C": "news or third-party page",
-    "D": "low trust, never the only source",
-    "X": "arithmetic",
-    "own": "an assumption or a measurement of one's own",
-}
-
-
-_SURE = "How sure it is, by its letter."
-_SAID = "Names of sources of this file that say so."
-_STATUS_HINT = f"status: {', '.join(f'{letter} {words}' for letter, words in STATUSES.items())}"
-
-
-class Fact(Strict, Generic[Value]):
-    """A value, how sure it is, and which sources say so."""
-
-    hints: ClassVar[dict[str, str]] = {"status": _STATUS_HINT}
-
-    value: Value | None = Field(None, description="What is known; null where nobody knows, or where there is none.")
-    status: Status = Field(description=_SURE)
-    sources: list[str] = Field(default_factory=list, description=_SAID)
-    note: Text | None = Field(None, description="What a reader must know to use the value.")
-    candidate: Text | None = Field(None, description="A hint for a person; never used as a value.")
-
-    @classmethod
-    def around(cls, written: str) -> str:
-        is_plain = re.fullmatch(r"[\w.][^,:#\[\]{}]{0,59}", written)
-        value = written if is_plain else json.dumps(written[:60], ensure_ascii=False)
-        return f"{{value: {value}, status: V, sources: [NAME]}}"
-
-
-class SourcePointer(Strict):
-    """Where a fact was read."""
-
-    locator: Text = Field(description="Where to look: document and page, or repository, commit and file.")
-    grade: Grade = Field(description="What kind of source it is, by its letter.")
-    note: Text | None = Field(None, description="What a reader must know to use the source.")
 
 
 class Memory(Quantity):
@@ -94,62 +50,6 @@ class Throughput(Quantity):
     units: ClassVar[dict[str, float]] = {"TFLOPS": 1.0, "TOPS": 1.0, "PFLOPS": 1e3}
 
 
-_KIND = "What the file describes."
-
-
-class Entry(Strict):
-    """What every file of the catalogue has."""
-
-    folder: ClassVar[str] = ""
-
-    kind: str = Field(description=_KIND)
-    name: Name = Field(description="As the file is called, without .yaml; what a spec says.")
-    title: Text = Field(description="Name for people, in any language.")
-    deprecated: Text | None = Field(None, description="Why it should not be planned any more, and what replaces it.")
-    sources: dict[str, SourcePointer] = Field(
-        default_factory=dict, description="Where the facts of this file were read."
-    )
-
-
-class Plugin(Strict):
-    """A device plugin: how a cluster offers the vendor's accelerators."""
-
-    hints: ClassVar[dict[str, str]] = {"status": _STATUS_HINT}
-
-    resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$")] = Field(
-        description="Name of the resource that pods ask for.", examples=["vendor.example/accelerator"]
-    )
-    daemon: Name | None = Field(None, description="Program behind it; a node runs one. Default: the vendor's own.")
-    status: Status = Field(description=_SURE)
-    sources: list[str] = Field(default_factory=list, description=_SAID)
-
-
-class SlurmDevices(Strict):
-    """How Slurm finds the vendor's accelerators."""
-
-    hints: ClassVar[dict[str, str]] = {"status": _STATUS_HINT}
-
-    autodetect: Literal["nvml", "rsmi", "oneapi", "nrt"] | None = Field(
-        None, description="Library that a Slurm built with it asks; file is for any other Slurm."
-    )
-    file: str | None = Field(None, description="Device file with the index left out, such as /dev/accel.")
-    first: Annotated[int, Field(ge=0)] = Field(0, description="Index of the first device file.")
-    status: Status = Field(description=_SURE)
-    sources: list[str] = Field(default_factory=list, description=_SAID)
-
-
-class Vendor(Entry):
-    """Who makes accelerators, and what software makes them usable."""
-
-    folder: ClassVar[str] = "vendors"
-    kind: Literal["vendor"] = Field(description=_KIND)
-    title_zh: Text | None = Field(None, description="Name in Chinese.")
-    plugins: dict[Name, Plugin] = Field(min_length=1, description="The first is the default.")
-    pci_vendor: Fact[str] = Field(description="PCI vendor number, four hexadecimal digits in quotes.")
-    exporter_port: Fact[int] = Field(description="Port on which the exporter of its metrics listens.")
-    slurm: SlurmDevices = Field(description="How Slurm finds the devices.")
-
-
 Precision = Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4", "int8"]
 Performance = dict[Precision, Fact[Throughput]]
 
@@ -161,7 +61,7 @@ class Accelerator(Entry):
     """One model of accelerator; power is what it draws under sustained load."""
 
     folder: ClassVar[str] = "accelerators"
-    kind: Literal["accelerator"] = Field(description=_KIND)
+    kind: Literal["accelerator"] = Field(description=KIND)
     vendor: Name = Field(description="Vendor of the catalogue; the name of this file begins with it.")
     plugin: Name | None = Field(None, description="Plugin that offers this model; default: the vendor's first.")
     memory: Fact[Memory] = Field(description="Memory of one, as the system reports it.")
@@ -176,20 +76,20 @@ class Accelerator(Entry):
 class Supplies(Strict):
     """The power supplies of a server, spread evenly over its feeds."""
 
-    hints: ClassVar[dict[str, str]] = {"status": _STATUS_HINT}
+    hints: ClassVar[dict[str, str]] = {"status": STATUS_HINT}
 
     count: Annotated[int, Field(ge=1, le=24)] = Field(description="Supplies in the server.")
     needed: Annotated[int, Field(ge=1, le=24)] = Field(description="Fewest that carry the server at its maximum.")
     rating: Fact[Power] | None = Field(None, description="What one supply gives.")
-    status: Status = Field(description=_SURE)
-    sources: list[str] = Field(default_factory=list, description=_SAID)
+    status: Status = Field(description=SURE)
+    sources: list[str] = Field(default_factory=list, description=SAID)
 
 
 class Server(Entry):
     """One model of server: a whole node; without accelerators, whose power and performance are their own."""
 
     folder: ClassVar[str] = "servers"
-    kind: Literal["server"] = Field(description=_KIND)
+    kind: Literal["server"] = Field(description=KIND)
     height: Annotated[int, Field(ge=1, le=60)] | None = Field(None, description="Rack units; or say the blade.")
     blade: Name | None = Field(None, description="Kind of slot that takes it, for servers that are blades.")
     per_blade: Annotated[int, Field(ge=1, le=16)] = Field(1, description="Nodes on one blade.")
@@ -218,7 +118,7 @@ class RackType(Entry):
     """A rack, or a tank that stands in for one; a tank's mass is without its liquid."""
 
     folder: ClassVar[str] = "racks"
-    kind: Literal["rack"] = Field(description=_KIND)
+    kind: Literal["rack"] = Field(description=KIND)
     units: Annotated[int, Field(ge=0, le=120)] = Field(description="Rack units.")
     slots: dict[Name, Annotated[int, Field(ge=1, le=1000)]] = Field(
         default_factory=dict, description="Places for blades of each kind."
@@ -234,7 +134,7 @@ class Switch(Entry):
     """One model of network switch."""
 
     folder: ClassVar[str] = "switches"
-    kind: Literal["switch"] = Field(description=_KIND)
+    kind: Literal["switch"] = Field(description=KIND)
     height: Annotated[int, Field(ge=0, le=60)] = Field(description="Rack units; 0 for one with a place of its own.")
     ports: Annotated[int, Field(ge=2, le=4096)] = Field(description="Ports.")
     node_ports: Annotated[int, Field(ge=1, le=4096)] | None = Field(
@@ -250,7 +150,7 @@ class Ups(Entry):
     """One model of uninterruptible supply."""
 
     folder: ClassVar[str] = "ups"
-    kind: Literal["ups"] = Field(description=_KIND)
+    kind: Literal["ups"] = Field(description=KIND)
     capacity: Fact[Power] = Field(description="Power that one unit gives.")
     efficiency: Fact[Efficiency] = Field(description="At the load that it is planned for.")
 
@@ -259,7 +159,7 @@ class HeatRejection(Entry):
     """What gives heat to the outside air: ratings are those of a design day."""
 
     folder: ClassVar[str] = "rejection"
-    kind: Literal["rejection"] = Field(description=_KIND)
+    kind: Literal["rejection"] = Field(description=KIND)
     form: Literal["dry-cooler", "adiabatic-cooler", "cooling-tower", "open-water", "chiller"] = Field(
         description="Principle."
     )
@@ -274,7 +174,7 @@ class AirHandler(Entry):
     """What takes heat from the air of a hall."""
 
     folder: ClassVar[str] = "air"
-    kind: Literal["air"] = Field(description=_KIND)
+    kind: Literal["air"] = Field(description=KIND)
     capacity: Fact[Power] = Field(description="Heat that one unit takes from the air.")
     power: Fact[Power] = Field(description="Electricity of one unit at its capacity; compressors, if it has some.")
     water: bool = Field(False, description="Whether it needs cold water; one with compressors of its own does not.")
@@ -284,7 +184,7 @@ class PricePlan(Entry):
     """A price list; a model that it does not name has no price."""
 
     folder: ClassVar[str] = "prices"
-    kind: Literal["price-plan"] = Field(description=_KIND)
+    kind: Literal["price-plan"] = Field(description=KIND)
     currency: Literal["CNY", "EUR", "USD", "CHF"] = Field(description="Of all its amounts.")
     rounding: Literal["second", "minute", "hour"] = Field(description="Usage is rounded up to whole ones of these.")
     free: Money | None = Field(None, description="What each tenant has free in a month.")
@@ -297,7 +197,7 @@ class Coolant(Entry):
     """A liquid: heat capacity decides flows, the boiling point decides two-phase tanks."""
 
     folder: ClassVar[str] = "coolants"
-    kind: Literal["coolant"] = Field(description=_KIND)
+    kind: Literal["coolant"] = Field(description=KIND)
     density: Fact[float] = Field(description="kg/m3 at 40 °C.")
     heat_capacity: Fact[float] = Field(description="kJ/(kg K) at 40 °C.")
     boiling_point: Fact[Temperature] = Field(description="At 101.3 kPa.")
@@ -316,7 +216,7 @@ class CoolingDevice(Entry):
     """A cooling unit, tank or meter: ratings, and where its readings are found."""
 
     folder: ClassVar[str] = "cooling"
-    kind: Literal["cooling"] = Field(description=_KIND)
+    kind: Literal["cooling"] = Field(description=KIND)
     form: Literal["cdu", "rpu", "single-phase-tank", "two-phase-tank", "rear-door", "meter"] = Field(
         description="What it is."
     )
@@ -342,7 +242,7 @@ class OperatingSystem(Entry):
     """What differs between operating systems: names of packages, units and paths."""
 
     folder: ClassVar[str] = "systems"
-    kind: Literal["system"] = Field(description=_KIND)
+    kind: Literal["system"] = Field(description=KIND)
     proven: bool = Field(description="Whether the test hosts run it.")
     release: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+ [A-Za-z0-9._-]+$", examples=["debian 12"])] | None = Field(
         None, description="ID and version as its os-release says them; default: as the name of the file does."
@@ -364,7 +264,7 @@ class Release(Entry):
     """A version of a program that clusters run, and how long its makers repair it."""
 
     folder: ClassVar[str] = "releases"
-    kind: Literal["release"] = Field(description=_KIND)
+    kind: Literal["release"] = Field(description=KIND)
     ends: Fact[Date] = Field(description="Last day on which its makers repair it.")
 
 
@@ -372,23 +272,10 @@ class TenantClass(Entry):
     """What tenants of a class may do."""
 
     folder: ClassVar[str] = "classes"
-    kind: Literal["tenant-class"] = Field(description=_KIND)
+    kind: Literal["tenant-class"] = Field(description=KIND)
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(description="Higher goes first in every queue.")
     may_borrow: bool = Field(description="Whether its tenants may use what others leave idle.")
     ends: bool = Field(False, description="Whether a tenant of this class has a last day.")
     preempt: Literal["Never", "LowerPriority", "Any"] = Field(description="What reclaims within the cohort.")
     pods: Annotated[int, Field(ge=1)] = Field(description="Most pods in one environment.")
     services: Annotated[int, Field(ge=0)] = Field(description="Most services of Kubernetes in one environment.")
-
-
-def facts(part: BaseModel, name: str = "") -> Iterator[tuple[str, Fact[Any]]]:
-    """Every value of a thing that says how sure it is, by its dotted name as the file has it."""
-    for key, field in type(part).model_fields.items():
-        value = getattr(part, key)
-        below = value.items() if isinstance(value, dict) else [("", value)]
-        for word, each in below:
-            path = ".".join(filter(None, (name, field.alias or key, word)))
-            if isinstance(each, Fact):
-                yield path, each
-            elif isinstance(each, BaseModel):
-                yield from facts(each, path)

@@ -66,6 +66,8 @@ def _public_files(names: Names) -> Iterator[tuple[str, str]]:
         (mirror.key if mirror else None, ("network", "mirror", "key")),
         (names.words.network.trust, ("network", "trust")),
     ]
+    for vendor, repository in names.words.network.repositories.items():
+        references.append((repository.key, ("network", "repositories", vendor, "key")))
     for reference, path in references:
         if reference is None:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -18,6 +18,8 @@ from generator.spec.halls import Hall, Row
 
 Thing = TypeVar("Thing")
 Leaves = tuple[tuple[Net, int], ...]
+RDMA = {"infiniband", "roce"}
+"""Kinds of fabrics whose adapters read and write the memory of other nodes."""
 _Kind = tuple[RackType | None, Contents, Leaves]
 
 
@@ -49,7 +51,16 @@ def pools(names: Names) -> Iterator[tuple[str, Pool]]:
                 name, words.role, server, system, accelerator, vendor, plugin, tuple(dict.fromkeys(clusters)),
                 words.slot, words.spares, frozenset(_absent(words.absent)), tuple(words.fabrics.items()),
                 words.rollout.batch.magnitude, words.rollout.unreachable.magnitude,
+                containers=words.role == "worker" and any(
+                    names.words.clusters[cluster].kind == "kubernetes" for cluster in clusters
+                ),
+                rdma=tuple(sorted(_kinds(names, words.fabrics) & RDMA)),
             )  # fmt: skip
+
+
+def _kinds(names: Names, fabrics: Iterable[str]) -> set[str]:
+    """The kinds of the fabrics among these that the spec has."""
+    return {names.words.fabrics[fabric].kind for fabric in fabrics if fabric in names.words.fabrics}
 
 
 def _absent(names: list[str]) -> Iterator[str]:

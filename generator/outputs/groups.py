@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -125,6 +125,15 @@ def group_files(
     yield Artifact(f"hosts/groups/{name}/manifest.json", Json(manifest, expand=2), causes)
     for file in files:
         yield Artifact(f"hosts/groups/{name}/files{file.path}", file.body, file.because or because)
+
+
+def pools_by_group(center: Center, name: Callable[[Center, Pool], str | None]) -> dict[str, list[Pool]]:
+    """Pools that have nodes, by the group that a function says, in order of name; None is no group."""
+    found: dict[str, list[Pool]] = {}
+    for pool in sorted(center.pools.values(), key=lambda pool: pool.name):
+        if center.counts[pool.name] and (group := name(center, pool)):
+            found.setdefault(group, []).append(pool)
+    return dict(sorted(found.items()))
 
 
 def pools_by_system(center: Center, pools: Iterable[Pool]) -> dict[str, list[Pool]]:

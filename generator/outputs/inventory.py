@@ -15,7 +15,7 @@ from generator.problems import dotted
 # What decides which nodes a block has and where they are.
 _CAUSES = ("halls", "pools", "network.plans.nodes")
 # What decides in which groups they are.
-_GROUPS = ("clusters", "fabrics", "storage", "access.from", "access.identity.ldap")
+_GROUPS = ("clusters", "fabrics", "network.repositories", "storage", "access.from", "access.identity.ldap")
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:

@@ -187,12 +187,18 @@ def _loop(center: Center, loop: CoolingLoop) -> LoopLine:
 def _unproven(center: Center) -> Iterator[Unproven]:
     """What a reviewer has to ask for: values without a vendor's word, of everything that the centre uses."""
     for entry in center.entries():
-        told = [(name.partition(".")[0], fact) for name, fact in facts(entry)]
+        told = [(_subject(name), fact) for name, fact in facts(entry)]
         unknown = _names((name, fact.value is None) for name, fact in told)
         second_hand = _names((name, fact.value is not None and fact.status in "IS") for name, fact in told)
         assumed = _names((name, fact.value is not None and fact.status in "XU") for name, fact in told)
         if unknown or second_hand or assumed:
             yield Unproven(entry, unknown, second_hand, assumed)
+
+
+def _subject(name: str) -> str:
+    """What a value is about: the first word of its name; of what hosts need, the first two."""
+    words = name.split(".")
+    return ".".join(words[: 2 if words[0] == "host" else 1])
 
 
 def _names(values: Iterable[tuple[str, bool]]) -> tuple[str, ...]:

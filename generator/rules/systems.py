@@ -30,6 +30,10 @@ SLURM: dict[str, Needs] = {
     "worker": {"packages": ("slurm-node",), "units": ("slurm-node", "munge"), "paths": ("slurm-node",)},
 }
 
+CONTAINERS: Needs = {"packages": ("containers",), "units": ("containers",), "paths": ("containers",)}
+RDMA: Needs = {"packages": ("rdma",)}
+BOOT: Needs = {"paths": ("boot-parameters",), "commands": ("boot",)}
+
 
 def _needs(center: Center, pool: Pool) -> Iterator[Needs]:
     yield BASE
@@ -46,6 +50,14 @@ def _needs(center: Center, pool: Pool) -> Iterator[Needs]:
         yield MONITOR
     if any(words.pool == pool.name and words.kind == "nfs" for words in center.spec.storage.values()):
         yield EXPORTS
+    if pool.vendor and pool.vendor.name in center.spec.network.repositories:
+        yield MIRROR
+        if pool.vendor.host and pool.vendor.host.kernel_options and pool.vendor.host.kernel_options.value:
+            yield BOOT
+    if pool.containers:
+        yield CONTAINERS
+    if pool.rdma:
+        yield RDMA
     if any(center.clusters[name].kind == "slurm" for name in pool.clusters):
         yield SLURM.get(pool.role, {})
     yield from _needs_of_people(center, pool)

@@ -116,6 +116,33 @@ class Mirror(Strict):
     key: PublicFile | None = Field(None, description="Public key that signs it, if the system does not know it.")
 
 
+_PACKAGE = r"^[A-Za-z0-9][A-Za-z0-9+._-]*$"
+_VERSION = r"^[A-Za-z0-9][A-Za-z0-9.+~:_-]*$"
+
+
+class Repository(Mirror):
+    """Where the software of one vendor of accelerators comes from."""
+
+    suite: Annotated[str, Field(pattern=r"^(/|[a-z][a-z0-9./-]*)$")] = Field(
+        description='Suite; "/" for a repository without suites and components.', examples=["bookworm"]
+    )
+    versions: dict[Annotated[str, Field(pattern=_PACKAGE)], Annotated[str, Field(pattern=_VERSION)]] = Field(
+        default_factory=dict, description="Packages of the vendor that stay at one version until another is said."
+    )
+
+
+_REGISTRY = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+
+
+def _check_registry(name: object) -> object:
+    if isinstance(name, str) and _REGISTRY.fullmatch(name):
+        return name
+    raise refuse(f'needs a registry such as "registry.k8s.io", {got(name)}')
+
+
+Registry = Annotated[str, Field(pattern=r"^[a-z0-9.:-]{1,253}$"), BeforeValidator(_check_registry)]
+
+
 class NetworkSubject(Strict):
     """Addresses, names and the services that every host needs."""
 
@@ -124,6 +151,12 @@ class NetworkSubject(Strict):
     dns: list[Address] = Field(default_factory=list, description="Name servers of the hosts.", max_length=3)
     ntp: list[Host] = Field(min_length=1, description="Time servers of the hosts.")
     mirror: Mirror | None = Field(None, description="Package repository of the hosts; default: what they came with.")
+    repositories: dict[Name, Repository] = Field(
+        default_factory=dict, description="Package repository of each vendor whose software hosts get."
+    )
+    registries: dict[Registry, Url] = Field(
+        default_factory=dict, description="Mirror of each image registry; what is not named is asked itself."
+    )
     trust: PublicFile | None = Field(
         None,
         description="Certificates of authorities that hosts trust besides those of their system, in PEM.",

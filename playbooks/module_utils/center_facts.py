@@ -2,7 +2,7 @@
 # Runs on the node from memory (Python 3.8 or newer); reads, and changes nothing.
 """What a machine is: system, processors, memory, disks, PCI devices, network ports, and whose it says it is.
 
-Everything is read below a root, so that a simulated machine can be looked at as well. What cannot be read is left out.
+Everything is read below a root, so that tests can look at machines that are not there. What cannot be read is left out.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ansible.module_utils.center_accepted import ACCEPTED, accepted_here
@@ -104,8 +104,7 @@ class Units:
 
     def find_stale(self, digests: dict[str, str], touched: set[str]) -> list[Stale]:
         """Units to start again; `touched` are those with a changing file."""
-        found = (self._judge(name, digests.get(name), name in touched) for name in sorted(self.units))
-        return [stale for stale in found if stale]
+        return [stale for name in sorted(self.units) for stale in self._judge(name, digests.get(name), name in touched)]
 
     def closed(self) -> list[str]:
         """Units that wait for this machine to be accepted."""
@@ -119,21 +118,23 @@ class Units:
         state = self.states.get(name)
         return is_running(state) if state else self.disk.look(f"{STARTED}/{name}") is not None
 
-    def _judge(self, name: str, wanted: str | None, touched: bool) -> Stale | None:
+    def _judge(self, name: str, wanted: str | None, touched: bool) -> Iterator[Stale]:
         kind, state = self.units[name]["class"], self.states.get(name)
         if self._is_closed(name):
-            return None
+            return
         other = touched or (wanted is not None and self._started_with(name) != wanted) or self._changed_since(name)
-        disabled = bool(state) and state["UnitFileState"] in ("", "disabled", "masked")
+        disabled = state is not None and state["UnitFileState"] in ("", "disabled", "masked")
         if kind == "reboot":
             if disabled:
-                return Stale(name, "enabled", "live", "not enabled")
-            return Stale(name, "booted", "reboot", "the node was booted with something else") if other else None
-        if state and not is_running(state):
-            return Stale(name, "started", "restart", "not running")
-        if kind != "live" and other:
-            return Stale(name, "restarted", kind, "started with other files")
-        return Stale(name, "started", "live", "not enabled") if disabled else None
+                yield Stale(name, "enabled", "live", "not enabled")
+            if other:
+                yield Stale(name, "booted", "reboot", "the node was booted with something else")
+        elif state and not is_running(state):
+            yield Stale(name, "started", "restart", "not running")
+        elif kind != "live" and other:
+            yield Stale(name, "restarted", kind, "started with other files")
+        elif disabled:
+            yield Stale(name, "started", "live", "not enabled")
 
     def _is_closed(self, name: str) -> bool:
         if self.accepted or not self.units[name].get("gate"):

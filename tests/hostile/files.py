@@ -127,6 +127,28 @@ PATHS = {
     "no reference": reference("ssh_ca.pub"),
 }
 
+KNOWN = "known_hosts"
+
+
+def known(finds: str, content: Content) -> Case:
+    """The file of recorded host keys in place of the authority."""
+    return starter(finds, (f"authority: {AUTHORITY}", f'known-hosts: "path:{KNOWN}"'), **{KNOWN: content})
+
+
+NAMED, LINE = "center.yaml:46:22: error[reference.file]", "known_hosts:1:1: error[access.known-hosts]"
+KNOWN_HOSTS = {
+    "a pipe": known(NAMED, pipe),
+    "a folder": known(NAMED, folder),
+    "a link out": known(NAMED, link("../secret.yaml")),
+    "10 GB": known(NAMED, sparse(10 * 1024**3)),
+    "text of another encoding": known(NAMED, "密钥\n".encode("gbk")),
+    "NUL": known(LINE, b"a ssh-ed25519 AAAA\0\n"),
+    "escape": known(LINE, b"\x1b[2J ssh-ed25519 AAAA\n"),
+    "a private key": known(LINE, b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"),
+    "30 MB of nothing": known(LINE, b"x" * 30_000_000),
+    "a million lines": known(LINE, b"x\n" * 1_000_000),
+}
+
 OWN = """\
 kind: coolant
 name: own-mix
@@ -198,6 +220,7 @@ CASES = {
     **{f"spec: {name}": case for name, case in SPEC.items()},
     **{f"include: {name}": case for name, case in INCLUDE.items()},
     **{f"path: {name}": case for name, case in PATHS.items()},
+    **{f"known hosts: {name}": case for name, case in KNOWN_HOSTS.items()},
     **{f"catalogue: {name}": case for name, case in CATALOGUE.items()},
     **{f"included text: {name}": included(case) for name, case in SHARED.items()},
     **{

@@ -74,6 +74,7 @@ class Contender:
     tries: int
     works: float
     environment: dict[str, str]
+    dies_inside: bool = False
     killed_after: float | None = None
     with_scripts: bool = False
     pid: int = 0
@@ -81,7 +82,7 @@ class Contender:
 
     @property
     def may_die(self) -> bool:
-        return self.killed_after is not None or "VICTIM" in self.environment
+        return self.dies_inside or self.killed_after is not None or "VICTIM" in self.environment
 
 
 @dataclass
@@ -92,6 +93,8 @@ class Ground:
     pids: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     recovered: int = 0
+    pace: float = 0.0
+    """Seconds that one peaceful run takes here and now: what is left to chance happens within a few of them."""
 
     def __post_init__(self) -> None:
         (self.folder / "steps").mkdir()
@@ -99,6 +102,10 @@ class Ground:
         for name in COMMANDS:
             (self.folder / "bin" / name).write_text(STEP)
             (self.folder / "bin" / name).chmod(0o755)
+        began = time.monotonic()
+        with lock.held(self.connections, NODE):
+            pass
+        self.pace = time.monotonic() - began
 
     @property
     def connections(self) -> Connections:
@@ -136,6 +143,9 @@ def contest(seed: int, starts: int) -> Outcome:
     runs = doomed = 0
     with tempfile.TemporaryDirectory(prefix="center-locks-") as name:
         ground = Ground(Path(name))
+        double_start(ground, [Contender("first", None, 1, 0, {"PATH": os.environ["PATH"]}, dies_inside=True)])
+        if ground.recovered != 1:
+            ground.faults.append("a run that was killed left no lock")
         for start in range(starts):
             contenders = [contender(ground, chance, f"{start}.{number}") for number in range(chance.randint(2, 4))]
             runs, doomed = runs + len(contenders), doomed + sum(one.may_die for one in contenders)
@@ -153,10 +163,12 @@ def contest(seed: int, starts: int) -> Outcome:
 
 def contender(ground: Ground, chance: Random, name: str) -> Contender:
     environment = {"PATH": os.environ["PATH"]}
-    made = Contender(name, chance.choice(CLAIMS), chance.randint(1, 3), chance.uniform(0, 0.02), environment)
-    end = chance.choice(["peaceful"] * 3 + ["killed", "killed with scripts", "shell dies", "all die"])
-    if end.startswith("killed"):
-        made.killed_after, made.with_scripts = chance.uniform(0, 0.08), end != "killed"
+    made = Contender(name, chance.choice(CLAIMS), chance.randint(1, 3), chance.uniform(0, ground.pace), environment)
+    end = chance.choice(["peaceful"] * 3 + ["inside", "killed", "killed with scripts", "shell dies", "all die"])
+    if end == "inside":
+        made.dies_inside = True
+    elif end.startswith("killed"):
+        made.killed_after, made.with_scripts = chance.uniform(0, 4 * ground.pace), end != "killed"
     elif end != "peaceful":
         environment |= {
             "PATH": f"{ground.folder}/bin:{environment['PATH']}",
@@ -221,6 +233,8 @@ def contend(ground: Ground, one: Contender, connections: Connections) -> None:
         try:
             with lock.held(connections, NODE, one.claim) as held:
                 ground.note("begin", one.name, claim)
+                if one.dies_inside:
+                    os.kill(os.getpid(), signal.SIGKILL)
                 time.sleep(one.works)
                 held.refresh()
                 ground.note("end", one.name, claim)
