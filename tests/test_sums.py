@@ -75,7 +75,8 @@ ALONE = (
 )
 SUPPLY = (
     ("ups: 98.5 %", "ups: 97 %"),
-    ("pue: 1.12}", "pue: 1.14}\n\naccepted: {power.ups-partly: {why: the other feed is a second grid}}"),
+    ("pue: 1.12}", "pue: 1.14}"),
+    ("accepted:\n", "accepted:\n  power.ups-partly: {why: the other feed is a second grid}\n"),
     (f"{WEST}, rack: {STRONG}", f"{WEST}, ups: ups-1, rack: {STRONG}"),
     (
         "  redundancy: 2N",
