@@ -121,11 +121,11 @@ def _run(
     center: str | None, out: Path | None, key: Path | None, form: str, work: Callable[[Path, SshAccess], Report]
 ) -> None:
     """Do something with the nodes of a tree that is exactly what the spec renders to."""
-    from generator.apply.ssh import SshAccess
+    from generator.apply.asked import access_of
 
     _, tree, found = true_tree(center, out)
     with _usage():
-        report = work(tree, SshAccess(found.spec.access.ssh.user, key))
+        report = work(tree, access_of(found.spec.access.ssh.user, key))
     _tell(report, form)
     raise Done(report.exit_code)
 

@@ -34,6 +34,18 @@ UPDATE_GRUB = """#!/bin/sh
 . /etc/default/grub.d/center.cfg
 echo "$GRUB_CMDLINE_LINUX" >>/var/lib/boot-loader
 """
+# What a machine has and a test host lacks: a folder of kernel modules, and accelerators on its bus.
+PCI = "/mnt/pci"
+BUS = f"""[Unit]
+DefaultDependencies=no
+Before=systemd-modules-load.service
+[Mount]
+What={PCI}
+Where=/sys/bus/pci/devices
+Options=bind,ro
+[Install]
+WantedBy=sysinit.target
+"""
 REGISTRIES = '{registry.k8s.io: "http://10.16.0.1:5000", docker.io: "http://10.16.0.1:5000/v2/hub"}'
 
 
@@ -98,7 +110,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         VendorRepository(network) as vendor,
         TestHosts(
             network, addresses, ssh_authority=authority, login_key=key, volumes=["/var/lib/containerd"],
-            nspawn_options=[f"--bind-ro={tree}:/sys/bus/pci/devices"],
+            nspawn_options=[f"--bind-ro={tree}:{PCI}"],
         ) as hosts,
     ):  # fmt: skip
         shutil.copyfile(debian.signing_key, folder / "mirror.asc")
@@ -113,14 +125,22 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         vendor.publish(DRIVER, "1.0", vendor_packages.driver("1.0"))
         vendor.publish(TOOLKIT, "1.0", vendor_packages.TOOLKIT_FILES)
         vendor.publish(EXPORTER, "1.0", vendor_packages.EXPORTER_FILES, [DRIVER])
-        hosts.run(WORKER, ["sh", "-c", "cat >/usr/sbin/update-grub; chmod 755 /usr/sbin/update-grub"], UPDATE_GRUB)
+        become_a_machine(hosts)
         made.center("render")
         nodes = json.loads((folder / "generated/hosts/hall-1/nodes.json").read_text())
         assert {name: nodes[name]["address"] for name in addresses} == {
             name: address.partition("/")[0] for name, address in addresses.items()
         }
-        made.apply()
+        assert "reboot waits for an empty node (apply --up-to reboot): train-a01-1" in made.apply(exits=2)
         yield made
+
+
+def become_a_machine(hosts: TestHosts) -> None:
+    unit = "sys-bus-pci-devices.mount"
+    hosts.run(WORKER, ["sh", "-c", "cat >/usr/sbin/update-grub; chmod 755 /usr/sbin/update-grub"], UPDATE_GRUB)
+    hosts.run(WORKER, ["sh", "-c", f"cat >/etc/systemd/system/{unit}"], BUS)
+    hosts.run(WORKER, ["systemctl", "enable", "--now", unit])
+    hosts.run(WORKER, ["sh", "-c", "mkdir -p /lib/modules/$(uname -r); depmod"])
 
 
 @pytest.mark.hosts
@@ -199,7 +219,6 @@ def test_after_a_boot_everything_answers_again(rig: Rig) -> None:
 
 @pytest.mark.hosts
 def test_a_second_apply_changes_nothing(rig: Rig) -> None:
-    rig.apply()
     before = rig.hosts.files(WORKER, ["/etc", "/usr/local"]), rig.hosts.units(WORKER)
     rig.apply()
     after = rig.hosts.files(WORKER, ["/etc", "/usr/local"]), rig.hosts.units(WORKER)
@@ -215,8 +234,20 @@ def test_another_driver_waits_for_an_empty_node(rig: Rig) -> None:
     rig.apply()
     assert rig.version(DRIVER) == "1.0", "a version in the repository alone changes nothing"
     rig.edit('key: "path:vendor.asc"', f'key: "path:vendor.asc", versions: {{{DRIVER}: "1.1"}}')
-    rig.center("render")
+    before = rig.unit(STACK)
+    told = rig.apply(exits=2)
     manifest = rig.manifest("stack_simulated_debian_12")
     units = {unit["name"]: unit for unit in manifest["units"]}
     assert units[STACK] == {"name": STACK, "class": "drain", "packages": [f"{DRIVER}=1.1"]}
     assert f"{DRIVER}=1.1" in manifest["packages"]
+    assert "waits for an empty node (apply --up-to drain)" in told
+    assert (rig.version(DRIVER), rig.unit(STACK), rig.run("cat", LOADED).split()[0]) == ("1.0", before, "1.0")
+
+    # What nobody uses has no reason to wait: the old driver has left, its device files with it.
+    rig.run("systemctl", "stop", STACK)
+    with pytest.raises(CommandFailed):
+        rig.run("center-simulated-list")
+    rig.apply()
+    assert (rig.version(DRIVER), rig.run("cat", LOADED).split()[0]) == ("1.1", "1.1")
+    assert len(rig.run("center-simulated-list").split()) == 8
+    assert rig.unit(STACK).active == rig.unit(SERVICE).active == "active"

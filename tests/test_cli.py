@@ -72,7 +72,7 @@ def test_1_for_findings_on_the_stream_that_programs_read(site: Path) -> None:
     edit(site, "slot: 2", "slot: 1")
     done = center("validate", "mine", cwd=site)
     assert done.returncode == 1
-    assert done.stdout.startswith("center.yaml:40:") and "error[address.slot-shared]" in done.stdout
+    assert done.stdout.startswith("center.yaml:41:") and "error[address.slot-shared]" in done.stdout
     assert done.stderr == "1 error, 0 warnings\n"
     for verb in ("render", "apply"):
         refused = center(verb, "mine", cwd=site)
@@ -253,12 +253,12 @@ def test_every_format_is_for_its_reader(site: Path) -> None:
     assert (problem["rule"], problem["file"], problem["line"]) == (
         "address.slot-shared",
         "inventories/mine/center.yaml",
-        40,
+        41,
     )
     [result] = json.loads(shown["sarif"].stdout)["runs"][0]["results"]
     assert result["ruleId"] == "address.slot-shared"
     assert ElementTree.fromstring(shown["junit"].stdout).get("failures") == "1"
-    assert shown["github"].stdout.startswith("::error file=inventories/mine/center.yaml,line=40,col=")
+    assert shown["github"].stdout.startswith("::error file=inventories/mine/center.yaml,line=41,col=")
 
 
 def test_reports_name_files_as_seen_from_where_the_command_runs(site: Path) -> None:

@@ -24,6 +24,11 @@ def silent(message: str) -> None:
     """Progress that nobody reads."""
 
 
+def access_of(user: str, key: Path | None) -> SshAccess:
+    """How to log in as `user`: with the given key, else the one of the operator's configuration, else the agent's."""
+    return SshAccess(user, key or operator().ssh_key)
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What is to be looked at or applied, and how far it may go.
@@ -39,7 +44,7 @@ class Ask:
     up_to: str = "restart"
     wait: float = 0.0
     end_jobs: int = 0
-    forks: int = FORKS
+    forks: int = field(default_factory=lambda: operator().forks or FORKS)
     secrets: Secrets = field(default_factory=lambda: Secrets(operator()))
     accesses: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}))
     plan: Plan | None = None

@@ -11,6 +11,7 @@ from generator.apply.lock import Lock, locks
 from generator.apply.plan import tree_digest
 from generator.apply.report import named
 from generator.apply.ssh import Connections
+from generator.problems import Refused
 
 SHOWN_RUNS = 3
 
@@ -19,7 +20,10 @@ def condition(connections: Connections, keepers: Sequence[Node], tree: Path) -> 
     """Sentences about locks and runs, and whether something is left to be done about them; reads only."""
     if not keepers:
         return [], False
-    held = locks(connections, keepers[0])
+    try:
+        held = locks(connections, keepers[0])
+    except Refused as refused:
+        return [problem.message for problem in refused.problems], True
     runs = [run for run in read(connections, keepers[0]) if run.verb == "apply"]
     living = {lock.identity for lock in held}
     broken = _broken(runs, living)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from generator.apply.asked import Ask, Progress, silent
 from generator.apply.blocks import Node, choose, control_nodes, operations
@@ -16,7 +17,7 @@ from generator.apply.condition import condition
 from generator.apply.departures import Departures
 from generator.apply.drain import Drains
 from generator.apply.journal import Journal
-from generator.apply.lock import held
+from generator.apply.lock import Held, held
 from generator.apply.members import remember
 from generator.apply.plan import tree_digest
 from generator.apply.report import HostOutcome, HostsReport
@@ -65,9 +66,23 @@ def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
         drains = stack.enter_context(drains_of(ask, connections, lock.identity))
         socket = stack.enter_context(serving(ask.secrets, secrets_of(nodes), connections.folder))
         work = Work(ask, connections, lock, journal, drains, str(socket), progress)
-        report = carry_out(ask, nodes, keepers, work, progress)
+        try:
+            report = carry_out(ask, nodes, keepers, work, progress)
+        except BaseException:
+            journal.end(1)
+            raise
         journal.end(report.exit_code)
-        return report
+    return with_records(report, journal, lock)
+
+
+def with_records(report: HostsReport, journal: Journal, lock: Held) -> HostsReport:
+    """What of the run could not be put in order on the centre's side, added to its report."""
+    faults = [*report.faults]
+    if journal.complaint:
+        faults.append(f"the end of the run is not in the journal: {journal.complaint}")
+    if lock.kept:
+        faults.append(f"the lock could not be given back: center unlock {lock.identity}")
+    return replace(report, faults=tuple(faults))
 
 
 def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Work, progress: Progress) -> HostsReport:
@@ -80,11 +95,11 @@ def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Wo
     if faults := work.silent(nodes, found):
         kept = {n: HostOutcome(n, h.block, "skipped") if h.state == "changed" else h for n, h in found.items()}
         return HostsReport(False, kept, tuple(faults))
+    # Before anything is placed there: whoever gets a file must be known as one who has to give it back.
+    remember(work.connections, keepers, ask.tree, [n for n, h in found.items() if h.state in ("changed", "unchanged")])
     work.give_back_of_dead_runs(keepers[0], found)
     departures.take(progress)
     outcomes = work.carry_out(nodes, found, departures.held_back())
-    present = [name for name, host in outcomes.items() if host.state in ("changed", "unchanged", "waiting")]
-    remember(work.connections, keepers, ask.tree, present)
     faults = [*work.faults, *departures.faults]
     notes = (*departures.notes, *work.notes)
     return HostsReport(False, outcomes, tuple(faults), notes, departures.names, departures.open)

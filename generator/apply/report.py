@@ -61,12 +61,16 @@ class HostOutcome:
     waiting: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    package_needs: str = "restart"
+    """What the installation of its packages asks of the node."""
 
     def deeds(self) -> Iterator[tuple[str, str]]:
         """What changes, a sentence each, with its class."""
         yield from ((f"{file.action} {file.path}", file.needs) for file in self.files)
-        yield from ((f"install {package}", "restart") for package in self.packages)
+        yield from ((f"install {package}", self.package_needs) for package in self.packages)
         yield from ((f"{_VERBS.get(unit.state, unit.state)} {unit.name}", unit.needs) for unit in self.units)
+        if self.boot:
+            yield "reboot", "reboot"
 
 
 _VERBS = {"started": "start", "restarted": "restart", "enabled": "enable", "booted": "reboot for"}

@@ -11,7 +11,7 @@ from typing import Any
 
 from generator.apply.blocks import Node
 from generator.apply.onhost import Unanswered, ask
-from generator.apply.report import FileChange, HostOutcome, State, UnitChange, worst
+from generator.apply.report import CLASSES, FileChange, HostOutcome, State, UnitChange, worst
 from generator.apply.ssh import Connections
 from generator.apply.wanted import Secrets, program, wanted_of
 from generator.text import visible
@@ -46,13 +46,15 @@ def outcome(node: Node, answer: dict[str, Any]) -> HostOutcome:
     boot = answer.get("boot") is True
     state: State = "changed" if files or units or packages or boot or answer.get("changed") is True else "unchanged"
     needs = worst([*(file.needs for file in files), *(unit.needs for unit in units)])
-    package_needs = answer.get("package_needs")
+    said = answer.get("package_needs")
+    package_needs = said if isinstance(said, str) and said in CLASSES else "restart"
     if packages:
-        needs = worst([needs, "restart", package_needs if isinstance(package_needs, str) else "restart"])
+        needs = worst([needs, package_needs])
     return HostOutcome(
         node.name, node.block, state, "", files, packages, units, "reboot" if boot else needs, boot,
         closed=tuple(visible(name) for name in listed(answer, "closed")),
         kept=tuple(visible(path) for path in listed(answer, "kept")),
+        package_needs=package_needs,
     )  # fmt: skip
 
 

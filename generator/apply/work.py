@@ -16,6 +16,7 @@ from generator.apply.lock import Held, locks
 from generator.apply.report import CLASSES, HostOutcome
 from generator.apply.ssh import Connections
 from generator.apply.survey import survey
+from generator.problems import Refused
 
 
 class Work:
@@ -62,8 +63,13 @@ class Work:
                 outcomes |= {node.name: HostOutcome(node.name, node.block, "skipped") for node in batch}
                 continue
             self.progress(f"batch {number} of {len(plan)}: {len(batch)} hosts")
-            self.journal.batch(node.name for node in batch)
-            done = self._batch(batch, found)
+            try:
+                self.journal.batch(node.name for node in batch)
+                done = self._batch(batch, found)
+            except Refused as refused:  # the record of the run is out of reach: what was done so far is told
+                self.faults += [problem.message for problem in refused.problems]
+                outcomes |= {node.name: HostOutcome(node.name, node.block, "skipped") for node in batch}
+                continue
             self.journal.hosts(done.values())
             outcomes |= done
             for host in done.values():
@@ -76,8 +82,10 @@ class Work:
         return [f"{why}: nothing was changed" for why in too_many_silent(nodes, missing, self.policies)]
 
     def _stopped(self, outcomes: Mapping[str, HostOutcome]) -> bool:
-        if self.lock.lost and not any("lock" in fault for fault in self.faults):
-            self.faults.append("the lock of this run was taken away: stopped")
+        if not self.faults:
+            self.lock.refresh()
+            if self.lock.lost:
+                self.faults.append("the lock of this run was taken away: stopped")
         return bool(self.faults) or any(host.state == "failed" for host in outcomes.values())
 
     def _bearable(self, host: HostOutcome) -> bool:
@@ -116,7 +124,10 @@ class Work:
 
     def give_back_of_dead_runs(self, keeper: Node, found: Mapping[str, HostOutcome]) -> None:
         """Nodes that a run drained before it was killed work again once nothing differs on them."""
-        living = {lock.identity for lock in locks(self.connections, keeper)} - {self.lock.identity}
+        try:
+            living = {lock.identity for lock in locks(self.connections, keeper)} - {self.lock.identity}
+        except Refused:  # who does not say which runs live lets nobody take one for dead
+            return
         dead = [run for run in read(self.connections, keeper) if run.identity not in living and run.drained]
         ours = {node for run in dead for node in run.drained} & {
             n for n, host in found.items() if host.state == "unchanged"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.apply import clusters, hosts, plan
-from generator.apply.asked import Ask
+from generator.apply.asked import Ask, access_of
 from generator.apply.blocks import UnknownName
 from generator.apply.comparison import Step
 from generator.apply.junit import as_junit
@@ -18,7 +18,6 @@ from generator.apply.lock import LockHeld, unlock
 from generator.apply.manifests import clusters_of, labels_of, manifests_of
 from generator.apply.plan import Plan
 from generator.apply.report import HostsReport
-from generator.apply.ssh import SshAccess
 from generator.problems import Problem, Refused, did_you_mean
 
 Progress = Callable[[str], None]
@@ -80,7 +79,7 @@ def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
 
 def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
     """Hosts; status is a look that says what it means."""
-    ssh = SshAccess(request.user, request.key)
+    ssh = access_of(request.user, request.key)
     if verb == "unlock":
         node = unlock(request.tree, ssh, request.lock)
         return Outcome((f"{node.name}: the lock {request.lock} is gone",), (), 0)

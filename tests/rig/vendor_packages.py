@@ -72,7 +72,7 @@ Files = dict[str, str]
 
 def driver(version: str) -> Files:
     return {
-        "usr/lib/modprobe.d/center-simulated.conf": MODPROBE,
+        "usr/lib/modprobe.d/simulated-driver.conf": MODPROBE,
         "usr/lib/center-simulated/bind": BIND.replace("VERSION", version),
         "usr/lib/center-simulated/unbind": UNBIND,
         "usr/bin/center-simulated-list": LIST,
