@@ -88,7 +88,7 @@ YAML = [
     "!unsafe x",
     f"!!python/object/apply:os.system ['{COMMAND}']",
     "__ansible_unsafe",
-    f'{{"__ansible_unsafe": "{{{{ lookup(\'pipe\', \'{COMMAND}\') }}}}"}}',
+    f"{{\"__ansible_unsafe\": \"{{{{ lookup('pipe', '{COMMAND}') }}}}\"}}",
     '{"__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256"}',
     "$ANSIBLE_VAULT;1.1;AES256\n6162",
     "&a [*a]",

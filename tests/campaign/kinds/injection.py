@@ -26,6 +26,7 @@ from markdown_it import MarkdownIt
 from generator import assets, catalog, source, spec
 from generator.apply.operator import operator
 from generator.apply.secrets import Secrets
+from generator.catalog.check import Check
 from generator.problems import Refused
 from tests import test_fields as sample
 from tests.campaign.base import ROOT, Outcome
@@ -183,7 +184,8 @@ def altered(before: dict[str, bytes], after: dict[str, bytes], text: str) -> Ite
         if path.endswith(".json"):
             same = exchanged(json.loads(old), text) == json.loads(new)
         elif path.endswith(".yaml"):
-            same = exchanged(documents(old), text) == documents(new)
+            wanted = exchanged(documents(old), text)
+            same = wanted in (documents(new), expanded(documents(new)) if "/services/" in path else None)
         elif path.endswith(".md"):
             same = [(kind, exchanged(said, text, spaced)) for kind, said in outline(old)] == outline(new)
         else:
@@ -199,6 +201,15 @@ def exchanged(value: Any, text: str, spell: Any = str) -> Any:
     if isinstance(value, list):
         return [exchanged(part, text) for part in value]
     return spell(value.replace(TOKEN, text)) if isinstance(value, str) else value
+
+
+def expanded(value: Any) -> Any:
+    """What the kubelet makes of it, by its manual: two dollars are one; there is no variable to put anywhere."""
+    if isinstance(value, dict):
+        return {key: expanded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [expanded(part) for part in value]
+    return value.replace("$$", "$") if isinstance(value, str) else value
 
 
 def documents(text: str) -> list[Any]:
@@ -235,8 +246,7 @@ def through_names(made: Attack, text: str) -> None:
     for place in (
         ("pools", "science"), ("clusters", "hpc"), ("halls", "east-hall"), ("power", "feeds", "west"),
         ("organizations", "startups"), ("organizations", "startups", "tenants", "rain-nowcast"), ("services", "nowcast"),
-        ("storage", "home"), ("fabrics", "eth"), ("cooling", "loops", "plate-1"), ("accepted", "power.unknown"),
-        ("network", "repositories", "nvidia"), ("network", "registries", "docker.io"), ("no-such-subject",),
+        ("storage", "home"), ("fabrics", "eth"), ("cooling", "loops", "plate-1"), ("network", "repositories", "nvidia"), ("network", "registries", "docker.io"), ("no-such-subject",),
     ):  # fmt: skip
         data = json.loads(json.dumps(sample.DUO))
         parent: Any = data
@@ -282,11 +292,11 @@ def through_the_catalogue(made: Attack, text: str) -> None:
     }  # fmt: skip
     (folder / "own.yaml").write_text(json.dumps(entry), "utf-8", errors="surrogatepass")
     try:
-        found = catalog.of(folder.parent.parent).checks["own"]
-    except (Refused, KeyError):
+        found = catalog.of(made.folder / "site").get(Check, "own")
+    except Refused:
         made.refused()
         return
-    if found.argv[-1] != text or found.title != text:
+    if found is None or found.argv is None or (found.argv[-1], found.title, found.why) != (text, text, text):
         made.failures.append(f"{text!r} is another text in a check of a site")
     made.carried()
 
