@@ -20,7 +20,6 @@ from xml.etree import ElementTree
 import pytest
 
 from tests import quad
-from tests.rig.hosts import make_ssh_key
 
 ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "inventories/starter"

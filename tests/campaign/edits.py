@@ -208,5 +208,5 @@ DRIFT: list[Edit] = [
 
 def edit(quad: Quad, chance: Random) -> str:
     """One edit."""
-    kinds = chance.choices([SPEC, QUIET, DRIFT, [several]], [50, 8, 34, 8])[0]
+    kinds: list[Edit] = chance.choices([SPEC, QUIET, DRIFT, [several]], [50, 8, 34, 8])[0]
     return chance.choice(kinds)(quad, chance)

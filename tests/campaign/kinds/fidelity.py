@@ -73,9 +73,7 @@ def walk(quad: Quad, seed: int, count: int) -> Outcome:
     begin(quad)
     while counts["edits"] < count:
         kept, secrets = copy.deepcopy(quad.spec), kept_files(quad)
-        before = quad.everywhere(lambda name: witness.look(quad, name))
         what = edits.edit(quad, chance)
-        # What is done by hand is no change by a run.
         before = quad.everywhere(lambda name: witness.look(quad, name))
         if quad.render().returncode != 0:
             counts["refused"] += 1
@@ -137,7 +135,8 @@ def judge(quad: Quad, before: dict[str, Any], counts: Counter[str]) -> Iterator[
         yield from (f"{name}: {fault}" for fault in witness.as_rendered(quad, name, after[name], groups[name], secrets))
     code, left = quad.asks("diff")
     if code != 0:
-        yield f"after the run, diff ends with {code}: {[Told.of(host) for host in left['hosts'].values()]} {left['notes']}"
+        rest = [Told.of(host) for host in left["hosts"].values()]
+        yield f"after the run, diff ends with {code}: {rest} {left['notes']}"
 
 
 def reported(foretold: dict[str, Told], done: dict[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Texts of an enemy through every text and every name of a spec, its table of machines, its catalogue and the operator's file.
+"""Texts of an enemy through every text and name of a spec, its table of machines, its checks and the operator's file.
 
 A text is refused, or it is data: the tree differs from that of a harmless text in that text alone, inventories do not
 differ at all, Ansible reads them without running anything, and no file appears in the folder that each text wants to
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,18 @@ from tests import test_fields as sample
 from tests.campaign.base import ROOT, Outcome
 from tests.campaign.payloads import CANARY, payloads
 
+# Not the templates: each of them meets the same syntax; the everyday sample goes through all.
 SUBJECT = (
-    "generator/*.py",
+    "generator/source.py",
+    "generator/syntax.py",
+    "generator/emit.py",
+    "generator/skeleton.py",
+    "generator/render.py",
+    "generator/assets.py",
     "generator/spec/*.py",
-    "generator/outputs/**/*.py",
+    "generator/catalog/check.py",
     "generator/apply/operator.py",
     "generator/apply/secrets.py",
-    "templates/**/*",
     "playbooks/ansible.cfg",
     "tests/campaign/payloads.py",
     "tests/campaign/kinds/injection.py",
@@ -241,13 +246,17 @@ def _framed(mine: str, theirs: str) -> bool:
     return theirs.startswith(mine.partition(TOKEN)[0]) and theirs.endswith(mine.rpartition(TOKEN)[2])
 
 
+NAMES = (
+    ("pools", "science"), ("clusters", "hpc"), ("halls", "east-hall"), ("power", "feeds", "west"),
+    ("organizations", "startups"), ("organizations", "startups", "tenants", "rain-nowcast"),
+    ("services", "nowcast"), ("storage", "home"), ("fabrics", "eth"), ("cooling", "loops", "plate-1"),
+    ("network", "repositories", "nvidia"), ("network", "registries", "docker.io"), ("no-such-subject",),
+)  # fmt: skip
+
+
 def through_names(made: Attack, text: str) -> None:
     """Keys that somebody chose: each is refused, or it is a harmless name."""
-    for place in (
-        ("pools", "science"), ("clusters", "hpc"), ("halls", "east-hall"), ("power", "feeds", "west"),
-        ("organizations", "startups"), ("organizations", "startups", "tenants", "rain-nowcast"), ("services", "nowcast"),
-        ("storage", "home"), ("fabrics", "eth"), ("cooling", "loops", "plate-1"), ("network", "repositories", "nvidia"), ("network", "registries", "docker.io"), ("no-such-subject",),
-    ):  # fmt: skip
+    for place in NAMES:
         data = json.loads(json.dumps(sample.DUO))
         parent: Any = data
         for part in place[:-1]:
@@ -322,7 +331,7 @@ def through_the_operator(made: Attack, text: str) -> None:
                 made.refused()
                 continue
         for reference in ("vault:hpc#x", f"store:safe#{text}", f"file:{text}", f"vault:{text}#x", f"env:{text}"):
-            with _refusal():
+            with suppress(Refused):
                 asked.resolve(reference, "slurm-munge")
                 made.failures.append(f"{reference!r} is a secret")
         made.carried()
@@ -332,14 +341,6 @@ _HARMLESS = {
     "reference": "vault:hpc#*", "use": "slurm-munge", "vault": "hpc", "file": "hpc.yml", "password-file": "password",
     "store": "safe", "command": "/bin/false", "key-file": "key", "ssh-key": "login",
 }  # fmt: skip
-
-
-@contextmanager
-def _refusal() -> Iterator[None]:
-    try:
-        yield
-    except Refused:
-        pass
 
 
 # Ansible itself
@@ -355,14 +356,10 @@ def read_by_ansible(made: Attack, tree: dict[str, bytes]) -> None:
     playbook.write_text(PRINT_ALL)
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "playbooks/ansible.cfg"), "LC_ALL": "C.UTF-8"}
     inventories = sorted((made.folder / "tree/hosts").glob("*/inventory.json"))
-    listing = ["-i", ",".join(map(str, inventories))] if len(inventories) == 1 else _each("-i", inventories)
+    listing = [word for file in inventories for word in ("-i", str(file))]
     for words in (["inventory", *listing, "--list", "--export"], ["playbook", *listing, str(playbook)]):
         command = [sys.executable, "-m", "ansible", *words]
         done = subprocess.run(command, env=environment, cwd=made.folder, capture_output=True, text=True, timeout=300)
         made.counts["reads by Ansible"] += 1
         if done.returncode != 0:
             made.failures.append(f"ansible {words[0]} ended with {done.returncode}: {done.stderr[-300:]}")
-
-
-def _each(option: str, files: list[Path]) -> list[str]:
-    return [word for file in files for word in (option, str(file))]
