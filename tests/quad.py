@@ -110,20 +110,29 @@ class Quad:
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         file.chmod(0o600)
 
-    def command(self, verb: str, *words: str, flags: Sequence[str] = ()) -> list[str]:
+    def command(self, verb: str, *words: str, flags: Sequence[str] = (), program: str = "") -> list[str]:
+        """The command line of a verb; `program` is Python in the place of the program itself."""
         key = ["--ssh-key", str(self.key)] if verb not in ("render", "validate", "trust") else []
-        command = [sys.executable, "-m", "generator", *flags, verb, str(self.folder), *words, *key]
-        return self.network.command(command)
+        python = [sys.executable, *(["-c", program] if program else ["-m", "generator"])]
+        own = [verb, *words, str(self.folder)] if verb == "unlock" else [verb, str(self.folder), *words]
+        return self.network.command([*python, *flags, *own, *key])
 
     def surroundings(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         own = {"CENTER_OPERATOR": str(self.desk / "operator.yaml"), "TMPDIR": str(self.temporary)}
         return {**passed, "PYTHONPATH": str(ROOT), **own, **self.environment, **(extra or {})}
 
-    def center(self, verb: str, *words: str, flags: Sequence[str] = (), extra: Mapping[str, str] | None = None) -> Done:
+    def center(
+        self,
+        verb: str,
+        *words: str,
+        flags: Sequence[str] = (),
+        extra: Mapping[str, str] | None = None,
+        program: str = "",
+    ) -> Done:
         """Run a verb as an operator would in a script."""
         return subprocess.run(
-            self.command(verb, *words, flags=flags), cwd=ROOT, env=self.surroundings(extra),
+            self.command(verb, *words, flags=flags, program=program), cwd=ROOT, env=self.surroundings(extra),
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
         )  # fmt: skip
 

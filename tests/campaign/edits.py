@@ -208,5 +208,6 @@ DRIFT: list[Edit] = [
 
 def edit(quad: Quad, chance: Random) -> str:
     """One edit."""
-    kinds: list[Edit] = chance.choices([SPEC, QUIET, DRIFT, [several]], [50, 8, 34, 8])[0]
-    return chance.choice(kinds)(quad, chance)
+    kinds: list[list[Edit]] = [SPEC, QUIET, DRIFT, [several]]
+    [kind] = chance.choices(kinds, [50, 8, 34, 8])
+    return chance.choice(kind)(quad, chance)
