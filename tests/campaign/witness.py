@@ -182,7 +182,9 @@ def as_rendered(
     holes = {"node.name": name, "node.address": place["address"], **{f"secret.{key}": v for key, v in secrets.items()}}
     for group in groups:
         folder = quad.tree / "hosts/groups" / group
-        manifest = json.loads((folder / "manifest.json").read_text()) if folder.is_dir() else {"files": [], "links": []}
+        if not (folder / "manifest.json").exists():
+            continue
+        manifest = json.loads((folder / "manifest.json").read_text())
         for file in manifest["files"]:
             content = (folder / "files" / file["path"].lstrip("/")).read_bytes()
             for hole in file["holes"]:
