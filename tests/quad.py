@@ -5,7 +5,6 @@ The spec is a mapping, so that a proof can change any field of it; it is written
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import secrets
@@ -86,6 +85,7 @@ class Quad:
     folder: Path
     key: Path
     spec: dict[str, Any]
+    workers: int = 2
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -179,7 +179,7 @@ def booted(folder: Path, workers: int = 2) -> Iterator[Quad]:
         PackageRepository(network, sorted({*PACKAGES, *DIRECTORY_PACKAGES})) as mirror,
         TestHosts(network, places, ssh_authority=authority, login_key=key) as hosts,
     ):
-        made = Quad(network, hosts, folder / "quad", key, copy.deepcopy(spec(workers)))
+        made = Quad(network, hosts, folder / "quad", key, spec(workers), workers)
         shutil.copyfile(authority.with_name("authority.pub"), made.folder / "ssh_ca.pub")
         shutil.copyfile(mirror.signing_key, made.folder / "mirror.asc")
         made.gives("operator.yaml", OPERATOR)

@@ -1,4 +1,4 @@
-"""A secret reaches the one file that is to have it and nothing else: not while it travels, after it, or after a failure.
+"""A secret reaches the one file that is to have it and nothing else: while it travels, after it, and after a failure.
 
 Each kind of reference is a value of its own. While a run goes on, every process of this machine is looked at (those of
 the hosts are among them), and all files that the run makes on the controller; afterwards all that the hosts keep.

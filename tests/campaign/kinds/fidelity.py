@@ -99,7 +99,7 @@ def restore(quad: Quad, files: dict[Path, bytes]) -> None:
 def begin(quad: Quad) -> None:
     """The centre as it was in the beginning, applied; AssertionError when that does not succeed in three runs."""
     user = quad.spec["access"]["ssh"].get("user")
-    quad.spec = copy.deepcopy(spec(2))
+    quad.spec = spec(quad.workers)
     shutil.rmtree(quad.tree, ignore_errors=True)
     assert quad.render().returncode == 0
     for _ in range(3):
