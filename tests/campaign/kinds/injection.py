@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -126,33 +127,43 @@ def attack(texts: list[str]) -> Outcome:
 # The spec
 
 
-def places() -> Iterator[tuple[Any, bool]]:
-    """Every place of the sample that holds a text, and whether it is a list of texts."""
-    for found in sample.FIELDS:
-        value = sample.get(sample.DUO, found.place)
+@cache
+def places() -> tuple[tuple[sample.Place, bool], ...]:
+    """Where a text stands in the sample, once for each field of the language, and whether it is a list of texts."""
+    found: dict[str, tuple[sample.Place, bool]] = {}
+    for one in sample.FIELDS:
+        value = sample.get(sample.DUO, one.place)
         listed = isinstance(value, list) and bool(value) and isinstance(value[0], str)
         if isinstance(value, str) or listed:
-            yield found.place, listed
+            found.setdefault(one.name, (one.place, listed))
+    return tuple(found.values())
 
 
 def through_the_spec(made: Attack, text: str) -> dict[str, bytes] | None:
     """Each place for itself must be refused or carry the text; those that do, together, make one tree."""
-    taken = [(place, listed) for place, listed in places() if speaks(made, put(sample.DUO, place, listed, text))]
-    made.refused(sum(1 for _ in places()) - len(taken))
-    together = [one for one in taken if rendered(made, put(sample.DUO, *one, text))] if taken else []
-    made.refused(len(taken) - len(together))
-    harmless, hostile = sample.DUO, sample.DUO
-    for place, listed in together:
-        harmless, hostile = put(harmless, place, listed, TOKEN), put(hostile, place, listed, text)
-    before, after = rendered(made, harmless), rendered(made, hostile)
+    taken = [one for one in places() if speaks(made, put(sample.DUO, *one, text))]
+    made.refused(len(places()) - len(taken))
+    if taken and rendered(made, everywhere(taken, text)) is None:  # a rule minds it at one of them
+        spoken = len(taken)
+        taken = [one for one in taken if rendered(made, put(sample.DUO, *one, text))]
+        made.refused(spoken - len(taken))
+    before, after = rendered(made, everywhere(taken, TOKEN)), rendered(made, everywhere(taken, text))
     if before is None or after is None:
-        return None  # harmless together is no promise: rules may mind the same text twice
-    made.carried(len(together))
+        made.failures.append(f"{text!r} is refused only where it stands more than once")
+        return None
+    made.carried(len(taken))
     made.failures += [f"{text!r} alters {fault}" for fault in altered(before, after, text)]
     return after
 
 
-def put(data: Any, place: Any, listed: bool, text: str) -> Any:
+def everywhere(taken: list[tuple[sample.Place, bool]], text: str) -> Any:
+    data = sample.DUO
+    for place, listed in taken:
+        data = put(data, place, listed, text)
+    return data
+
+
+def put(data: Any, place: sample.Place, listed: bool, text: str) -> Any:
     return sample.put(data, place, [text] if listed else text)
 
 
