@@ -18,11 +18,9 @@ _CONTROL = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z0-9_.:/][A-Za-z0-9_.:/@+=,~-]*|-?[0-9]+(?:\.[0-9]+)?")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-# Names of units hold escapes of their own, which systemd leaves as they are where one unit names another.
-_UNIT = re.compile(r"([A-Za-z0-9:_.@-]|\\x[0-9a-f]{2})+\.(mount|path|service|socket|target|timer)")
-_DEPENDENCIES = ("After", "Before", "BindsTo", "PartOf", "Requires", "WantedBy", "Wants")
 _PATH = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
-_NETWORK = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?")
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_NETWORK = re.compile(rf"{_OCTET}(\.{_OCTET}){{3}}(/(3[0-2]|[12]?[0-9]))?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -123,9 +121,6 @@ def _systemd(value: str, before: str, after: str) -> str:
     if directive == "Description":
         _require(value == value.strip() and not value.endswith("\\"), value, "blanks and a last backslash get lost")
         return value.replace("%", "%%")
-    if directive in _DEPENDENCIES:
-        _require(_UNIT.fullmatch(value), value, "only the name of a unit can stand here")
-        return value
     command = directive.startswith("Exec")
     if not command and directive != "Environment":
         _require(_WORD.fullmatch(value.replace("%", "")), value, f"{directive}= takes one plain word")

@@ -258,7 +258,7 @@ def test_every_format_is_for_its_reader(site: Path) -> None:
     [result] = json.loads(shown["sarif"].stdout)["runs"][0]["results"]
     assert result["ruleId"] == "address.slot-shared"
     assert ElementTree.fromstring(shown["junit"].stdout).get("failures") == "1"
-    assert shown["github"].stdout.startswith("::error file=inventories/mine/center.yaml,line=40,col=")
+    assert shown["github"].stdout.startswith("::error file=inventories/mine/center.yaml,line=41,col=")
 
 
 def test_reports_name_files_as_seen_from_where_the_command_runs(site: Path) -> None:

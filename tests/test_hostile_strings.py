@@ -64,6 +64,10 @@ TEMPLATES = {
     "sysctl.conf": "kernel.hostname = {{ u }}\nkernel.domainname = 1\n",
     "ssh_config": "Host alias\n  HostName last\n  HostKeyAlias {{ u }}\n  User last\n",
     "hosts": "10.0.0.1 {{ u }} last\n",
+    "table.nft": "add element inet t s { {{ u }}, 10.9.9.9 }\n",
+    "include.nft": 'include "{{ u }}"\n',
+    "exports": "{{ u }} 10.0.0.0/8(rw,root_squash)\n",
+    "client": "/data {{ u }}(ro)\n",
     "plain": "x {{ u }} y\n",
     "comment": "# {{ u }}\nlast=1\n",
     "t.md": "## {{ u }}\n\n| a | b |\n|---|---|\n| {{ u }} | last |\n\nx {{ u }}\n\n{{ u }}\n\n- {{ u }}\n- last\n",
@@ -196,6 +200,36 @@ def test_ssh_config(renderer: Renderer) -> None:
                 )
             options = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
             assert (options["hostname"], options["hostkeyalias"], options["user"]) == ("last", u, "last")
+
+
+NETWORKS = ["10.1.0.0/16", "0.0.0.0/0", "10.255.255.255", "192.0.2.0/31"]
+
+
+def test_nft(renderer: Renderer) -> None:
+    """Asked of nft itself, in a network of its own: what it lists is what was given, and nothing else."""
+    carried = [u for u in [*enemies(5, 3_000), *NETWORKS] if fill(renderer, "table.nft", "nft", u)]
+    assert carried == NETWORKS
+    if os.geteuid() != 0 or not Path("/usr/sbin/nft").exists():
+        pytest.skip("nft needs root")
+    table = "add table inet t\nadd set inet t s { type ipv4_addr; flags interval; auto-merge; }\n"
+    for u in NETWORKS:
+        text = table + str(fill(renderer, "table.nft", "nft", u))
+        command = ["unshare", "--net", "sh", "-c", "nft -f - && nft --json list set inet t s"]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+        [elements] = [part["set"]["elem"] for part in json.loads(done.stdout)["nftables"] if "set" in part]
+        address, _, length = u.partition("/")
+        wanted: object = {"prefix": {"addr": address, "len": int(length)}} if length else u
+        assert elements == ([wanted] if u == "0.0.0.0/0" else sorted(["10.9.9.9", wanted], key=elements.index))
+
+
+def test_included_files_and_exports(renderer: Renderer) -> None:
+    """exports(5): a line is a folder without blanks or quotes, then clients with options in brackets."""
+    for u in [*enemies(6, 3_000), "/srv/data", "/etc/center/firewall.d"]:
+        included, text = fill(renderer, "include.nft", "nft", u), fill(renderer, "exports", "exports", u)
+        assert (included is None) == (text is None) == (re.fullmatch(r"(/\w[\w.-]*)+", u, re.ASCII) is None)
+        assert text is None or text.split() == [u, "10.0.0.0/8(rw,root_squash)"]
+    for u in [*enemies(7, 3_000), *NETWORKS]:
+        assert (fill(renderer, "client", "exports", u) is not None) == (u in NETWORKS)
 
 
 @given(hostile)

@@ -227,6 +227,18 @@ def test_nonsense_from_a_node_is_a_finding_and_never_a_fault() -> None:
         JUNIT.validate(report.as_junit())
 
 
+@pytest.mark.parametrize(
+    ("told", "severity"),
+    [
+        (39.9, "error"), (40.0, "warning"), (98.9, "warning"), (99.0, ""), (150.0, ""), (201.0, ""),
+        (201.1, "warning"), (260.0, "warning"), (260.1, "error"),
+    ],
+)  # fmt: skip
+def test_a_clock_counts_only_outside_of_question_and_answer(told: float, severity: str) -> None:
+    machine = Machine("a", {"time": told}, EXPECTED, asked=(100.0, 200.0))
+    assert [said[0] for said in COMPARISONS["clock"](machine)] == [severity] * bool(severity)
+
+
 @pytest.mark.parametrize("fact", sorted(set(FACTS) - {"time", "machine", "mirror", "failed-units", "units"}))
 def test_what_a_machine_does_not_say_is_missing(fact: str) -> None:
     facts = {name: value for name, value in FACTS.items() if name != fact}

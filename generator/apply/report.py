@@ -152,7 +152,7 @@ class HostsReport:
             needs = [self.hosts[name].needs for name in self.changed]
             parts = ", ".join(f"{needs.count(kind)} {kind}" for kind in CLASSES if kind in needs)
             counts[0] = f"{len(self.changed)} would change ({parts})"
-        return f"{len(self.hosts)} hosts: " + (", ".join(counts) or "none matched")
+        return f"{len(self.hosts)} host{'' if len(self.hosts) == 1 else 's'}: " + (", ".join(counts) or "none matched")
 
     @staticmethod
     def _by(found: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:

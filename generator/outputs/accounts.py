@@ -8,7 +8,7 @@ from generator.artifact import Artifact, TextTemplate
 from generator.catalog.models import OperatingSystem
 from generator.model import Center
 from generator.nodes import Pool
-from generator.outputs.groups import HostFile, Secret, group, pools_by_system
+from generator.outputs.groups import HostFile, Secret, Unit, group, pools_by_system
 from generator.outputs.hosts import Part, command_file, together
 from generator.spec.access import Ldap
 
@@ -49,7 +49,8 @@ def _directory(center: Center, ldap: Ldap, system: OperatingSystem) -> Part:
     causes = ("access.identity.ldap", "metadata.name")
     unit = system.units["accounts"]
     files = [HostFile("/etc/sssd/sssd.conf", body, (unit,), mode="0600", holes=holes, because=causes)]
-    units = [unit]
+    # The parts of the daemon start when somebody asks them; which do, is said by their sockets alone.
+    units: list[str | Unit] = [unit, *(Unit(f"sssd-{part}.socket", "live") for part in ("nss", "pam", "ssh"))]
     if command := system.commands.get("accounts"):
         files.append(command_file(UNIT, "People of the directory are known to this host", command, _CAUSES))
         units.append(UNIT)

@@ -9,7 +9,7 @@ from generator.artifact import Artifact, TextTemplate
 from generator.model import Center
 from generator.nodes import Pool
 from generator.outputs.groups import HostFile, Secret, Unit, group, pools_by_system
-from generator.outputs.hosts import UNITS, Part, firewall, together, unit_file
+from generator.outputs.hosts import UNITS, Part, firewall, together
 from generator.spec.storage import FileSystem
 
 _SERVERS_CALL_BACK = ("lustre", "beegfs", "gpfs")
@@ -65,10 +65,10 @@ def _servers(center: Center, words: FileSystem) -> list[str]:
 
 
 def _mount(name: str, words: FileSystem, servers: list[str], rdma: bool, causes: tuple[str, ...]) -> Part:
-    mount, service = unit_name(words.mount), f"center-mount-{name}.service"
+    mount = unit_name(words.mount)
     export = words.export.strip("/")
     context: dict[str, Any] = {
-        "name": name, "fs": words, "servers": servers, "service": service, "mount": mount,
+        "name": name, "fs": words, "servers": servers,
         "export": f"/{export}", "device": export, "network": "o2ib" if rdma else "tcp", "secret": "",
     }  # fmt: skip
     secrets, files = {}, []
@@ -76,24 +76,26 @@ def _mount(name: str, words: FileSystem, servers: list[str], rdma: bool, causes:
         context["secret"] = _SECRETS[words.kind].format(name)
         hole = f"storage-{name}"
         body = TextTemplate("hosts/storage/secret", {"name": name}, "plain")
-        file = HostFile(context["secret"], body, (service,), mode="0600", holes=(f"secret.{hole}",), because=causes)
+        file = HostFile(context["secret"], body, (mount,), mode="0600", holes=(f"secret.{hole}",), because=causes)
         files.append(file)
         secrets[hole] = Secret(words.secret, "storage-key")
-    # systemd notes with what a service was started, not a mount; so the mount is part of a service that stands for it.
     unit = TextTemplate(f"hosts/storage/{words.kind}.mount", context, "systemd")
-    files.append(HostFile(f"{UNITS}/{mount}", unit, (service,), because=causes))
-    files.append(unit_file(service, "storage/mount.service", context, causes))
+    path, links = f"{UNITS}/{mount}", {}
+    if "\\" in mount:  # no name that a file of a tree can have everywhere, so it is that of a link
+        path = f"/etc/center/mounts/{name}.mount"
+        links[f"{UNITS}/{mount}"] = path
+    files.append(HostFile(path, unit, (mount,), because=causes))
     if words.kind == "beegfs":
         client = TextTemplate("hosts/storage/beegfs.conf", context, "ini")
-        files.append(HostFile(f"/etc/beegfs/center-{name}.conf", client, (service,), because=causes))
-    return Part(tuple(files), (), (Unit(service, "drain"),), secrets=secrets)
+        files.append(HostFile(f"/etc/beegfs/center-{name}.conf", client, (mount,), because=causes))
+    return Part(tuple(files), (), (Unit(mount, "drain"),), links=links, secrets=secrets)
 
 
 def unit_name(path: str) -> str:
     """The name that systemd gives the mount unit of a path (systemd.unit(5), "string escaping")."""
     parts = [part for part in path.split("/") if part]
     escaped = "-".join("".join(map(_escaped, part)) for part in parts)
-    return (escaped if escaped[0] != "." else f"\\x2e{escaped[1:]}") + ".mount"
+    return f"{escaped}.mount"
 
 
 def _escaped(character: str) -> str:

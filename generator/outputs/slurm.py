@@ -101,7 +101,11 @@ def _workers(center: Center, cluster: str, key: str | None) -> Iterator[Artifact
         options = TextTemplate("hosts/slurm/slurmd", {"controllers": controllers}, "shell")
         # Jobs outlive a restart of slurmd; it begins to take them once the node has passed its acceptance checks.
         daemon = Unit(system.units["slurm-node"], gate="accepted")
-        files = (HostFile(system.paths["slurm-node"], options, (daemon.name,), because=causes),)
+        start = TextTemplate("hosts/slurm/configless.conf", {}, "systemd")
+        files = (
+            HostFile(system.paths["slurm-node"], options, (daemon.name,), because=causes),
+            HostFile(f"{UNITS}/{daemon.name}.d/40-center-configless.conf", start, (daemon.name,), because=causes),
+        )
         part = Part(files, tuple(system.packages["slurm-node"]), (daemon, system.units["munge"]))
         yield from together(member_group(cluster, pools[0]), [part, _key(key, system, cluster)], causes)
 

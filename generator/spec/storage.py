@@ -24,7 +24,7 @@ def _check_mount(path: object) -> object:
 
 MountPoint = Annotated[
     str,
-    Field(pattern=r"^/[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", max_length=120, examples=["/scratch"]),
+    Field(pattern=r"^/[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)*$", max_length=120, examples=["/scratch"]),
     BeforeValidator(_check_mount),
 ]
 

@@ -15,6 +15,8 @@ from ansible.module_utils.center_units import worst
 # How each package manager lists packages: its program, where its database is, and what prints name, version, status.
 PACKAGE_MANAGERS = {
     "apt": ("/usr/bin/dpkg-query", "--admindir=%s/var/lib/dpkg", "-Wf${Package}\\t${Version}\\t${db:Status-Status}\\n"),
+    # One that rpm lists is installed.
+    "dnf": ("/usr/bin/rpm", "--dbpath=%s/var/lib/rpm", "-qa", "--qf=%{NAME}\\t%{VERSION}-%{RELEASE}\\tinstalled\\n"),
 }
 DIFFS_LIMIT = 256 * 2**10
 
@@ -90,8 +92,8 @@ def find_missing(packages: list[str], root: str) -> tuple[str, list[str]]:
     if not packages:
         return manager, []
     names = [package.partition("=")[0] for package in packages]
-    program, database, listing = PACKAGE_MANAGERS[manager]
-    query = [program, database % root, listing, "--", *names]
+    program, database, *listing = PACKAGE_MANAGERS[manager]
+    query = [program, database % root, *listing, "--", *names]
     answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=False)
     installed = set()
     for line in answer.stdout.splitlines():

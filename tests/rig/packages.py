@@ -16,7 +16,10 @@ from tests.rig.network import Network
 from tests.rig.processes import Process
 
 # What the product installs on hosts.
-PACKAGES = ("chrony", "munge", "prometheus", "prometheus-node-exporter", "slurm-client", "slurmctld", "slurmd")
+PACKAGES = (
+    "chrony", "libnss-sss", "libpam-sss", "munge", "prometheus", "prometheus-node-exporter", "slurm-client",
+    "slurmctld", "slurmd", "sssd-ldap",
+)  # fmt: skip
 COMPONENT = "main"
 PORT = 80
 
