@@ -122,9 +122,12 @@ def test_a_pool_of_one_node_serves_nfs_to_the_nodes_of_the_centre(tmp_path: Path
 
 def test_a_system_with_dnf_gets_a_repository_of_its_form(tmp_path: Path) -> None:
     system = (ROOT / "generator/catalog/systems/rocky-9.yaml").read_text("utf-8").replace("rocky-9", "own-9")
-    system = system.replace("packages:\n", "packages:\n  metrics: [node-exporter]\n")
-    system = system.replace("units:\n", "units:\n  metrics: node-exporter.service\n")
-    system = system.replace("paths:\n", "paths:\n  metrics: /etc/sysconfig/node-exporter\n")
+    for part, metrics, containers in (
+        ("packages", "[node-exporter]", "[containerd.io]"),
+        ("units", "node-exporter.service", "containerd.service"),
+        ("paths", "/etc/sysconfig/node-exporter", "/etc/containerd/config.toml"),
+    ):
+        system = system.replace(f"\n{part}:\n", f"\n{part}:\n  metrics: {metrics}\n  containers: {containers}\n")
     (tmp_path / "catalog/systems").mkdir(parents=True)
     (tmp_path / "catalog/systems/own-9.yaml").write_text(system)
     words = (

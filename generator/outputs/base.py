@@ -18,7 +18,7 @@ _RDMA = group("limits", "rdma")
 
 
 def groups(center: Center, pool: Pool) -> Iterator[str]:
-    if kernel.has_rdma(center, pool):
+    if pool.rdma:
         yield _RDMA
     for cluster in pool.clusters if center.spec.access.from_ else ():
         if center.clusters[cluster].kind == "kubernetes":
@@ -29,7 +29,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     for pools in pools_by_system(center, center.pools.values()).values():
         parts = [subject.part(center, pools[0].system) for subject in _SUBJECTS]
         yield from together(system_group(pools[0]), parts, _DECIDES)
-    if any(kernel.has_rdma(center, pool) for pool in center.pools.values()):
+    if any(pool.rdma for pool in center.pools.values()):
         yield from together(_RDMA, [kernel.limits_of_rdma()], ("pools", "fabrics"))
     for name, cluster in center.clusters.items() if center.spec.access.from_ else ():
         if cluster.kind == "kubernetes":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from generator.artifact import TextTemplate
 from generator.catalog.models import OperatingSystem
 from generator.model import Center
-from generator.nodes import Pool
 from generator.outputs.groups import HostFile
 from generator.outputs.hosts import Part
 
@@ -29,9 +28,3 @@ def limits_of_rdma() -> Part:
     """Adapters read and write the memory of programs by themselves, so it must stay where it is."""
     limits = TextTemplate("hosts/limits-rdma.conf", {}, "words")
     return Part(files=(HostFile(f"{LIMITS}/91-center-rdma.conf", limits, because=("pools", "fabrics")),))
-
-
-def has_rdma(center: Center, pool: Pool) -> bool:
-    """Whether the nodes of a pool have a port on a fabric whose adapters reach into memory."""
-    kinds = {center.nets[fabric].spec.kind for fabric, _ in pool.ports}
-    return bool(kinds & {"infiniband", "roce"})
