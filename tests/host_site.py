@@ -262,7 +262,7 @@ class Site:
 
     def wait(self, process: subprocess.Popen[str], seconds: float = 300) -> Done:
         output, told = process.communicate(timeout=seconds)
-        answer = json.loads(output) if output.strip() else {}
+        answer: dict[str, Any] = json.loads(output) if output.strip() else {}
         return Done(int(answer.get("code", process.returncode or 0)), answer, told)
 
     def run(self, tree: HostTree, verb: str, *names: str, **variables: str) -> Done:
