@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.center_disk import Disk, RefusedError, closing
@@ -80,10 +81,10 @@ def alone(root: str, only_looking: bool) -> Iterator[None]:
 
     The guard is the kernel's, and open as soon as its holder is gone. Who looks makes no file and hinders no looker.
     """
-    path = os.path.join(root, GUARD)
+    path = Path(root, GUARD)
     try:
         if not only_looking:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if only_looking else os.O_CREAT)
         descriptor = os.open(path, flags, 0o600)
     except OSError as fault:
