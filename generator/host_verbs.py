@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from generator import known_hosts
 from generator.console import Done, progress, say
 from generator.problems import Problem, Refused
 from generator.steps import judged, true_tree
@@ -55,8 +54,7 @@ def trust(center: str | None, limit: tuple[str, ...], record: bool, replace: tup
         for node, _ in block.nodes()
         if not (limit or replace) or node.name in (*limit, *replace)
     ]
-    vouching = known_hosts.authorities(found.public_files[ssh.authority]) if ssh.authority else []
-    fingerprints = frozenset(map(trusting.fingerprint_of, vouching))
+    fingerprints = frozenset(map(trusting.fingerprint_of, found.ssh_authorities))
     known = trusting.Known(fingerprints, found.known_hosts, records=ssh.known_hosts is not None)
     outcome = trusting.look(targets, known, progress)
     unasked = {key.name for key in outcome.new} - replaced

@@ -50,11 +50,6 @@ def read(text: str, file: str) -> tuple[list[HostKey], list[Problem]]:
     return keys, problems
 
 
-def authorities(text: str) -> list[str]:
-    """The keys in a file of authorities, one a line: a new one stands beside the old one until all hosts have moved."""
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-
-
 def parse(line: str) -> HostKey:
     """One line; ValueError with what is wrong with it."""
     name, kind, text, *_ = [*line.split(" ", 3), "", "", ""]

@@ -262,8 +262,8 @@ class Site:
 
     def wait(self, process: subprocess.Popen[str], seconds: float = 300) -> Done:
         output, told = process.communicate(timeout=seconds)
-        answer: dict[str, Any] = json.loads(output) if output.strip() else {}
-        return Done(int(answer.get("code", process.returncode or 0)), answer, told)
+        answer = json.loads(output) if output.strip() else {}
+        return Done(int(answer.get("code") or process.returncode), answer, told)
 
     def run(self, tree: HostTree, verb: str, *names: str, **variables: str) -> Done:
         return self.wait(self.start(tree, verb, *names, **variables))

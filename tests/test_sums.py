@@ -73,10 +73,10 @@ ALONE = (
     ("redundancy: 2N", "redundancy: N"),
     ("b: {racks: {b01..02: cpu}", "b: {feeds: [west], racks: {b01..02: cpu}"),
 )
+PARTLY = "  power.ups-partly: {why: the other feed is a second grid}\n"
 SUPPLY = (
     ("ups: 98.5 %", "ups: 97 %"),
-    ("pue: 1.12}", "pue: 1.14}"),
-    ("accepted:\n", "accepted:\n  power.ups-partly: {why: the other feed is a second grid}\n"),
+    ("pue: 1.12}\n\naccepted:\n", f"pue: 1.14}}\n\naccepted:\n{PARTLY}"),
     (f"{WEST}, rack: {STRONG}", f"{WEST}, ups: ups-1, rack: {STRONG}"),
     (
         "  redundancy: 2N",

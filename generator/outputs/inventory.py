@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.artifact import Artifact, Json, TextTemplate
-from generator.known_hosts import authorities
 from generator.model import Center
 from generator.nodes import Block, NodeRange, Pool
 from generator.outputs import memberships
@@ -56,8 +55,7 @@ def _operations(center: Center) -> dict[str, Any]:
 
 def _known_hosts(center: Center, block: Block) -> Artifact:
     """What the nodes of a block prove themselves by: authorities, their recorded keys, or both."""
-    ssh = center.spec.access.ssh
-    vouching = authorities(center.public_files[ssh.authority]) if ssh.authority else []
+    vouching = center.ssh_authorities
     names = (node.name for node, _ in block.nodes()) if center.known_hosts else ()
     keys = [key for name in names for key in center.known_hosts.get(name, ())]
     body = TextTemplate("hosts/block_known_hosts", {"authorities": vouching, "keys": keys}, "plain")

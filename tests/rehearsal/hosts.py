@@ -40,6 +40,7 @@ class Site:
     sample, nodes = "duo", NODES
     addresses: tuple[str, ...] = ADDRESSES
     volumes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -66,7 +67,14 @@ class Site:
     def boot(self) -> None:
         addresses = {name: f"{address}/16" for name, address in self.nodes.items()}
         self.hosts = self._ending.enter_context(
-            TestHosts(self.network, addresses, ssh_authority=self.authority, login_key=self.key, volumes=self.volumes)
+            TestHosts(
+                self.network,
+                addresses,
+                ssh_authority=self.authority,
+                login_key=self.key,
+                volumes=self.volumes,
+                nspawn_options=self.options,
+            )
         )
         self._ending.push(self._keep_journals)
 

@@ -32,12 +32,6 @@ TIME_FILE, TIME_UNIT, TIME_NOTE = hosts.TIME_FILE, hosts.TIME_UNIT, hosts.TIME_N
 MARK = "/var/lib/center/accepted.json"
 MEMBERS = "/var/lib/center/members.json"
 STACK = "center-stack-simulated.service"
-KERNEL_OPTION = "center.simulated=1"
-# A boot loader's tool as the test hosts lack it: it notes what the kernel would be booted with.
-UPDATE_GRUB = """#!/bin/sh
-. /etc/default/grub.d/center.cfg
-echo "$GRUB_CMDLINE_LINUX" >>/var/lib/boot-loader
-"""
 # No time server answers here, and nobody may set the clock of a test host: only its daemon is asked.
 OWN_CHECK = """kind: check
 name: clock
@@ -56,6 +50,8 @@ class Site(hosts.Site):
 
     def prepare(self) -> None:
         super().prepare()
+        devices = vendor_packages.pci_tree(self._folder / "devices", accelerators=8)
+        self.options = (f"--bind-ro={devices}:{vendor_packages.PCI}",)
         self.vendor = self._ending.enter_context(VendorRepository(self.network))
         self.vendor.publish(DRIVER, "1.0", vendor_packages.driver("1.0"))
         self.vendor.publish(TOOLKIT, "1.0", vendor_packages.TOOLKIT_FILES)
@@ -111,8 +107,7 @@ def prepare(site: Site, step: Step) -> None:
     site.start_cluster(step)
     site.boot()
     for name in WORKERS:
-        install = ["sh", "-c", "cat >/usr/sbin/update-grub; chmod 755 /usr/sbin/update-grub"]
-        site.hosts.run(name, install, UPDATE_GRUB)
+        vendor_packages.become_a_machine(site.hosts, name)
     step.found = (
         f"a copy of starter, {len(NODES)} fresh hosts, an API server that knows {len(site.registered())} of them"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from generator.artifact import Raw, TextTemplate
 from generator.catalog.models import OperatingSystem
-from generator.known_hosts import authorities
 from generator.model import Center
 from generator.outputs.groups import HostFile
 from generator.outputs.hosts import Part
@@ -19,7 +18,6 @@ def part(center: Center, system: OperatingSystem) -> Part:
         files.append(HostFile(f"/etc/ssh/center/{ssh.user}", keys, because=("access.ssh",)))
     if ssh.authority:
         # Recorded keys are not among them: a new node would then change a file of every other one.
-        vouching = authorities(center.public_files[ssh.authority])
-        known = TextTemplate("hosts/known_hosts", {"authorities": vouching}, "plain")
+        known = TextTemplate("hosts/known_hosts", {"authorities": center.ssh_authorities}, "plain")
         files.append(HostFile("/etc/ssh/ssh_known_hosts", known, because=("access.ssh.authority",)))
     return Part(files=tuple(files), packages=tuple(system.packages["ssh"]), units=(unit,))
