@@ -40,7 +40,7 @@ HANG = """
 mkdir -p /etc/systemd/system/munge.service.d
 cat >/etc/systemd/system/munge.service.d/zz-hang.conf <<EOF
 [Service]
-ExecStartPre=/bin/sh -c "touch /run/reached; exec sleep 600"
+ExecStartPre=+/bin/sh -c "touch /run/reached; exec sleep 600"
 TimeoutStartSec=700
 EOF
 systemctl daemon-reload
