@@ -33,7 +33,7 @@ from pathlib import Path
 from generator import resources
 from generator.cli import main
 whole = resources.folder
-resources.folder = lambda name: Path("{broken}") if name == "playbooks" else whole(name)
+resources.folder = lambda name: Path("{folder}") if name == "playbooks" else whole(name)
 main()
 """
 LOCK = "/var/lib/center/locks/0badcafe.whole"
@@ -193,8 +193,8 @@ STORY = [
     R("the rest of it", f"apply {BOTH}", 0, "1 changed, 1 unchanged"),
     R("too many of a pool do not answer", f"apply {BOTH} --limit {OTHER}", 1, "nothing was changed", two_dead),
     R("they are back", f"apply {BOTH}", 0, "2 changed"),
-    R("the playbook is broken", f"apply {BOTH}", 1, "YAML parsing failed", edited, program=PLAYBOOK.replace("{broken}", "BROKEN")),
-    R("the playbook is missing", f"apply {BOTH}", 1, "could not be found", program=PLAYBOOK.replace("{broken}", "EMPTY")),
+    R("a broken playbook", f"apply {BOTH}", 1, "YAML parsing failed", edited, program=PLAYBOOK.format(folder="BROKEN")),
+    R("a missing playbook", f"apply {BOTH}", 1, "could not be found", program=PLAYBOOK.format(folder="EMPTY")),
     R("the playbook is whole", f"apply {BOTH}", 0, "2 changed"),
     R("a file left the tree that somebody edited", f"apply {BOTH}", 0, "kept /etc/resolv.conf", without_name_servers),
     # Who may, and who is who
