@@ -54,8 +54,8 @@ def trust(center: str | None, limit: tuple[str, ...], record: bool, replace: tup
         for node, _ in block.nodes()
         if not (limit or replace) or node.name in (*limit, *replace)
     ]
-    authority = trusting.fingerprint_of(found.public_files[ssh.authority]) if ssh.authority else None
-    known = trusting.Known(authority, found.known_hosts, records=ssh.known_hosts is not None)
+    fingerprints = frozenset(map(trusting.fingerprint_of, found.ssh_authorities))
+    known = trusting.Known(fingerprints, found.known_hosts, records=ssh.known_hosts is not None)
     outcome = trusting.look(targets, known, progress)
     unasked = {key.name for key in outcome.new} - replaced
     agreed = record or (bool(unasked) and _agrees(outcome, form, len(unasked)))

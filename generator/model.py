@@ -118,6 +118,13 @@ class Center:
     as_of: str | None = None
     """The day to judge dates by, in ISO 8601; without one, no date has passed."""
 
+    @property
+    def ssh_authorities(self) -> list[str]:
+        """Keys that vouch for hosts, one a line of their file: a new one stands beside the old one for a while."""
+        reference = self.spec.access.ssh.authority
+        lines = self.public_files[reference].splitlines() if reference else []
+        return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
     def is_past(self, day: str | None) -> bool:
         """Whether the last day of something lies before the day to judge by."""
         return day is not None and self.as_of is not None and day < self.as_of

@@ -29,23 +29,6 @@ CONTROL, WORKER = "control-a01-1", "train-a01-1"
 STACK, CONTAINERD = "center-stack-simulated.service", "containerd.service"
 SERVICE = f"{EXPORTER}.service"
 PORT = 9500
-# A boot loader's tool as the test hosts lack it: it notes what the kernel would be booted with.
-UPDATE_GRUB = """#!/bin/sh
-. /etc/default/grub.d/center.cfg
-echo "$GRUB_CMDLINE_LINUX" >>/var/lib/boot-loader
-"""
-# What a machine has and a test host lacks: a folder of kernel modules, and accelerators on its bus.
-PCI = "/mnt/pci"
-BUS = f"""[Unit]
-DefaultDependencies=no
-Before=systemd-modules-load.service
-[Mount]
-What={PCI}
-Where=/sys/bus/pci/devices
-Options=bind,ro
-[Install]
-WantedBy=sysinit.target
-"""
 REGISTRIES = '{registry.k8s.io: "http://10.16.0.1:5000", docker.io: "http://10.16.0.1:5000/v2/hub"}'
 
 
@@ -110,7 +93,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         VendorRepository(network) as vendor,
         TestHosts(
             network, addresses, ssh_authority=authority, login_key=key, volumes=["/var/lib/containerd"],
-            nspawn_options=[f"--bind-ro={tree}:{PCI}"],
+            nspawn_options=[f"--bind-ro={tree}:{vendor_packages.PCI}"],
         ) as hosts,
     ):  # fmt: skip
         shutil.copyfile(debian.signing_key, folder / "mirror.asc")
@@ -125,7 +108,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         vendor.publish(DRIVER, "1.0", vendor_packages.driver("1.0"))
         vendor.publish(TOOLKIT, "1.0", vendor_packages.TOOLKIT_FILES)
         vendor.publish(EXPORTER, "1.0", vendor_packages.EXPORTER_FILES, [DRIVER])
-        become_a_machine(hosts)
+        vendor_packages.become_a_machine(hosts, WORKER)
         made.center("render")
         nodes = json.loads((folder / "generated/hosts/hall-1/nodes.json").read_text())
         assert {name: nodes[name]["address"] for name in addresses} == {
@@ -133,14 +116,6 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         }
         assert "reboot waits for an empty node (apply --up-to reboot): train-a01-1" in made.apply(exits=2)
         yield made
-
-
-def become_a_machine(hosts: TestHosts) -> None:
-    unit = "sys-bus-pci-devices.mount"
-    hosts.run(WORKER, ["sh", "-c", "cat >/usr/sbin/update-grub; chmod 755 /usr/sbin/update-grub"], UPDATE_GRUB)
-    hosts.run(WORKER, ["sh", "-c", f"cat >/etc/systemd/system/{unit}"], BUS)
-    hosts.run(WORKER, ["systemctl", "enable", "--now", unit])
-    hosts.run(WORKER, ["sh", "-c", "mkdir -p /lib/modules/$(uname -r); depmod"])
 
 
 @pytest.mark.hosts

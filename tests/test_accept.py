@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from generator.apply.accept import what_now
+from generator.apply.blocks import Node
+from generator.apply.field import Subject
+from generator.apply.findings import Remark, Report
 from tests.field import CARD, LIVING, NODES, Field, booted, findings, make_centre
 from tests.obstacles import give_way_to
 from tests.reports import JUNIT, NODES_JSON
@@ -103,11 +107,22 @@ def test_a_machine_without_an_id_cannot_be_accepted(root: Path) -> None:
     assert not accepted(root)
 
 
+def test_what_waited_for_acceptance_is_named(tmp_path: Path) -> None:
+    units = ({"name": "slurmd.service", "class": "drain", "gate": "accepted"}, {"name": "a.service", "class": "live"})
+    names = ["a-1", "a-2", "b-1"]
+    chosen = [Subject(Node(name, tmp_path), name[0], {}, {}, {}, (), units if name < "b" else ()) for name in names]
+    report = Report("accept", {"a": names[:2], "b": names[2:]}, {"a-2": [Remark("memory", "error", "has less")]})
+    assert list(what_now(report, chosen)) == [
+        "a: accepted: a-1; center apply now starts slurmd.service there",
+        "b: accepted: b-1",
+    ]
+
+
 # On booted hosts
 
 MARK = "/var/lib/center/accepted.json"
 # What the tree wants to run and the hosts of the rig do not have; packages are not what is tried here.
-UNITS = ("chrony.service", "prometheus-node-exporter.service")
+OF_THE_SYSTEM = {"ssh.service", "systemd-journald.service", "systemd-sysctl.service"}
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n"
 NO_CLOCK = """kind: check
 name: clock
@@ -129,12 +144,14 @@ number: {pattern: "number ([0-9.]+)", least: "50 % of {accelerators}", most: 10,
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     give_way_to(obstacle())
     with booted(tmp_path_factory.mktemp("field")) as field:
+        make_centre(field)
+        wanted = sorted(units_of(field) - OF_THE_SYSTEM)
         for host in NODES:
-            for unit in UNITS:
-                field.write(host, f"/etc/systemd/system/{unit}", UNIT)
             field.hosts.run(host, ["rm", "-r", "/etc/systemd/system/chrony.service.d"])
+            for unit in wanted:
+                field.write(host, f"/etc/systemd/system/{unit}", UNIT)
             field.hosts.run(host, ["systemctl", "daemon-reload"])
-            field.hosts.run(host, ["systemctl", "start", *UNITS])
+            field.hosts.run(host, ["systemctl", "start", *wanted])
             field.hosts.run(host, ["sh", "-c", f"echo {NODES['control-a01-1']} control-a01-1 >>/etc/hosts"])
         for host in list(NODES)[1:]:
             field.hosts.run(host, ["sh", "-c", "touch /dev/nvidia0 /dev/nvidia1 /dev/nvidia2 /dev/nvidia3"])
@@ -153,6 +170,11 @@ def field(hosts: Field) -> Field:
         (checks / f"{name}.yaml").write_text(text)
     hosts.run("render", exits=0)
     return hosts
+
+
+def units_of(field: Field) -> set[str]:
+    manifests = (field.folder / "generated/hosts/groups").glob("*/manifest.json")
+    return {unit["name"] for manifest in manifests for unit in json.loads(manifest.read_text())["units"]}
 
 
 def mark(field: Field, host: str) -> Any:
@@ -226,12 +248,12 @@ def test_units_that_fail_or_do_not_run_are_named(field: Field) -> None:
     host = "control-a01-1"
     field.write(host, "/run/systemd/system/broken.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
     field.hosts.run(host, ["sh", "-c", "systemctl daemon-reload; systemctl start broken.service || true"])
-    field.hosts.run(host, ["systemctl", "stop", UNITS[0]])
+    field.hosts.run(host, ["systemctl", "stop", "chrony.service"])
     try:
         found = errors(field, "--limit", host, exits=1)
     finally:
         field.hosts.run(host, ["systemctl", "reset-failed"])
-        field.hosts.run(host, ["systemctl", "start", UNITS[0]])
+        field.hosts.run(host, ["systemctl", "start", "chrony.service"])
     assert found == {
         ("control", "failed-units", "broken.service has failed"): {host: ""},
         ("control", "units", "chrony.service is inactive"): {host: ""},

@@ -35,7 +35,7 @@ ROOMS: dict[str, str] = {
     "energy": "model plant",
     "expand.*": "spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
     "rules.*": "model nodes plant energy assets spec.* catalog.* quantity problems",
-    "outputs.*": "model nodes plant energy spec.* catalog.* services quantity problems artifact",
+    "outputs.*": "known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact",
     "validate": "source spec.* catalog.* expand.* model rules.* problems",
     "skeleton": "",
     "syntax": "",
@@ -56,7 +56,7 @@ ROOMS: dict[str, str] = {
     "console": "report source validate problems",
     "steps": "console folders validate diff write model outputs render problems",
     "world_verbs": "console steps source apply.*",
-    "host_verbs": "console steps world_verbs apply.* problems",
+    "host_verbs": "known_hosts console steps world_verbs apply.* problems",
     "cli": "*",
 }
 # Libraries that change what a room is: only these rooms may know them.

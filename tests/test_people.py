@@ -116,9 +116,11 @@ def test_an_organization_borrows_what_it_keeps_itself(tmp_path: Path) -> None:
 DATED: Edits = (
     ("class: research", "class: research, until: 2027-01-31"),
     ("accelerator: nvidia-h100-sxm5-80gb", "accelerator: ascend-310p"),
+    ("repositories: {nvidia: ", "repositories: {ascend: "),
     (
         "inputs: {nodes: 1}}",
-        "inputs: {nodes: 1}}\n\naccepted: {power.unknown: {why: the vendor measures, until: 2027-01-31}}",
+        "inputs: {nodes: 1}}\n\naccepted:\n  accelerator.not-installed: {why: it comes as an installer}"
+        "\n  power.unknown: {why: the vendor measures, until: 2027-01-31}",
     ),
 )
 

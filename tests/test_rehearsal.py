@@ -30,6 +30,10 @@ def test_duo_comes_up_and_its_cooling_alarms_ring(capsys: pytest.CaptureFixture[
     assert found["Start two jobs, the second over the quota"].startswith("run-1 runs on train-h, run-2 waits")
     assert found["Stop a pump of cdu-1"].startswith("CoolingPumpLost")
     assert found["Status of the three hosts"] == "3 hosts: 3 unchanged"
+    assert found["Status of the four hosts"] == "4 hosts: 4 unchanged"
+    assert found["Change one line, look, apply"].endswith("on 4 hosts, nothing else")
+    assert found["Kill a host before a change, bring it back"].startswith("train-a01-2 was pending, exit code 1")
+    assert found["Remove a node that is dead"].startswith("train-a01-3: as previewed")
     assert found["Look for what is left on this machine"].startswith("no process")
 
 

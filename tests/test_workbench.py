@@ -200,7 +200,10 @@ BENCH = 'sources: {bench: {grade: A, locator: "our data sheet, page 3"}}'
 FILLED: dict[str, tuple[dict[str, str], Edits]] = {
     "accelerators": (
         {"vendor: null": "vendor: simulated", "power: FACT": "power: 150 W", "memory: FACT": "memory: 24 GB"},
-        (("accelerator: nvidia-h100-sxm5-80gb", "accelerator: simulated-own"),),
+        (
+            ("accelerator: nvidia-h100-sxm5-80gb", "accelerator: simulated-own"),
+            ("repositories: {nvidia: ", "repositories: {simulated: "),
+        ),
     ),
     "vendors": (
         {"resource: null": "resource: own.example/own", "    status: N": "    status: V\n    sources: [bench]"},

@@ -35,7 +35,7 @@ def accept(
     with Connections(access) as connections:
         judged = connections.for_each(lambda subject: _judge(connections, modules, subject), chosen)
     report.remarks = {subject.node.name: remarks for subject, remarks in zip(chosen, judged, strict=True)}
-    report.done = list(_what_now(report, chosen))
+    report.done = list(what_now(report, chosen))
     return report
 
 
@@ -115,7 +115,8 @@ def _refusals(answered: Answered) -> list[Remark]:
     return [Remark("mark", "error", f"cannot keep its mark: {visible(refused)}")] if refused else []
 
 
-def _what_now(report: Report, chosen: list[Subject]) -> Iterator[str]:
+def what_now(report: Report, chosen: list[Subject]) -> Iterator[str]:
+    """Which nodes are accepted, and which of their units waited for that."""
     passed = [subject for subject in chosen if not report.fails(subject.node.name)]
     for pool, nodes in by_pool(passed).items():
         units = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generator.apply.blocks import Node
 from generator.apply.journal import Run, read
-from generator.apply.lock import Lock, locks
+from generator.apply.lock import PROBABLY_DEAD_SECONDS, Lock, locks
 from generator.apply.plan import tree_digest
 from generator.apply.report import named
 from generator.apply.ssh import Connections
@@ -25,7 +25,7 @@ def condition(connections: Connections, keepers: Sequence[Node], tree: Path) -> 
     except Refused as refused:
         return [problem.message for problem in refused.problems], True
     runs = [run for run in read(connections, keepers[0]) if run.verb == "apply"]
-    living = {lock.identity for lock in held}
+    living = {lock.identity for lock in held if _lives(lock)}
     broken = _broken(runs, living)
     lines = [*(_writes(lock) for lock in held), *_last(runs, tree)]
     return [*lines, *(line for run in broken for line in _left(run))], bool(broken)
@@ -42,8 +42,14 @@ def _broken(runs: Sequence[Run], living: set[str]) -> list[Run]:
     return broken[-SHOWN_RUNS:]
 
 
+def _lives(lock: Lock) -> bool:
+    return lock.quiet < PROBABLY_DEAD_SECONDS
+
+
 def _writes(lock: Lock) -> str:
-    return f"a run writes to the hosts: {lock}"
+    if _lives(lock):
+        return f"a run writes to the hosts: {lock}"
+    return f"a run that shows no life holds the lock: {lock}; if it is dead: center unlock {lock.identity}"
 
 
 def _last(runs: Sequence[Run], tree: Path) -> Iterator[str]:

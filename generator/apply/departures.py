@@ -31,8 +31,8 @@ class Departures:
 
     @property
     def open(self) -> bool:
-        """Whether somebody has not left who should."""
-        return bool(self.staying)
+        """Whether somebody has not left whom this run should have let go."""
+        return self.whole and bool(self.staying)
 
     def preview(self) -> list[Deed]:
         """What a run would do about them."""

@@ -16,6 +16,7 @@ from generator.apply.blocks import Node, choose, control_nodes, operations
 from generator.apply.condition import condition
 from generator.apply.departures import Departures
 from generator.apply.drain import Drains
+from generator.apply.interruption import interruptible
 from generator.apply.journal import Journal
 from generator.apply.lock import Held, held
 from generator.apply.members import remember
@@ -41,7 +42,7 @@ def look(ask: Ask, progress: Progress = silent, records: bool = False) -> HostsR
         connections = stack.enter_context(Connections(ask.ssh))
         progress(f"looking at {len(nodes)} hosts")
         found = survey(connections, nodes, ask.reveal)
-        keepers = answering(connections, control_nodes(ask.tree))
+        keepers = keepers_of(ask, connections, nodes)
         departures = Departures(ask, connections, keepers, stack.enter_context(drains_of(ask, connections, NOBODY)))
         notes = tuple(str(deed) for deed in departures.preview())
         told, left = condition(connections, keepers, ask.tree) if records else ([], False)
@@ -54,9 +55,9 @@ def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
     nodes = ask.nodes()
     if not nodes:
         return HostsReport(False, {}, ("no host matched",))
-    with ExitStack() as stack:
+    with interruptible(), ExitStack() as stack:
         connections = stack.enter_context(Connections(ask.ssh))
-        keepers = answering(connections, control_nodes(ask.tree)) or answering(connections, nodes)[:1]
+        keepers = keepers_of(ask, connections, nodes)
         if not keepers:
             return HostsReport(False, survey(connections, nodes, ask.reveal))
         shard = ask.shard if ask.is_shard else None
@@ -108,6 +109,11 @@ def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Wo
 def drains_of(ask: Ask, connections: Connections, identity: str) -> Drains:
     everybody = {node.name: node for node in choose(ask.tree)}
     return Drains(connections, operations(ask.tree), everybody, ask.accesses, identity)
+
+
+def keepers_of(ask: Ask, connections: Connections, nodes: Sequence[Node]) -> list[Node]:
+    """The nodes that keep lock and records: control nodes that answer, else the first node that does."""
+    return answering(connections, control_nodes(ask.tree)) or answering(connections, nodes)[:1]
 
 
 def answering(connections: Connections, nodes: Sequence[Node]) -> list[Node]:

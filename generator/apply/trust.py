@@ -53,9 +53,9 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Known:
-    """What the centre knows hosts by: the fingerprint of its authority, recorded keys, or both."""
+    """What the centre knows hosts by: the fingerprints of its authorities, recorded keys, or both."""
 
-    authority: str | None = None
+    authorities: frozenset[str] = frozenset()
     keys: Mapping[str, Sequence[HostKey]] = field(default_factory=dict)
     records: bool = False
     """Whether keys are recorded at all."""
@@ -83,7 +83,7 @@ def look(
     outcome = Outcome(Report("trust", pools))
     progress(f"asking {len(targets)} nodes for their host keys")
     plain = scan(targets)
-    signed = certificates_of([target for target in targets if target.name in plain]) if known.authority else {}
+    signed = certificates_of([target for target in targets if target.name in plain]) if known.authorities else {}
     for target in targets:
         offered, certificates = plain.get(target.name, ()), signed.get(target.name, ())
         outcome.report.remarks[target.name] = _judge(target, offered, certificates, known, now(), outcome)
@@ -100,7 +100,7 @@ def _judge(
 ) -> list[Remark]:
     if not offered:
         return [Remark("reachable", "error", "did not answer", f"{target.address}, port 22")]
-    vouched = [_vouching(target.name, certificate, known.authority, now) for certificate in certificates]
+    vouched = [_vouching(target.name, certificate, known.authorities, now) for certificate in certificates]
     good = [remark for remark in vouched if remark.severity != "error"]
     if good:
         return good[:1]
@@ -123,11 +123,11 @@ def _contradicts(offered: Sequence[HostKey], recorded: Sequence[HostKey]) -> boo
     return any(key.kind in kinds and kinds[key.kind] != key for key in offered)
 
 
-def _vouching(name: str, offered: HostKey, authority: str | None, now: float) -> Remark:
+def _vouching(name: str, offered: HostKey, authorities: frozenset[str], now: float) -> Remark:
     certificate = read_certificate(offered)
     if certificate is None:
         return Remark("trust", "error", "offers a certificate that cannot be read or was forged")
-    if certificate.signer != authority:
+    if certificate.signer not in authorities:
         return Remark("trust", "error", "has a certificate of another authority", visible(certificate.signer))
     if certificate.kind != "host":
         return Remark("trust", "error", "has a certificate that is not for hosts")

@@ -64,6 +64,8 @@ def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
     outcomes = []
     # Naming a cluster means that cluster and no host; naming hosts, --hosts or a plan means no cluster.
     only_hosts = bool(request.limit or request.only_hosts or request.plan or request.save or request.shard != (1, 1))
+    # A lock is one of hosts, or of the cluster that is named.
+    only_hosts |= verb == "unlock" and not request.clusters
     if not request.clusters or only_hosts:
         outcomes.append(_hosts(verb, request, progress))
     if request.clusters or not only_hosts:

@@ -54,13 +54,12 @@ def _operations(center: Center) -> dict[str, Any]:
 
 
 def _known_hosts(center: Center, block: Block) -> Artifact:
-    """What the nodes of a block prove themselves by: the authority, their recorded keys, or both."""
-    ssh = center.spec.access.ssh
-    authority = center.public_files[ssh.authority].strip() if ssh.authority else None
+    """What the nodes of a block prove themselves by: authorities, their recorded keys, or both."""
+    vouching = center.ssh_authorities
     names = (node.name for node, _ in block.nodes()) if center.known_hosts else ()
     keys = [key for name in names for key in center.known_hosts.get(name, ())]
-    body = TextTemplate("hosts/block_known_hosts", {"authority": authority, "keys": keys}, "plain")
-    causes = [f"access.ssh.{name}" for name, said in (("authority", authority), ("known-hosts", keys)) if said]
+    body = TextTemplate("hosts/block_known_hosts", {"authorities": vouching, "keys": keys}, "plain")
+    causes = [f"access.ssh.{name}" for name, said in (("authority", vouching), ("known-hosts", keys)) if said]
     return Artifact(f"hosts/{block.name}/known_hosts", body, (*causes, *(_CAUSES if keys else (dotted(block.path),))))
 
 

@@ -49,7 +49,7 @@ def _missing(vendor: Vendor, pool: Pool, named: bool) -> Iterator[str]:
             yield purpose
 
 
-@rule("network.repository-unused")
+@rule("network.repository-unused", "warning")
 def repositories_have_takers(center: Center) -> Iterator[Finding]:
     """A repository is named for a vendor; one that no pool has is a slip, and its packages reach nobody."""
     used = {pool.vendor.name for pool in center.pools.values() if pool.vendor}

@@ -15,7 +15,10 @@ from generator.spec.site import HttpsUrl
 class Ssh(Strict):
     """How hosts prove who they are, and as whom operators log in."""
 
-    authority: PublicFile | None = Field(None, description="Public key of the authority that signs host keys.")
+    authority: PublicFile | None = Field(
+        None,
+        description="Public key of the authority that signs host keys; one a line while a new one follows.",
+    )
     known_hosts: PublicFile | None = Field(
         None,
         description="Host keys of nodes, where no authority signs them; center trust records them there.",

@@ -1,4 +1,7 @@
-"""Run it: `python -m tests.rehearsal demo`, or `rehearse` for all of it. 0 when every step passed, else 1."""
+"""Run it: `python -m tests.rehearsal demo`, `rehearse` for all of it, `starter` for the smallest centre alone.
+
+0 when every step passed, else 1.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import argparse
 import sys
 
 from tests.rehearsal.console import Console
-from tests.rehearsal.story import demo, rehearse
+from tests.rehearsal.story import demo, live_with_it, rehearse
 
-STORIES = {"demo": demo, "rehearse": rehearse}
+STORIES = {"demo": demo, "rehearse": rehearse, "starter": live_with_it}
 
 
 def main() -> int:

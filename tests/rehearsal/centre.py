@@ -1,4 +1,4 @@
-"""A working copy of the centre `duo`, and the real `center` command that acts on it."""
+"""A working copy of a sample centre, and the real `center` command that acts on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.rig.network import Network
 
-SPEC = Path(__file__).parents[2] / "inventories" / "duo"
+SAMPLES = Path(__file__).parents[2] / "inventories"
 COMMAND = Path(sys.executable).with_name("center")
 SECONDS = 300
 # What the caller's own tools are told has no business in a rehearsal.
@@ -47,13 +47,13 @@ class Answer:
 class Centre:
     """The copy and the log of all commands lie in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "duo"
+    def __init__(self, folder: Path, sample: str = "duo") -> None:
+        self.folder = folder / sample
         self.log = folder / "center.log"
         self.tree = self.folder / "generated"
         self._temporary = folder / "t"
         self._temporary.mkdir()
-        shutil.copytree(SPEC, self.folder, ignore=shutil.ignore_patterns("generated"))
+        shutil.copytree(SAMPLES / sample, self.folder, ignore=shutil.ignore_patterns("generated"))
 
     @property
     def spec(self) -> Path:

@@ -1,11 +1,11 @@
-"""Three booted hosts are brought to the rendered tree; what became of them is asked of the hosts themselves."""
+"""Booted hosts are brought to the rendered tree; what became of them is asked of the hosts themselves."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -37,13 +37,18 @@ TIME_NOTE = "/etc/systemd/system/chrony.service.d/50-center.conf"
 class Site:
     """A network with three booted hosts and their package mirror, and the centre that describes them."""
 
+    sample, nodes = "duo", NODES
+    addresses: tuple[str, ...] = ADDRESSES
+    volumes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ending = ExitStack()
 
     def __enter__(self) -> Self:
-        self.centre = Centre(self._folder)
-        self.network = self._ending.enter_context(Network(*ADDRESSES))
+        self.centre = Centre(self._folder, self.sample)
+        self.network = self._ending.enter_context(Network(*self.addresses))
         return self
 
     def __exit__(
@@ -52,28 +57,42 @@ class Site:
         self._ending.__exit__(kind, error, trace)
 
     def prepare(self) -> None:
-        self.mirror = self._ending.enter_context(PackageRepository(self.network))
+        self.mirror = self._ending.enter_context(self.mirror_of())
         self.authority = make_ssh_key(self._folder / "authority")
         self.key = make_ssh_key(self._folder / "login")
 
+    def mirror_of(self) -> PackageRepository:
+        return PackageRepository(self.network)
+
     def boot(self) -> None:
-        addresses = {name: f"{address}/16" for name, address in NODES.items()}
+        addresses = {name: f"{address}/16" for name, address in self.nodes.items()}
         self.hosts = self._ending.enter_context(
-            TestHosts(self.network, addresses, ssh_authority=self.authority, login_key=self.key)
+            TestHosts(
+                self.network,
+                addresses,
+                ssh_authority=self.authority,
+                login_key=self.key,
+                volumes=self.volumes,
+                nspawn_options=self.options,
+            )
         )
         self._ending.push(self._keep_journals)
 
     def _keep_journals(self, kind: object, error: BaseException | None, trace: object) -> None:
         """The hosts take their journals with them; after a failure somebody wants to read them."""
-        for name in NODES if error else ():
+        for name in self.nodes if error else ():
             with suppress(Exception):
                 journal = self.hosts.run(name, ["journalctl", "--boot", "--no-pager", "--lines=2000"])
                 (self._folder / f"{name}.log").write_text(journal)
 
     def run(self, verb: str, exits: int = 0) -> Answer:
         """Run a verb of `center` for the three hosts."""
-        limit = [word for name in NODES for word in ("--limit", name)]
+        limit = [word for name in self.nodes for word in ("--limit", name)]
         return self.centre.run(verb, *limit, "--ssh-key", self.key, exits=exits, within=self.network)
+
+    def groups(self, name: str) -> Sequence[str]:
+        """The groups of a node that have files."""
+        return GROUPS[name]
 
 
 def prepare(site: Site, step: Step) -> None:
@@ -98,8 +117,7 @@ def apply_first(site: Site, step: Step) -> None:
     foretold = deeds(site.run("diff", exits=2))
     answer = site.run("apply")
     done = deeds(answer)
-    # A package brings files of its own, so what the preview creates may be there when it is the file's turn.
-    differing = {_placed(deed) for deed in done} ^ {_placed(deed) for deed in foretold}
+    differing = placed(done) ^ placed(foretold)
     expect(not differing, f"diff and apply name different things: {sorted(differing)}")
     for name in NODES:
         compare_files(site, name)
@@ -184,27 +202,36 @@ def check_slurm(site: Site, step: Step) -> None:
 
 
 def deeds(answer: Answer) -> set[str]:
-    """What is or would be done, a line each: `HOST: VERB WHAT`, from lines such as `update /etc/x on 2 hosts: a, b`."""
+    """What is or would be done, a line each: `HOST: VERB WHAT`, from lines such as `update /x on 2 hosts: a-1..2`."""
     found = set()
     for line in answer.lines:
         if match := _DEED.match(line):
             verb = "restart" if match["verb"] == "start" else match["verb"]
-            found |= {f"{host}: {verb} {match['what']}" for host in NODES if host in match["hosts"].split(", ")}
+            found |= {f"{host}: {verb} {match['what']}" for host in expanded(match["hosts"])}
     return found
 
 
 _DEED = re.compile(
-    r"(?P<verb>create|update|remove|install|start|restart) (?P<what>\S+)(?: \[.*\])? "
+    r"(?P<verb>create|update|remove|install|start|restart|enable) (?P<what>\S+)(?: \[.*\])? "
     r"on (?:\d+ hosts: )?(?P<hosts>[^:]+)"
 )
 
 
-def _placed(deed: str) -> str:
-    return deed.replace(": create ", ": place ").replace(": update ", ": place ")
+def expanded(names: str) -> Iterator[str]:
+    """Nodes as the command writes them: "a-1, b-1..2"."""
+    for name in names.split(", "):
+        stem, _, numbers = name.rpartition("-")
+        first, _, last = numbers.partition("..")
+        yield from (f"{stem}-{number}" for number in range(int(first), int(last or first) + 1))
+
+
+def placed(found: Iterable[str]) -> set[str]:
+    """Deeds whatever a file was before: a package brings files of its own, so one may be there at its turn."""
+    return {deed.replace(": create ", ": place ").replace(": update ", ": place ") for deed in found}
 
 
 def manifests(site: Site, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for group in GROUPS[name]:
+    for group in site.groups(name):
         yield group, site.centre.read(f"hosts/groups/{group}/manifest.json")
 
 
@@ -216,7 +243,7 @@ def compare_files(site: Site, name: str) -> None:
             path = file["path"]
             content = (site.centre.tree / "hosts/groups" / group / "files" / path.lstrip("/")).read_text("utf-8")
             if file["holes"]:
-                content = content.replace("@{node.name}", name).replace("@{node.address}", NODES[name])
+                content = content.replace("@{node.name}", name).replace("@{node.address}", site.nodes[name])
             there = on_host.get(path)
             expect(there is not None, f"{name} has no {path}")
             assert there is not None
@@ -236,7 +263,7 @@ def compare_units(site: Site, name: str) -> None:
 def state(site: Site) -> dict[tuple[str, str], object]:
     """All below /etc with the times of change, and when each unit was started, of each host."""
     found: dict[tuple[str, str], object] = {}
-    for name in NODES:
+    for name in site.nodes:
         there = site.hosts.units(name)
         units = {unit["name"] for _, manifest in manifests(site, name) for unit in manifest["units"]}
         found |= {(name, unit): there[unit] for unit in units}

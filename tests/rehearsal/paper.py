@@ -79,6 +79,12 @@ def _listed(inventory: Path) -> dict[str, Any]:
     return answer
 
 
+def groups_of(inventory: Path, host: str) -> list[str]:
+    """The groups that a host is in, by name."""
+    listed = _listed(inventory)
+    return sorted(group for group in listed if host in _hosts(listed, group))
+
+
 def _hosts(listed: dict[str, Any], group: str) -> Iterator[str]:
     yield from listed.get(group, {}).get("hosts", [])
     for child in listed.get(group, {}).get("children", []):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.rehearsal import cluster, cooling, hosts, paper
+from tests.rehearsal import cluster, cooling, hosts, paper, starter
 from tests.rehearsal.centre import Centre, expect
-from tests.rehearsal.console import Console
+from tests.rehearsal.console import Console, Step
 from tests.rehearsal.leftovers import traces
 from tests.rig.base import obstacle
 from tests.rig.prometheus import ProgramMissing, program
@@ -22,6 +22,8 @@ MORE = """
   - one changed line that touches one file and one unit of each host, and a drift that is named and repaired
   - a real API server with Kueue and simulated nodes: the rendered manifests are applied, a job of a tenant runs,
     the job over its quota waits, a service is admitted, tenants stay apart
+  - the smallest centre on four fresh hosts: first contact, acceptance, boots of empty nodes, a host that dies, nodes
+    that leave
   - the end of the cooling alarms, the metrics of the hosts, and a clean `center status` of hosts and cluster"""
 LEFT_OUT = """
 Left out: three booted hosts that are brought to what you see, and the cooling alarm.
@@ -80,14 +82,48 @@ def rehearse(console: Console) -> None:
             with console.step("Status of the three hosts") as step:
                 hosts.check_status(site, step)
         check_traces(console, folder, site)
+    begin_small(console)
     console.table()
 
 
+def live_with_it(console: Console) -> None:
+    """The part of the rehearsal with the smallest centre alone."""
+    if reason := why_not():
+        raise RuntimeError(reason)
+    begin_small(console)
+    console.table()
+
+
+def begin_small(console: Console) -> None:
+    """The smallest centre, from the first contact with its hosts to the last that leaves."""
+    with workplace(console, "starter-") as folder:
+        with starter.Site(folder) as site:
+            for title, act in STARTER.items():
+                with console.step(title) as step:
+                    act(site, step)
+        check_traces(console, folder, site)
+
+
+STARTER: dict[str, Callable[[starter.Site, Step], None]] = {
+    "Prepare starter: four fresh hosts and an empty cluster": starter.prepare,
+    "Ask the nodes who they are": starter.trust,
+    "Compare the machines with the spec": starter.preflight,
+    "Look, then apply to all hosts": starter.apply_first,
+    "Let empty workers boot": starter.reboot,
+    "Status of the four hosts": starter.check_status,
+    "Accept the nodes": starter.accept,
+    "Change one line, look, apply": starter.change_one_line,
+    "Kill a host before a change, bring it back": starter.lose_one,
+    "Remove a node from the spec": starter.remove_living,
+    "Remove a node that is dead": starter.remove_dead,
+}
+
+
 @contextmanager
-def workplace(console: Console) -> Iterator[Path]:
+def workplace(console: Console, prefix: str = "duo-") -> Iterator[Path]:
     """A folder for the copy of the centre and all logs; it stays when something fails."""
     # Short, because the connections of SSH have sockets in it.
-    folder = Path(tempfile.mkdtemp(prefix="duo-"))
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
         yield folder
     except BaseException:

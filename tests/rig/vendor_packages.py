@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.rig.hosts import TestHosts
 from tests.rig.network import Network
 from tests.rig.processes import Process
 
@@ -67,6 +68,23 @@ ExecStart=/usr/lib/center-simulated/exporter
 [Install]
 WantedBy=multi-user.target
 """
+# A boot loader's tool as the test hosts lack it: it notes what the kernel would be booted with.
+UPDATE_GRUB = """#!/bin/sh
+. /etc/default/grub.d/center.cfg
+echo "$GRUB_CMDLINE_LINUX" >>/var/lib/boot-loader
+"""
+# What a machine has and a test host lacks: a folder of kernel modules, and accelerators on its bus.
+PCI = "/mnt/pci"
+BUS = f"""[Unit]
+DefaultDependencies=no
+Before=systemd-modules-load.service
+[Mount]
+What={PCI}
+Where=/sys/bus/pci/devices
+Options=bind,ro
+[Install]
+WantedBy=sysinit.target
+"""
 Files = dict[str, str]
 
 
@@ -95,6 +113,15 @@ def pci_tree(folder: Path, accelerators: int) -> Path:
         for name, value in {"vendor": VENDOR, "device": device, "class": class_}.items():
             (place / name).write_text(f"{value}\n")
     return folder
+
+
+def become_a_machine(hosts: TestHosts, name: str) -> None:
+    """Give a host what a machine has; its accelerators are those below PCI, which a bind mount has to bring there."""
+    unit = "sys-bus-pci-devices.mount"
+    hosts.run(name, ["sh", "-c", "cat >/usr/sbin/update-grub; chmod 755 /usr/sbin/update-grub"], UPDATE_GRUB)
+    hosts.run(name, ["sh", "-c", f"cat >/etc/systemd/system/{unit}"], BUS)
+    hosts.run(name, ["systemctl", "enable", "--now", unit])
+    hosts.run(name, ["sh", "-c", "mkdir -p /lib/modules/$(uname -r); depmod"])
 
 
 class VendorRepository:

@@ -18,6 +18,6 @@ def part(center: Center, system: OperatingSystem) -> Part:
         files.append(HostFile(f"/etc/ssh/center/{ssh.user}", keys, because=("access.ssh",)))
     if ssh.authority:
         # Recorded keys are not among them: a new node would then change a file of every other one.
-        known = TextTemplate("hosts/known_hosts", {"authority": center.public_files[ssh.authority].strip()}, "plain")
+        known = TextTemplate("hosts/known_hosts", {"authorities": center.ssh_authorities}, "plain")
         files.append(HostFile("/etc/ssh/ssh_known_hosts", known, because=("access.ssh.authority",)))
     return Part(files=tuple(files), packages=tuple(system.packages["ssh"]), units=(unit,))
