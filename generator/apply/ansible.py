@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +17,7 @@ from typing import Any
 
 from generator import resources
 from generator.apply.blocks import Node
+from generator.apply.interruption import Interruption
 from generator.apply.report import FileChange, HostOutcome, State, UnitChange
 from generator.apply.ssh import Connections
 from generator.apply.survey import entries, file_changes, listed, unit_changes
@@ -27,6 +26,8 @@ from generator.text import visible
 
 # All that Ansible sees of the caller's environment.
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR")
+# How long somebody who wants the run to end may go unheard.
+HEARING_SECONDS = 1
 
 
 @dataclass
@@ -85,11 +86,10 @@ class Run:
     def execute(self) -> tuple[dict[str, HostOutcome], list[str]]:
         """What became of each host, and what went wrong with the run itself."""
         with TemporaryDirectory(prefix="center-run-") as folder:
-            runner = self._prepare(Path(folder))
-            with signals_restored():
+            interruption = Interruption(Path(folder, "pid"))
+            runner = self._prepare(Path(folder), interruption)
+            with interruption.watching():
                 runner.run()
-        if runner.status == "canceled":
-            raise KeyboardInterrupt
         outcomes = {node.name: self.tallies[node.name].outcome(node) for node in self.nodes}
         faults = []
         if runner.rc != 0 and all(host.state == "changed" for host in outcomes.values()):
@@ -98,7 +98,7 @@ class Run:
             faults.extend(self.complaints[-5:])
         return outcomes, faults
 
-    def _prepare(self, folder: Path) -> Any:
+    def _prepare(self, folder: Path, interruption: Interruption) -> Any:
         ansible_runner = imported_runner()
         limit = folder / "limit"
         limit.write_text("".join(f"{node.name}\n" for node in self.nodes))
@@ -111,8 +111,10 @@ class Run:
             cmdline=f"--diff -e converge_bears={self.bears}",
             quiet=True,
             event_handler=self._take,
+            cancel_callback=interruption.insists,
         )
-        runner.config.command[:1] = [sys.executable, "-m", "ansible", "playbook"]
+        runner.config.pexpect_timeout = HEARING_SECONDS
+        runner.config.command[:1] = interruption.launching([sys.executable, "-m", "ansible", "playbook"])
         runner.config.env = self._environment(folder, runner)
         return runner
 
@@ -167,14 +169,3 @@ def said(answer: dict[str, Any]) -> str:
     """What a failed task said, in one text."""
     words = [str(answer.get(name) or "").strip() for name in ("msg", "stderr", "module_stderr")]
     return "; ".join(word for word in words if word) or "failed without a word"
-
-
-@contextmanager
-def signals_restored() -> Iterator[None]:
-    """The runner takes over the signals that cancel it and does not give them back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,6 +16,7 @@ from generator.apply.blocks import Node, choose, control_nodes, operations
 from generator.apply.condition import condition
 from generator.apply.departures import Departures
 from generator.apply.drain import Drains
+from generator.apply.interruption import interruptible
 from generator.apply.journal import Journal
 from generator.apply.lock import Held, held
 from generator.apply.members import remember
@@ -54,7 +55,7 @@ def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
     nodes = ask.nodes()
     if not nodes:
         return HostsReport(False, {}, ("no host matched",))
-    with ExitStack() as stack:
+    with interruptible(), ExitStack() as stack:
         connections = stack.enter_context(Connections(ask.ssh))
         keepers = keepers_of(ask, connections, nodes)
         if not keepers:

@@ -136,11 +136,16 @@ class HostsReport:
         for (action, path, needs, _), found in files.items():
             yield f"{action} {path}{self._class(needs)} {on([node for node, _ in found])}"
             yield from (f"    {line}" for line in found[0][1].splitlines() if self.check)
-        packages = self._by((package, host.node) for host in self.hosts.values() for package in host.packages)
-        yield from (f"install {package} {on(nodes)}" for package, nodes in packages.items())
+        packages = self._by(
+            ((package, host.package_needs), host.node) for host in self.hosts.values() for package in host.packages
+        )
+        for (package, needs), nodes in packages.items():
+            yield f"install {package}{self._class(needs)} {on(nodes)}"
         units = self._by((unit, host.node) for host in self.hosts.values() for unit in host.units)
         for unit, nodes in units.items():
             yield f"{_VERBS.get(unit.state, unit.state)} {unit.name}{self._class(unit.needs)} {on(nodes)}: {unit.why}"
+        if booting := [host.node for host in self.hosts.values() if host.boot]:
+            yield f"reboot{self._class('reboot')} {on(booting)}"
 
     def _class(self, needs: str) -> str:
         return f" [{needs}: {_MEANING[needs]}]" if self.check and needs in _MEANING else ""

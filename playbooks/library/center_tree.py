@@ -45,7 +45,6 @@ def main() -> None:
             "units": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
-        no_log=True,  # contents belong neither into the node's journal nor back to the controller
     )
     os.umask(0o022)
     try:

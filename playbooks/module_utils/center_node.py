@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.center_disk import Disk, RefusedError
+from ansible.module_utils.center_disk import Disk, RefusedError, closing
 from ansible.module_utils.center_plan import Change, Plan
 from ansible.module_utils.center_units import worst
 
@@ -19,6 +24,8 @@ PACKAGE_MANAGERS = {
     "dnf": ("/usr/bin/rpm", "--dbpath=%s/var/lib/rpm", "-qa", "--qf=%{NAME}\\t%{VERSION}-%{RELEASE}\\tinstalled\\n"),
 }
 DIFFS_LIMIT = 256 * 2**10
+GUARD = "run/center/guard"
+GUARD_SECONDS = 60
 
 
 def main(given: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +39,11 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
 def bring(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Carry out (or with `check` only show) what the node can bear; RefusedError before anything is touched."""
     disk = Disk(params["root"])
+    with alone(params["root"], only_looking=check):
+        return _brought(disk, params, check)
+
+
+def _brought(disk: Disk, params: dict[str, Any], check: bool) -> dict[str, Any]:
     manager, missing = find_missing(params["packages"], params["root"].rstrip("/"))
     plan = Plan(disk, params, early=bool(missing) and not check, lenient=bool(missing))
     late = packages_that_wait(plan, params, missing)
@@ -43,7 +55,7 @@ def bring(params: dict[str, Any], check: bool) -> dict[str, Any]:
     if not check:
         plan.carry_out()
     now, later = plan.now(), plan.later()
-    changes = plan.changes + plan.removals
+    changes = plan.changes + plan.removals + lone_notes(plan)
     return {
         "changed": plan.differs or (check and bool(missing or now or plan.wants_boot())),
         "complete": check or not missing,
@@ -61,6 +73,42 @@ def bring(params: dict[str, Any], check: bool) -> dict[str, Any]:
         "closed": plan.units.closed(),
         "kept": plan.kept,
     }
+
+
+@contextmanager
+def alone(root: str, only_looking: bool) -> Iterator[None]:
+    """Wait until nobody else changes this node: what a killed controller has begun here goes on for a moment.
+
+    The guard is the kernel's, and open as soon as its holder is gone. Who looks makes no file and hinders no looker.
+    """
+    path = Path(root, GUARD)
+    try:
+        if not only_looking:
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if only_looking else os.O_CREAT)
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as fault:
+        if only_looking:  # nobody has ever placed anything since the boot
+            yield
+            return
+        raise RefusedError(f"/{GUARD}: {fault.strerror}; nothing was touched") from fault
+    with closing(descriptor):
+        end = time.monotonic() + GUARD_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if only_looking else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise RefusedError("what an earlier run has begun here is still at work on the files") from None
+                time.sleep(0.1)
+        yield
+
+
+def lone_notes(plan: Plan) -> list[Change]:
+    """Notes of what units are started with that change without a start: whoever reads of one expects the other."""
+    begun = {unit.name for unit in plan.stale}
+    return [note for note in plan.notes if not begun.intersection(plan.of[note.path])]
 
 
 def packages_that_wait(plan: Plan, params: dict[str, Any], missing: list[str]) -> list[str]:

@@ -120,6 +120,8 @@ def adapt(centre: Centre, mirror: str, vendor: str) -> None:
         f'  mirror: {{url: "{mirror}", key: "path:mirror.asc"}}\n'
         f'  repositories: {{simulated: {{url: "{vendor}", suite: /, key: "path:vendor.asc"}}}}',
     )
+    # All workers at a time, so that a rehearsal is short.
+    centre.edit("slot: 2}", "slot: 2, rollout: {batch: 100 %}}")
     centre.edit("server: generic-1u", "server: simulated-host")
     centre.edit("server: generic-8-gpu, accelerator: [a-z0-9-]+", "server: simulated-host, accelerator: simulated-8")
 
@@ -173,7 +175,8 @@ def reboot(site: Site, step: Step) -> None:
     """Nodes that are empty boot, one after the other, and serve again: no cordon is left."""
     booted = {name: _boot_time(site, name) for name in NODES}
     answer = site.center("apply", "--up-to", "reboot")
-    step.say(*answer.lines[-3:])
+    step.say(*answer.lines)
+    expect("reboot on 3 hosts: train-a01-1..3" in answer.lines, "the report does not tell who has booted")
     again = {name for name in NODES if _boot_time(site, name) != booted[name]}
     expect(again == {*WORKERS}, f"booted: {sorted(again)}")
     cordoned = [

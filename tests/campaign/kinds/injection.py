@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -97,9 +98,9 @@ class Attack:
         self.counts["places"] += count
         self.counts["refused"] += count
 
-    def carried(self, count: int = 1) -> None:
-        self.counts["places"] += count
-        self.counts["carried"] += count
+    def carried(self) -> None:
+        self.counts["places"] += 1
+        self.counts["carried"] += 1
 
 
 def attack(texts: list[str]) -> Outcome:
@@ -140,18 +141,25 @@ def places() -> tuple[tuple[sample.Place, bool], ...]:
 
 
 def through_the_spec(made: Attack, text: str) -> dict[str, bytes] | None:
-    """Each place for itself must be refused or carry the text; those that do, together, make one tree."""
+    """Each place for itself must be refused or carry the text; those that do make one tree, if they can together."""
     taken = [one for one in places() if speaks(made, put(sample.DUO, *one, text))]
+    if (after := carried(made, taken, text)) is None:  # a rule minds it at one of them, or that two are the same
+        found = {one: carried(made, [one], text) for one in taken}
+        taken = [one for one, tree in found.items() if tree is not None]
+        after = next((tree for tree in found.values() if tree is not None), None)
+    made.counts["carried"] += len(taken)
     made.refused(len(places()) - len(taken))
-    if taken and rendered(made, everywhere(taken, text)) is None:  # a rule minds it at one of them
-        spoken = len(taken)
-        taken = [one for one in taken if rendered(made, put(sample.DUO, *one, text))]
-        made.refused(spoken - len(taken))
-    before, after = rendered(made, everywhere(taken, TOKEN)), rendered(made, everywhere(taken, text))
+    made.counts["places"] += len(taken)
+    return after
+
+
+def carried(made: Attack, taken: list[tuple[sample.Place, bool]], text: str) -> dict[str, bytes] | None:
+    """The tree with the text at these places, compared with one of a harmless text; None where it is refused."""
+    after = rendered(made, everywhere(taken, text))
+    before = rendered(made, everywhere(taken, TOKEN)) if after else None
     if before is None or after is None:
-        made.failures.append(f"{text!r} is refused only where it stands more than once")
-        return None
-    made.carried(len(taken))
+        # What only this text may be, such as one of a few words, says nothing by being there.
+        return after
     made.failures += [f"{text!r} alters {fault}" for fault in altered(before, after, text)]
     return after
 
@@ -257,6 +265,9 @@ def _framed(mine: str, theirs: str) -> bool:
     return theirs.startswith(mine.partition(TOKEN)[0]) and theirs.endswith(mine.rpartition(TOKEN)[2])
 
 
+HARMLESS = "harmless-7"
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+/-]{0,62}")
+"""What a name or a serial number may look like; nothing that a shell, a template or a format gives a meaning to."""
 NAMES = (
     ("pools", "science"), ("clusters", "hpc"), ("halls", "east-hall"), ("power", "feeds", "west"),
     ("organizations", "startups"), ("organizations", "startups", "tenants", "rain-nowcast"),
@@ -266,20 +277,41 @@ NAMES = (
 
 
 def through_names(made: Attack, text: str) -> None:
-    """Keys that somebody chose: each is refused, or it is a harmless name."""
+    """Keys that somebody chose: each is refused, or it is a plain name that every reader takes for a text."""
     for place in NAMES:
-        data = json.loads(json.dumps(sample.DUO))
-        parent: Any = data
-        for part in place[:-1]:
-            parent = parent[part]
-        parent[text] = parent.pop(place[-1], "x")
-        found = rendered(made, data)
-        if found is None:
+        hostile = rendered(made, renamed(place, text))
+        if hostile is None:
             made.refused()
-        elif any(text in path for path in found) or not text.replace("-", "").replace(".", "").isalnum():
+            continue
+        made.carried()
+        harmless = rendered(made, renamed(place, HARMLESS)) or {}
+        if not PLAIN.fullmatch(text):
             made.failures.append(f"{text!r} is a name at {'.'.join(place)}")
-        else:
-            made.carried()
+        elif spelled(harmless, HARMLESS) > spelled(hostile, text):
+            made.failures.append(f"{text!r} is no text everywhere as a name at {'.'.join(place)}")
+
+
+def renamed(place: tuple[str, ...], name: str) -> Any:
+    data = json.loads(json.dumps(sample.DUO))
+    parent: Any = data
+    for part in place[:-1]:
+        parent = parent[part]
+    parent[name] = parent.pop(place[-1], "x")
+    return data
+
+
+def spelled(tree: dict[str, bytes], name: str) -> int:
+    """How often a name is a whole text or key of the structured files."""
+    files = [(path, content.decode()) for path, content in tree.items() if path.endswith((".json", ".yaml"))]
+    return sum(_count(json.loads(text) if path.endswith(".json") else documents(text), name) for path, text in files)
+
+
+def _count(value: Any, name: str) -> int:
+    if isinstance(value, dict):
+        return sum((key == name) + _count(part, name) for key, part in value.items())
+    if isinstance(value, list):
+        return sum(_count(part, name) for part in value)
+    return int(isinstance(value, str) and value == name)
 
 
 # The table of machines, the catalogue and the operator's own file
@@ -296,7 +328,7 @@ def through_the_table(made: Attack, text: str) -> None:
             made.refused()
         else:
             (made.public / "assets.csv").write_bytes(raw)
-            if rendered(made, sample.DUO) is not None and not text.isalnum():
+            if rendered(made, sample.DUO) is not None and not PLAIN.fullmatch(text):
                 made.failures.append(f"{text!r} is taken from column {column + 1} of the table of machines")
             else:
                 made.carried()

@@ -21,13 +21,13 @@ from random import Random
 from typing import Any
 
 from tests.campaign.base import Outcome
-from tests.host_site import CONTROL, Done, Site, State, end_tree
+from tests.host_ground import CONTROL, Done, Site, State, end_tree
 from tests.rig.base import obstacle as rig_obstacle
 from tests.rig.processes import wait_until
 from tests.trees import HostTree
 
 SUBJECT = (
-    "generator/apply/*.py", "playbooks/**/*", "tests/host_site.py", "tests/trees.py", "tests/campaign/kinds/kills.py",
+    "generator/apply/*.py", "playbooks/**/*", "tests/host_ground.py", "tests/trees.py", "tests/campaign/kinds/kills.py",
 )  # fmt: skip
 NODES = {CONTROL: "10.16.0.1", "train-1": "10.16.1.1"}
 GROUPS = {"role_control": [CONTROL], "pool_train": ["train-1"]}

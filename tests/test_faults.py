@@ -1,0 +1,29 @@
+"""Whatever befalls hosts or the controller is named, touches nobody else, and is mended by one more run.
+
+`make campaign` does each fault several times, with other victims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.register_assert_rewrite("tests.host_faults")
+
+from tests.campaign.kinds import faults  # noqa: E402 - after its assertions can explain themselves
+from tests.host_faults import FAULTS, Centre  # noqa: E402
+from tests.obstacles import give_way_to  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def centre() -> Iterator[Centre]:
+    give_way_to(faults.obstacle())
+    with Centre() as made:
+        yield made
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named_and_mended(centre: Centre, name: str) -> None:
+    faults.meet(centre, f"{name}@1")
