@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TypeVar
@@ -167,8 +166,11 @@ def bounded(command: Sequence[str], given: bytes, seconds: float, limit: int) ->
             if len(said[number]) > limit:
                 process.kill()
 
-    work = [(give, process.stdin), (partial(hear, 0), process.stdout), (partial(hear, 1), process.stderr)]
-    threads = [threading.Thread(target=does, args=(stream,), daemon=True) for does, stream in work]
+    threads = [
+        threading.Thread(target=give, args=(process.stdin,), daemon=True),
+        threading.Thread(target=hear, args=(0, process.stdout), daemon=True),
+        threading.Thread(target=hear, args=(1, process.stderr), daemon=True),
+    ]
     try:
         for thread in threads:
             thread.start()
