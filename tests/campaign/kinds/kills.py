@@ -21,14 +21,15 @@ from random import Random
 from typing import Any
 
 from tests.campaign.base import Outcome
-from tests.host_ground import CONTROL, Done, Site, State, end_tree
+from tests.host_site import CONTROL, Done, Site, State, end_tree
 from tests.rig.base import obstacle as rig_obstacle
 from tests.rig.processes import wait_until
 from tests.trees import HostTree
 
 SUBJECT = (
-    "generator/apply/*.py", "playbooks/**/*", "tests/host_ground.py", "tests/trees.py", "tests/campaign/kinds/kills.py",
+    "generator/apply/*.py", "playbooks/**/*", "tests/host_site.py", "tests/trees.py", "tests/campaign/kinds/kills.py",
 )  # fmt: skip
+NEEDS_HOSTS = True
 NODES = {CONTROL: "10.16.0.1", "train-1": "10.16.1.1"}
 GROUPS = {"role_control": [CONTROL], "pool_train": ["train-1"]}
 SECRETS = {"DEMO_A": "canary-amber-2f7c91d3e8b604", "DEMO_B": "canary-birch-91b5e6a70c3d28"}
