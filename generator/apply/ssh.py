@@ -130,6 +130,10 @@ class Connections:
         ssh = ["ssh", *self.arguments(node.folder), node.name, remote]
         return bounded(ssh, given.encode(), seconds, limit)
 
+    def anew(self, nodes: Sequence[Node]) -> None:
+        """Forget the open connections to nodes: whether they still let us in shows only when we knock again."""
+        self.for_each(self._hang_up, nodes)
+
     def probe(self, nodes: Iterable[Node]) -> dict[Node, str | None]:
         """For each node None when it answers, or why it does not."""
         wanted = list(nodes)
@@ -143,6 +147,10 @@ class Connections:
         answer = self.run(node, ["true"])
         lines = answer.complaint.strip().splitlines() or ["no answer"]
         return None if answer.status == 0 else visible(lines[-1])
+
+    def _hang_up(self, node: Node) -> None:
+        hang_up = ["ssh", *self.arguments(node.folder), "-O", "exit", node.name]
+        subprocess.run(hang_up, capture_output=True, timeout=SECONDS, check=False)
 
     def _close(self, socket: Path) -> None:
         # The name of the host is not used when a socket is named, but ssh asks for one.
