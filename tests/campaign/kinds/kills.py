@@ -27,7 +27,8 @@ from tests.rig.processes import wait_until
 from tests.trees import HostTree
 
 WRITERS = (
-    "ansible", "hosts", "interruption", "journal", "lock", "onhost", "secret_server", "secrets", "ssh", "survey", "work",
+    "ansible", "hosts", "interruption", "journal", "lock", "onhost",
+    "secret_server", "secrets", "ssh", "survey", "work",
 )  # fmt: skip
 SUBJECT = (
     *(f"generator/apply/{name}.py" for name in WRITERS),
