@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Self
 
-from tests.host_ground import CONTROL, Done, Site
+from tests.host_site import CONTROL, Done, Site
 from tests.rig.packages import PackageRepository
 from tests.rig.processes import wait_until
 

@@ -262,8 +262,8 @@ class Site:
 
     def wait(self, process: subprocess.Popen[str], seconds: float = 300) -> Done:
         output, told = process.communicate(timeout=seconds)
-        answer = json.loads(output) if output.strip() else {}
-        return Done(int(answer.get("code") or process.returncode), answer, told)
+        answer: dict[str, Any] = json.loads(output) if output.strip() else {}
+        return Done(int(answer["code"] if answer else process.returncode), answer, told)
 
     def run(self, tree: HostTree, verb: str, *names: str, **variables: str) -> Done:
         return self.wait(self.start(tree, verb, *names, **variables))

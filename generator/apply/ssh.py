@@ -10,10 +10,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import IO, Self, TypeVar
 
 from generator.apply.blocks import Node
 from generator.problems import Problem, Refused
@@ -126,15 +127,12 @@ class Connections:
         """Run a command on a node as root, with `given` as its input; bounded in time and in what is kept."""
         sudo = [] if self.access.user == "root" else ["sudo", "-n"]
         remote = shlex.join([*sudo, *command])
-        try:
-            done = subprocess.run(
-                ["ssh", *self.arguments(node.folder), node.name, remote],
-                input=given.encode(), capture_output=True, timeout=seconds, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return Answer(255, "", f"no answer within {seconds:g} s")
-        output, complaint = (text[:limit].decode("utf-8", "replace") for text in (done.stdout, done.stderr))
-        return Answer(done.returncode, output, complaint)
+        ssh = ["ssh", *self.arguments(node.folder), node.name, remote]
+        return bounded(ssh, given.encode(), seconds, limit)
+
+    def anew(self, nodes: Sequence[Node]) -> None:
+        """Forget the open connections to nodes: whether they still let us in shows only when we knock again."""
+        self.for_each(self._hang_up, nodes)
 
     def probe(self, nodes: Iterable[Node]) -> dict[Node, str | None]:
         """For each node None when it answers, or why it does not."""
@@ -150,7 +148,49 @@ class Connections:
         lines = answer.complaint.strip().splitlines() or ["no answer"]
         return None if answer.status == 0 else visible(lines[-1])
 
+    def _hang_up(self, node: Node) -> None:
+        hang_up = ["ssh", *self.arguments(node.folder), "-O", "exit", node.name]
+        subprocess.run(hang_up, capture_output=True, timeout=SECONDS, check=False)
+
     def _close(self, socket: Path) -> None:
         # The name of the host is not used when a socket is named, but ssh asks for one.
         close = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "any"]
         subprocess.run(close, capture_output=True, timeout=SECONDS, check=False)
+
+
+def bounded(command: Sequence[str], given: bytes, seconds: float, limit: int) -> Answer:
+    """Run a command that is ended when it takes too long or says more than `limit`: the rest is not even kept."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin and process.stdout and process.stderr
+    said: list[bytes] = [b"", b""]
+
+    def give(stream: IO[bytes]) -> None:
+        with suppress(BrokenPipeError), stream:
+            stream.write(given)
+
+    def hear(number: int, stream: IO[bytes]) -> None:
+        with stream:
+            said[number] = stream.read(limit + 1)
+            if len(said[number]) > limit:
+                process.kill()
+
+    threads = [
+        threading.Thread(target=give, args=(process.stdin,), daemon=True),
+        threading.Thread(target=hear, args=(0, process.stdout), daemon=True),
+        threading.Thread(target=hear, args=(1, process.stderr), daemon=True),
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        status = process.wait(seconds)
+        for thread in threads:
+            thread.join()
+    except subprocess.TimeoutExpired:
+        return Answer(255, "", f"no answer within {seconds:g} s")
+    finally:
+        process.kill()
+        process.wait()
+    output, complaint = (text[:limit].decode("utf-8", "replace") for text in said)
+    if max(map(len, said)) > limit:
+        return Answer(status or 1, output, f"it said more than {limit} bytes")
+    return Answer(status, output, complaint)

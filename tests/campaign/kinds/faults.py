@@ -13,9 +13,10 @@ from tests.host_faults import FAULTS, Centre
 from tests.rig.base import obstacle as rig_obstacle
 
 SUBJECT = (
-    "generator/apply/*.py", "playbooks/**/*", "tests/host_ground.py", "tests/host_faults.py",
+    "generator/apply/*.py", "playbooks/**/*.py", "tests/host_site.py", "tests/host_faults.py",
     "tests/campaign/kinds/faults.py",
 )  # fmt: skip
+NEEDS_HOSTS = True
 SEEDS = 5
 
 
