@@ -29,6 +29,7 @@ from tests.trees import HostTree
 REPOSITORY = Path(__file__).parents[1]
 CONTROLLER = "10.16.255.254"
 CONTROL = "control-1"
+WAIT = "while [ ! -e /run/go ]; do sleep 0.1; done"
 # The verbs of `center` without its spec: what they are asked, what they answer, and their exit code.
 DRIVER = """
 import json, sys
@@ -329,22 +330,26 @@ class Site:
                     os.kill(pid, signal.SIGKILL)
 
     @contextmanager
-    def gate(self, host: str, condition: str, python: str = "exec /bin/sleep 600") -> Iterator[Callable[[], None]]:
-        """While a condition of the shell holds, the host's Python does something else; gives what waits for that."""
-        gated = f"if {condition}; then echo $$ >/run/reached; {python}; fi"
+    def gate(self, host: str, condition: str, instead: str = WAIT) -> Iterator[Callable[[], None]]:
+        """While a condition of the shell holds, the host's Python waits for the end of the block, or does otherwise.
+
+        Gives what waits until the first of them is there.
+        """
+        gated = f"if {condition}; then : >/run/reached; {instead}; fi"
         script = f'#!/bin/sh\n{gated}\nexec /usr/bin/python3.11 "$@"\n'
-        self.hosts.run(host, ["sh", "-c", "cat >/tmp/gate; chmod 755 /tmp/gate; mv /tmp/gate /usr/bin/python3"], script)
+        place = "rm -f /run/go /run/reached; cat >/tmp/gate; chmod 755 /tmp/gate; mv /tmp/gate /usr/bin/python3"
+        self.hosts.run(host, ["sh", "-c", place], script)
         try:
             yield lambda: self.await_gate(host)
         finally:
-            with suppress(CommandFailed, ProcessLookupError):
-                script = (
-                    "ln -sf python3.11 /usr/bin/python3; kill -9 $(cat /run/reached) 2>/dev/null; rm -f /run/reached"
-                )
-                self.sh(host, script)
+            with suppress(CommandFailed, ProcessLookupError):  # it may be down
+                self.open_gate(host)
+
+    def open_gate(self, host: str) -> None:
+        self.sh(host, "ln -sf python3.11 /usr/bin/python3; : >/run/go")
 
     def await_gate(self, host: str) -> None:
-        wait_until(lambda: self.read(host, "/run/reached"), 120, f"the gate on {host}")
+        wait_until(lambda: self.sh(host, "ls /run/reached 2>/dev/null || :"), 120, f"the gate on {host}")
 
 
 def forms(secret: str) -> list[str]:
