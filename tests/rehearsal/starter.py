@@ -45,6 +45,7 @@ class Site(hosts.Site):
     sample, nodes = "starter", NODES
     addresses = ("10.16.0.1/16",)
     volumes = ("/var/lib/containerd",)
+    packages = (*packages.PACKAGES, "containerd")
 
     def prepare(self) -> None:
         super().prepare()
@@ -54,9 +55,6 @@ class Site(hosts.Site):
         self.vendor.publish(DRIVER, "1.0", vendor_packages.driver("1.0"))
         self.vendor.publish(TOOLKIT, "1.0", vendor_packages.TOOLKIT_FILES)
         self.vendor.publish(EXPORTER, "1.0", vendor_packages.EXPORTER_FILES, [DRIVER])
-
-    def mirror_of(self) -> PackageRepository:
-        return PackageRepository(self.network, (*packages.PACKAGES, "containerd"))
 
     def start_cluster(self, step: Step) -> None:
         tools = build_tools(step.say)
