@@ -204,7 +204,7 @@ def test_a_secret_is_in_its_file_and_nowhere_else(kind: str, quad: Quad) -> None
     nowhere_else(quad, value, said)
     for name in (HEAD, WORKER):
         assert on_host(quad, name, spellings(value)) == {KEY}
-        assert quad.hosts.run(name, ["cat", KEY]) == value
+        assert quad.hosts.run(name, ["cat", KEY]) == f"{value}\n"
         state = quad.hosts.files(name, [KEY])[KEY]
         assert (state.mode, state.owner, state.group) == ("0400", "munge", "munge")
 

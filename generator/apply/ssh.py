@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ Result = TypeVar("Result")
 WORKERS = 32
 SECONDS = 60
 ANSWER_BYTES = 64 * 2**10
+# All that ssh sees of the caller's environment, in which there may be secrets for this program alone.
+PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "SSH_AUTH_SOCK", "TMPDIR")
 # The kernel ends a socket's path at 108 bytes; ssh adds a name of 40 characters and a suffix of its own.
 CONTROL_PATH_BYTES = 45
 
@@ -150,17 +153,23 @@ class Connections:
 
     def _hang_up(self, node: Node) -> None:
         hang_up = ["ssh", *self.arguments(node.folder), "-O", "exit", node.name]
-        subprocess.run(hang_up, capture_output=True, timeout=SECONDS, check=False)
+        subprocess.run(hang_up, env=surroundings(), capture_output=True, timeout=SECONDS, check=False)
 
     def _close(self, socket: Path) -> None:
         # The name of the host is not used when a socket is named, but ssh asks for one.
         close = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "any"]
-        subprocess.run(close, capture_output=True, timeout=SECONDS, check=False)
+        subprocess.run(close, env=surroundings(), capture_output=True, timeout=SECONDS, check=False)
+
+
+def surroundings() -> dict[str, str]:
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def bounded(command: Sequence[str], given: bytes, seconds: float, limit: int) -> Answer:
     """Run a command that is ended when it takes too long or says more than `limit`: the rest is not even kept."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, env=surroundings(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stdin and process.stdout and process.stderr
     said: list[bytes] = [b"", b""]
 
