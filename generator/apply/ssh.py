@@ -29,8 +29,6 @@ PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR")
 WORKERS = 32
 SECONDS = 60
 ANSWER_BYTES = 64 * 2**10
-# All that ssh sees of the caller's environment, in which there may be secrets for this program alone.
-PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "SSH_AUTH_SOCK", "TMPDIR")
 # The kernel ends a socket's path at 108 bytes; ssh adds a name of 40 characters and a suffix of its own.
 CONTROL_PATH_BYTES = 45
 
