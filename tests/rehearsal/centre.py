@@ -21,6 +21,11 @@ SECONDS = 300
 PASSED_ON = ("PATH", "HOME", "LANG")
 
 
+# What the operator's machine has: his own file, and the secret that hosts of a Slurm cluster share.
+OPERATOR = 'secrets: {allow: [{reference: "file:munge.key", use: [slurm-munge]}]}\n'
+MUNGE_KEY = "a key that only this rehearsal knows, and that no host may show\n"
+
+
 class Unexpected(AssertionError):
     """Something did not come out as it must; the message says what, and where to look."""
 
@@ -53,6 +58,10 @@ class Centre:
         self.tree = self.folder / "generated"
         self._temporary = folder / "t"
         self._temporary.mkdir()
+        self._operator = folder / "operator"
+        self._operator.mkdir(mode=0o700)
+        self._keep("operator.yaml", OPERATOR)
+        self._keep("munge.key", MUNGE_KEY)
         shutil.copytree(SAMPLES / sample, self.folder, ignore=shutil.ignore_patterns("generated"))
 
     @property
@@ -74,7 +83,7 @@ class Centre:
         done = subprocess.run(
             within.command(command) if within else command,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
-            env={name: os.environ[name] for name in PASSED_ON if name in os.environ} | {"TMPDIR": str(self._temporary)},
+            env={name: os.environ[name] for name in PASSED_ON if name in os.environ} | self._own(),
         )  # fmt: skip
         with self.log.open("a") as log:
             log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}exit code {done.returncode}\n\n")
@@ -82,6 +91,14 @@ class Centre:
             said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-30:])
             raise Unexpected(f"center {verb} ended with {done.returncode}, not {exits}; see {self.log}\n{said}")
         return Answer(done.returncode, done.stdout, done.stderr)
+
+    def _own(self) -> dict[str, str]:
+        return {"TMPDIR": str(self._temporary), "CENTER_OPERATOR": str(self._operator / "operator.yaml")}
+
+    def _keep(self, name: str, content: str) -> None:
+        """A file of the operator that nobody else can read."""
+        (self._operator / name).write_text(content)
+        (self._operator / name).chmod(0o600)
 
     def read(self, path: str) -> Any:
         """A JSON file of the rendered tree."""
