@@ -101,7 +101,7 @@ def test_the_controller_dies_and_another_run_completes_its_work(site: Small) -> 
     controller = started(site)
     wait_until(lambda: _locks(site), 60, "the lock of a run")
     # The first host is at work: its own Python of Ansible is there.
-    wait_until(lambda: "AnsiballZ" in site.hosts.run(CONTROL, ["sh", "-c", "ps axww || true"]), 60, "a run at work")
+    wait_until(lambda: "AnsiballZ" in site.hosts.run(CONTROL, ["sh", "-c", "ps axww || true"]), 180, "a run at work")
     for pid in [controller.pid, *_descendants(controller.pid)]:
         os.kill(pid, signal.SIGKILL)
     controller.wait()
