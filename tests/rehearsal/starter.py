@@ -17,7 +17,6 @@ from tests.rig import packages, vendor_packages
 from tests.rig.cluster import ControlPlane
 from tests.rig.doorway import Doorway
 from tests.rig.hosts import LOGIN_USER
-from tests.rig.packages import PackageRepository
 from tests.rig.tools import build_tools
 from tests.rig.vendor_packages import DRIVER, EXPORTER, TOOLKIT, VendorRepository
 
