@@ -32,7 +32,7 @@ PLACES = (
 # What center keeps for itself: its records, and beside each unit a note of what that was started with.
 RECORDS = "/var/lib/center/"
 NOTE = re.compile(r"/etc/systemd/system/([^/]+)\.d/50-center\.conf")
-ENABLING = re.compile(r"/etc/systemd/system/[^/]+\.(?:wants|requires)/([^/]+)|/etc/systemd/system/([^/]+)")
+ENABLING = re.compile(r"/etc/systemd/system/(?:[^/]+\.(?:wants|requires)/)?([^/]+)|/etc/rc[0-6S]\.d/[KS][0-9]+([^/]+)")
 # What units of ours are for: they run a program of the system that writes there.
 WRITTEN_BY = {
     "center-trust.service": re.compile(r"/etc/ssl/certs/.*"),
@@ -46,10 +46,9 @@ FOLLOWERS = {
 # Sessions of whoever looks at the host, and what systemd does by the clock.
 OWN_LIFE = re.compile(
     r"user@\d+\.service|user-runtime-dir@\d+\.service|session-.*|systemd-(tmpfiles-clean|hostnamed|timedated)\.service"
-    r"|(apt-daily|apt-daily-upgrade|dpkg-db-backup|man-db|logrotate|e2scrub_all)\.(timer|service)|run-.*|prometheus-.*-"
-    r".*\.(timer|service)"
+    r"|(apt-daily|apt-daily-upgrade|dpkg-db-backup|man-db|logrotate|e2scrub_all)\.(timer|service)|run-.*"
+    r"|prometheus-node-exporter-.*\.(timer|service)"
 )
-PACKAGE_UNITS = re.compile(r"[a-z0-9_.@\\:-]+\.(service|socket|timer)")
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def differences(name: str, told: Told, before: HostState, after: HostState) -> I
         if changed.get(path) != action and not (told.packages and path in changed):
             yield f"foretold to {action} {path}, but {changed.get(path, 'nothing')} happened"
     for path, action in changed.items():
-        if path not in told.files and not excused(name, path, after, told):
+        if path not in told.files and not excused(name, path, told, before, after):
             yield f"{action} of {path}, which nobody foretold"
     yield from unit_differences(told, before, after)
 
@@ -124,15 +123,16 @@ def changed_files(before: HostState, after: HostState) -> Iterator[tuple[str, st
             yield path, "update"
 
 
-def excused(name: str, path: str, after: HostState, told: Told) -> bool:
+def excused(name: str, path: str, told: Told, before: HostState, after: HostState) -> bool:
     """Whether a change that no line names follows from one that a line names."""
     if path.startswith(RECORDS):
         return told.changes or name == HEAD
     if (note := NOTE.fullmatch(path)) is not None:
         return note[1] in told.enabled or f"/etc/systemd/system/{note[1]}" in told.files
-    if (link := ENABLING.fullmatch(path)) is not None and path in after.files and after.files[path].kind == "link":
-        units = told.enabled | {path.rpartition("/")[2] for path in told.files}
-        if (link[1] or link[2]) in units or any(links_to(after.files[path], unit) for unit in units):
+    if (link := ENABLING.fullmatch(path)) is not None:
+        # What enables or disables a unit are links to it, also under other names, and those of old boot scripts.
+        state = after.files.get(path) or before.files[path]
+        if (link[1] or f"{link[2]}.service") in told.enabled or any(links_to(state, unit) for unit in told.enabled):
             return True
     if any(unit in told.begun and pattern.fullmatch(path) for unit, pattern in WRITTEN_BY.items()):
         return True
@@ -161,7 +161,7 @@ def unit_differences(told: Told, before: HostState, after: HostState) -> Iterato
     for unit in sorted(begun - told.begun - followers):
         if not OWN_LIFE.fullmatch(unit) and not told.packages:
             yield f"{unit} started again, which nobody foretold"
-    for unit in sorted(stopped - told.begun - removed):
+    for unit in sorted(stopped - told.enabled - removed):
         if not OWN_LIFE.fullmatch(unit) and not told.packages:
             yield f"{unit} was stopped, which nobody foretold"
     for unit in sorted(before.units.keys() & after.units.keys()):
