@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -297,6 +298,28 @@ def test_a_failure_on_the_first_host_stops_before_the_others(rig: Rig) -> None:
     assert "/etc/blocked: a directory is there" in done["hosts"]["control-1"]["reason"]
     assert rig.run("check")["hosts"]["train-1"]["state"] == "changed", "a preview looks at everybody"
     rig.hosts.run("control-1", ["rmdir", "/etc/blocked"])
+    assert rig.run("apply")["exit_code"] == 0
+
+
+@pytest.mark.hosts
+def test_a_change_that_lets_nobody_in_any_more_stops_at_the_first_host(rig: Rig) -> None:
+    rig.run("apply")
+    shut = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/systemctl stop ssh.service\n"
+    unit = "/etc/systemd/system/shut.service"
+    rig.tree.gives(unit, f"{shut}[Install]\nWantedBy=multi-user.target\n", units=["shut.service"])
+    others = [{"name": f"{name}.service", "class": "restart"} for name in ("demo", "other")]
+    rig.tree.wants("units", *others, {"name": "shut.service", "class": "restart"})
+    done = rig.run("apply")
+    try:
+        assert rig.states(done) == {"control-1": "failed", "train-1": "skipped", "train-2": "skipped"}
+        assert "does not answer after the change" in done["hosts"]["control-1"]["reason"]
+        assert any("center unlock" in fault for fault in done["faults"]), "nobody can give the lock back there"
+    finally:
+        rig.hosts.run("control-1", ["systemctl", "start", "ssh.service"])
+    identity = re.search(r"center unlock ([0-9a-f]{8})", " ".join(done["faults"]))
+    assert identity and rig.run("unlock", identity[1]) == {"unlocked": "control-1"}
+    rig.tree.takes_back(unit)
+    rig.tree.wants("units", *others)
     assert rig.run("apply")["exit_code"] == 0
 
 

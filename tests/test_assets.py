@@ -169,7 +169,7 @@ def test_machines_are_rendered_beside_their_nodes(tmp_path: Path) -> None:
     places = json.loads((out / "hosts/hall-1/nodes.json").read_text())
     # Rack 1 x stride 64, and the slots of the pools.
     assert places["control-a01-1"] == {"address": "10.16.0.65", "bmc": "10.20.0.65", "serial": "S-1"}
-    assert places["train-a01-3"] == {"address": "10.16.0.68", "bmc": "10.20.0.68"}
+    assert places["train-a01-3"] == {"address": "10.16.0.68", "bmc": "10.20.0.68", "serial": "S-4"}
     causes = json.loads((out / "index.json").read_text())
     assert "assets" in json.dumps(causes["files"]["hosts/hall-1/assets.json"])
     assert "network.plans.bmc" in json.dumps(causes["files"]["hosts/hall-1/nodes.json"])

@@ -21,7 +21,7 @@ from tests.lessons import ROOT
 
 KINDS = kinds()
 # Those that boot hosts have tests of their own, with the same hosts for all of a sample.
-BRIEF = [name for name, kind in KINDS.items() if not getattr(kind, "NEEDS_HOSTS", False)]
+BRIEF = [name for name, kind in KINDS.items() if not hasattr(kind, "obstacle")]
 FOUND = sorted(fuzzing.FOUND.glob("*/*.bin"))
 
 

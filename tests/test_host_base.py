@@ -202,12 +202,17 @@ def test_a_mount_unit_with_an_escaped_name_works_through_a_link(site: Site) -> N
     """As mounts of places with dashes are placed; with a file system that this kernel has."""
     unit = r"mnt-a\x2db.mount"
     text = "[Mount]\nWhat=x\nWhere=/mnt/a-b\nType=tmpfs\n\n[Install]\nWantedBy=remote-fs.target\n"
-    site.on(MONITOR, "mkdir -p /etc/center/mounts && cat >/etc/center/mounts/a.mount", text)
-    site.on(MONITOR, f"ln -s /etc/center/mounts/a.mount '/etc/systemd/system/{unit}' && systemctl daemon-reload")
-    site.on(MONITOR, f"systemctl enable --now '{unit}' && findmnt --type tmpfs /mnt/a-b && systemctl restart '{unit}'")
-    shown = site.on(MONITOR, f"systemctl show --property=ActiveState,UnitFileState '{unit}'").split()
-    assert shown == ["ActiveState=active", "UnitFileState=enabled"]
-    site.on(MONITOR, f"systemctl disable --now '{unit}' && ! findmnt --type tmpfs /mnt/a-b")
+    site.on(
+        MONITOR,
+        "mkdir -p /etc/center/mounts /etc/systemd/system/remote-fs.target.wants && cat >/etc/center/mounts/a.mount",
+        text,
+    )
+    site.on(MONITOR, f"cd /etc/systemd/system && ln -s /etc/center/mounts/a.mount '{unit}'")
+    site.on(MONITOR, f"cd /etc/systemd/system/remote-fs.target.wants && ln -s '../{unit}' . && systemctl daemon-reload")
+    site.on(MONITOR, f"systemctl start '{unit}' && findmnt --type tmpfs /mnt/a-b && systemctl restart '{unit}'")
+    shown = site.on(MONITOR, f"systemctl show --property=ActiveState,WantedBy '{unit}'").split()
+    assert shown == ["WantedBy=remote-fs.target", "ActiveState=active"]
+    site.on(MONITOR, f"systemctl disable --now -- '{unit}' && ! findmnt --type tmpfs /mnt/a-b")
 
 
 def test_roots_of_the_centre_are_believed(site: Site) -> None:

@@ -57,9 +57,12 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_systemd_understands_each_mount(kind: str, rendered: Path, tmp_path: Path) -> None:
     name = rf"mnt-a\x2d{kind}\x2dx.mount"
     group = rendered / f"hosts/groups/storage_a_{kind}"
-    [link] = json.loads((group / "manifest.json").read_text("utf-8"))["links"]
-    assert link == {"path": f"/etc/systemd/system/{name}", "target": f"/etc/center/mounts/a-{kind}.mount"}
-    unit = group / f"files{link['target']}"
+    links = json.loads((group / "manifest.json").read_text("utf-8"))["links"]
+    assert {link["path"].removeprefix("/etc/systemd/system/"): link["target"] for link in links} == {
+        name: f"/etc/center/mounts/a-{kind}.mount",
+        f"remote-fs.target.wants/{name}": f"../{name}",
+    }
+    unit = group / f"files/etc/center/mounts/a-{kind}.mount"
     (tmp_path / name).write_bytes(unit.read_bytes())
     verify = ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)]
     done = subprocess.run(verify, capture_output=True, text=True)

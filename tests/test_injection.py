@@ -81,9 +81,9 @@ def test_on_a_host_they_are_only_text(quad: Quad) -> None:
     for number, text in enumerate(HOSTILE):
         command = ["/usr/bin/test", text, "=", text]
         check = {"kind": "check", "name": f"own-{number}", "title": text, "why": text, "argv": command}
-        (checks / f"own-{number}.yaml").write_text(json.dumps(check))
+        (checks / f"own-{number}.yaml").write_text(json.dumps(check, ensure_ascii=False))
         wrong = {**check, "name": f"wrong-{number}", "argv": ["/bin/sh", "-c", 'echo "$1"; exit 1', "sh", text]}
-        (checks / f"wrong-{number}.yaml").write_text(json.dumps(wrong))
+        (checks / f"wrong-{number}.yaml").write_text(json.dumps(wrong, ensure_ascii=False))
     done = quad.render()
     assert done.returncode == 0, done.stderr
     limits = ("--limit", HEAD, "--limit", worker(1))

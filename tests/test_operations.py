@@ -89,3 +89,22 @@ def test_two_authorities_stand_side_by_side_while_one_follows_the_other(tmp_path
         found = subprocess.run(find, capture_output=True, text=True, check=True).stdout
         lines = [line for line in found.splitlines() if not line.startswith("#")]
         assert lines == [f"@cert-authority * {key.strip()}" for key in both]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Apply exactly this?",
+        "contents not shown",
+        "did not answer",
+        "it shows no life any more; make sure that it is dead, then: center unlock",
+        "left unreached",
+        "not touched, the run had stopped",
+        "plan.stale",
+        "stays off until",
+    ],
+)
+def test_what_it_quotes_is_what_the_program_says(words: str) -> None:
+    folders = (ROOT / "generator", ROOT / "playbooks")
+    sources = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
+    assert words in PAGE and any(words in source for source in sources)

@@ -30,6 +30,8 @@ class Small(Site):
     sample = "starter"
     nodes = {name: starter.NODES[name] for name in (CONTROL, FIRST)}
     addresses = ("10.16.0.1/16",)
+    volumes = starter.Site.volumes
+    packages = starter.Site.packages
 
     def center(self, verb: str, *words: str | Path, exits: int = 0) -> Answer:
         options = () if verb == "trust" else ("--hosts", "--ssh-key", self.key)

@@ -136,6 +136,19 @@ def test_one_edit_names_one_file_and_its_unit(centre: Centre) -> None:
     assert "-two\n+three\n" in foretold["diff"][0]["prepared"]
 
 
+def test_a_note_that_changes_without_a_start_of_its_unit_is_named(centre: Centre) -> None:
+    centre.gives("/etc/a.conf", "one\n", units=["a.service"])
+    centre.tree.wants("units", {"name": "a.service", "class": "restart"})
+    centre.run()
+    note_start(centre, "a.service")
+    note = "/etc/systemd/system/a.service.d/50-center.conf"
+    (centre.root / note.lstrip("/")).unlink()
+    foretold, done = centre.run("--check"), centre.run()
+    for result in (foretold, done):
+        assert (changed_paths(result), names(result["stale"])) == ({note: "create"}, [])
+    assert centre.run()["changed"] is False
+
+
 def test_a_unit_is_stale_until_it_was_started_with_the_files_on_disk(centre: Centre) -> None:
     centre.gives("/etc/a.conf", "one\n", units=["a.service"])
     centre.tree.wants("units", {"name": "a.service", "class": "restart"})

@@ -6,7 +6,6 @@ host has been worked on when the module that places its files answered for it an
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from generator import resources
 from generator.apply.blocks import Node
 from generator.apply.interruption import Interruption
 from generator.apply.report import FileChange, HostOutcome, State, UnitChange
-from generator.apply.ssh import Connections
+from generator.apply.ssh import Connections, surroundings
 from generator.apply.survey import entries, file_changes, listed, unit_changes
 from generator.problems import Problem, Refused
 from generator.text import visible
@@ -121,7 +120,7 @@ class Run:
     def _environment(self, folder: Path, runner: Any) -> dict[str, str]:
         """What Ansible is to see: nothing that the caller set for his own Ansible, Python or SSH."""
         callbacks = Path(imported_runner().__file__ or "").parent / "display_callback" / "callback"
-        return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
+        return surroundings() | {
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_CONFIG": str(resources.folder("playbooks") / "ansible.cfg"),
             "ANSIBLE_HOME": str(folder / "home"),

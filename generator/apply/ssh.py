@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ from generator.text import visible
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# All that SSH and Ansible see of the caller's environment: neither his settings for them, nor a secret in a variable.
+PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR")
 WORKERS = 32
 SECONDS = 60
 ANSWER_BYTES = 64 * 2**10
@@ -130,6 +133,10 @@ class Connections:
         ssh = ["ssh", *self.arguments(node.folder), node.name, remote]
         return bounded(ssh, given.encode(), seconds, limit)
 
+    def anew(self, nodes: Sequence[Node]) -> None:
+        """Forget the open connections to nodes: whether they still let us in shows only when we knock again."""
+        self.for_each(self._hang_up, nodes)
+
     def probe(self, nodes: Iterable[Node]) -> dict[Node, str | None]:
         """For each node None when it answers, or why it does not."""
         wanted = list(nodes)
@@ -144,15 +151,25 @@ class Connections:
         lines = answer.complaint.strip().splitlines() or ["no answer"]
         return None if answer.status == 0 else visible(lines[-1])
 
+    def _hang_up(self, node: Node) -> None:
+        hang_up = ["ssh", *self.arguments(node.folder), "-O", "exit", node.name]
+        subprocess.run(hang_up, capture_output=True, timeout=SECONDS, check=False, env=surroundings())
+
     def _close(self, socket: Path) -> None:
         # The name of the host is not used when a socket is named, but ssh asks for one.
         close = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "any"]
-        subprocess.run(close, capture_output=True, timeout=SECONDS, check=False)
+        subprocess.run(close, capture_output=True, timeout=SECONDS, check=False, env=surroundings())
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of what we run for a host."""
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def bounded(command: Sequence[str], given: bytes, seconds: float, limit: int) -> Answer:
     """Run a command that is ended when it takes too long or says more than `limit`: the rest is not even kept."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=surroundings())
     assert process.stdin and process.stdout and process.stderr
     said: list[bytes] = [b"", b""]
 

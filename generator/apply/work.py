@@ -151,8 +151,12 @@ class Work:
     def _verified(
         self, batch: Sequence[Node], outcomes: dict[str, HostOutcome], bears: Mapping[Node, str]
     ) -> dict[str, HostOutcome]:
-        """Look again at the hosts that a run says are done: only what is found there counts."""
+        """Look again at the hosts that a run says are done: only what is found there counts.
+
+        Over new connections: a firewall or an SSH daemon that lets nobody in any more must show on the first host.
+        """
         claimed = [node for node in batch if outcomes[node.name].state == "changed"]
+        self.connections.anew(claimed)
         after = survey(self.connections, claimed, self.ask.reveal)
         return outcomes | {node.name: judged(outcomes[node.name], after[node.name], bears[node]) for node in claimed}
 

@@ -84,6 +84,8 @@ def _mount(name: str, words: FileSystem, servers: list[str], rdma: bool, causes:
     if "\\" in mount:  # no name that a file of a tree can have everywhere, so it is that of a link
         path = f"/etc/center/mounts/{name}.mount"
         links[f"{UNITS}/{mount}"] = path
+        # systemd takes such a link for an alias that needs no enabling, so what starts it at boot is said here.
+        links[f"{UNITS}/remote-fs.target.wants/{mount}"] = f"../{mount}"
     files.append(HostFile(path, unit, (mount,), because=causes))
     if words.kind == "beegfs":
         client = TextTemplate("hosts/storage/beegfs.conf", context, "ini")

@@ -55,7 +55,7 @@ def _brought(disk: Disk, params: dict[str, Any], check: bool) -> dict[str, Any]:
     if not check:
         plan.carry_out()
     now, later = plan.now(), plan.later()
-    changes = plan.changes + plan.removals
+    changes = plan.changes + plan.removals + lone_notes(plan)
     return {
         "changed": plan.differs or (check and bool(missing or now or plan.wants_boot())),
         "complete": check or not missing,
@@ -103,6 +103,12 @@ def alone(root: str, only_looking: bool) -> Iterator[None]:
                     raise RefusedError("what an earlier run has begun here is still at work on the files") from None
                 time.sleep(0.1)
         yield
+
+
+def lone_notes(plan: Plan) -> list[Change]:
+    """Notes of what units are started with that change without a start: whoever reads of one expects the other."""
+    begun = {unit.name for unit in plan.stale}
+    return [note for note in plan.notes if not begun.intersection(plan.of[note.path])]
 
 
 def packages_that_wait(plan: Plan, params: dict[str, Any], missing: list[str]) -> list[str]:

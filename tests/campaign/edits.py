@@ -199,6 +199,7 @@ DRIFT: list[Edit] = [
     by_hand('ln -sf /etc/hostname "$1"', "a link in the place of"),
     by_hand("echo mine >/etc/center-stranger.conf", "a file of somebody else, not"),
     by_hand("ln -sfn /usr/share/zoneinfo/Asia/Tokyo /etc/localtime", "another time zone, not"),
+    by_hand("rm /etc/systemd/system/chrony.service.d/50-center.conf", "the note of chrony, not"),
     to_a_unit("stop"),
     to_a_unit("disable"),
     to_a_unit("disable --now"),

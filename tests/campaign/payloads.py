@@ -158,7 +158,6 @@ OTHERS = [
     "中心 😀 é",
     "x" * 1999,
     " x ",
-    "",
 ]
 CHARACTERS = [
     f"x{character}y"

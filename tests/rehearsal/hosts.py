@@ -16,7 +16,7 @@ from tests.rehearsal.centre import Answer, Centre, expect
 from tests.rehearsal.console import Step
 from tests.rig.hosts import TestHosts, make_ssh_key
 from tests.rig.network import Network
-from tests.rig.packages import PackageRepository
+from tests.rig.packages import PACKAGES, PackageRepository
 from tests.rig.processes import wait_until
 
 # The rig plays the mirror and the name server, the cooling units and the monitor node; by hand from center.yaml.
@@ -39,6 +39,7 @@ class Site:
 
     sample, nodes = "duo", NODES
     addresses: tuple[str, ...] = ADDRESSES
+    packages: tuple[str, ...] = PACKAGES
     volumes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
@@ -57,12 +58,9 @@ class Site:
         self._ending.__exit__(kind, error, trace)
 
     def prepare(self) -> None:
-        self.mirror = self._ending.enter_context(self.mirror_of())
+        self.mirror = self._ending.enter_context(PackageRepository(self.network, self.packages))
         self.authority = make_ssh_key(self._folder / "authority")
         self.key = make_ssh_key(self._folder / "login")
-
-    def mirror_of(self) -> PackageRepository:
-        return PackageRepository(self.network)
 
     def boot(self) -> None:
         addresses = {name: f"{address}/16" for name, address in self.nodes.items()}

@@ -267,7 +267,7 @@ class TestHosts:
             host.kill()
         cgroups.kill_members(self._group(name))
         # The next boot needs its interface's name.
-        wait_until(lambda: f"vb-{name}" not in self._network.links(), 10, f"end of the link of {name}")
+        wait_until(lambda: f"vb-{name}" not in self._network.links(), 60, f"end of the link of {name}")
 
     def _remove(self, name: str) -> None:
         self._end(name)
