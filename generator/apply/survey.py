@@ -63,7 +63,7 @@ def file_changes(answer: dict[str, Any]) -> tuple[FileChange, ...]:
     return tuple(
         FileChange(
             visible(change.get("path")), visible(change.get("action")),
-            shown_diff(diffs[number]) if number < len(diffs) else "", visible(change.get("needs")),
+            shown_diff(diffs[number]) if number < len(diffs) else "", class_of(change),
         )
         for number, change in enumerate(entries(answer, "changes"))
     )  # fmt: skip
@@ -71,9 +71,15 @@ def file_changes(answer: dict[str, Any]) -> tuple[FileChange, ...]:
 
 def unit_changes(answer: dict[str, Any], key: str) -> tuple[UnitChange, ...]:
     return tuple(
-        UnitChange(*(visible(unit.get(word)) for word in ("name", "state", "needs", "why")))
+        UnitChange(visible(unit.get("name")), visible(unit.get("state")), class_of(unit), visible(unit.get("why")))
         for unit in entries(answer, key)
     )
+
+
+def class_of(entry: dict[str, Any]) -> str:
+    """The class of a change; what a node says that is no class asks for all."""
+    needs = entry.get("needs")
+    return needs if isinstance(needs, str) and needs in CLASSES else CLASSES[-1]
 
 
 def entries(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
