@@ -35,7 +35,7 @@ class Small(Site):
 
     def center(self, verb: str, *words: str | Path, exits: int = 0) -> Answer:
         options = () if verb == "trust" else ("--hosts", "--ssh-key", self.key)
-        return self.centre.run(verb, *options, *words, exits=exits, within=self.network)
+        return self.centre.run(verb, *words, *options, exits=exits, within=self.network)
 
     def groups(self, name: str) -> list[str]:
         return starter.groups_with_files(self.centre, name)

@@ -30,8 +30,10 @@ def survey(connections: Connections, nodes: Sequence[Node], secrets: Secrets) ->
             answer = ask(connections, node, program(), {**gets, "bears": "reboot"}, SECONDS)
         except Unanswered as fault:
             return HostOutcome(node.name, node.block, "failed" if fault.reached else "pending", str(fault))
-        if not isinstance(answer, dict) or "refused" in answer:
-            reason = answer.get("refused") if isinstance(answer, dict) else "its answer is no answer"
+        if not isinstance(answer, dict) or "refused" in answer or not sound(answer):
+            reason = "its answer is no answer"
+            if isinstance(answer, dict) and isinstance(answer.get("refused"), str):
+                reason = answer["refused"]
             return HostOutcome(node.name, node.block, "failed", visible(reason, 1000))
         return outcome(node, answer)
 
@@ -56,6 +58,17 @@ def outcome(node: Node, answer: dict[str, Any]) -> HostOutcome:
         kept=tuple(visible(path) for path in listed(answer, "kept")),
         package_needs=package_needs,
     )  # fmt: skip
+
+
+def sound(answer: dict[str, Any]) -> bool:
+    """Whether an answer has the shape that our program gives it; a host that says something else has said nothing."""
+    texts = {"changes": ("path", "action"), "stale": ("name", "state")}
+    whole = [
+        isinstance(entry, dict) and all(isinstance(entry.get(word), str) for word in words)
+        for key, words in texts.items()
+        for entry in (answer[key] if isinstance(answer.get(key), list) else [None])
+    ]
+    return isinstance(answer.get("changed"), bool) and all(whole)
 
 
 def file_changes(answer: dict[str, Any]) -> tuple[FileChange, ...]:

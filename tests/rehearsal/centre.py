@@ -79,7 +79,9 @@ class Centre:
 
         Unexpected unless it exits with this code.
         """
-        command = [str(COMMAND), verb, str(self.folder), *map(str, words)]
+        # What is unlocked stands before the centre, which may be left out.
+        ahead = 1 if verb == "unlock" else 0
+        command = [str(COMMAND), verb, *map(str, words[:ahead]), str(self.folder), *map(str, words[ahead:])]
         done = subprocess.run(
             within.command(command) if within else command,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
