@@ -16,6 +16,8 @@ from generator.problems import Position, Problem
 MOST_BYTES, MOST_FINDINGS = 32 * 1024 * 1024, 100
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 """Kinds of host keys, best first."""
+PEOPLE_KINDS = (*KINDS, "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
+"""Kinds of keys of people: theirs may be on a token."""
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _RULE = "access.known-hosts"
 
@@ -58,13 +60,23 @@ def parse(line: str) -> HostKey:
         raise ValueError(f"begins a line with {what}; each line is: NAME KIND KEY")
     if kind not in KINDS:
         raise ValueError(f'knows no kind of key "{kind[:40]}"; known: {", ".join(KINDS)}')
-    try:
-        blob = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        blob = b""
-    if not blob.startswith(len(kind).to_bytes(4, "big") + kind.encode()):
+    if not is_key(kind, text.strip()):
         raise ValueError(f'has a key of "{name}" that is not the {kind} key that it says')
     return HostKey(name, kind, text.strip())
+
+
+def is_key(kind: str, text: str) -> bool:
+    """Whether a text in base64 is a whole public key of a kind: fields that begin with their length (RFC 4253, 6.6)."""
+    try:
+        left = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    fields = []
+    while len(left) >= 4:
+        end = 4 + int.from_bytes(left[:4], "big")
+        fields.append(left[4:end])
+        left = left[end:] if end <= len(left) else b"?"
+    return not left and len(fields) > 1 and fields[0] == kind.encode()
 
 
 def by_name(keys: Iterable[HostKey]) -> dict[str, tuple[HostKey, ...]]:

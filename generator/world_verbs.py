@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -51,11 +52,28 @@ class Duration(click.ParamType[float]):
         return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
+class Files(click.ParamType[str]):
+    """Words that a variable of the environment separates as it does paths."""
+
+    name = "file"
+    envvar_list_splitter = os.pathsep
+
+
 limit_option = click.option("--limit", multiple=True, metavar="NODE", help="Only these nodes; may be repeated.")
 cluster_option = click.option("--cluster", multiple=True, metavar="NAME", help="Only these clusters.")
 hosts_option = click.option("--hosts", "only_hosts", is_flag=True, help="Only hosts, no clusters.")
 _file = click.Path(path_type=Path, dir_okay=False)
-kubeconfig_option = click.option("--kubeconfig", type=_file, envvar="KUBECONFIG", help="How to reach the cluster.")
+kubeconfig_option = click.option(
+    "--kubeconfig",
+    type=Files(),
+    multiple=True,
+    envvar="KUBECONFIG",
+    metavar="[CLUSTER=]FILE",
+    help="How to reach a cluster; the context with its name, else the current one. May be repeated.",
+)
+no_cluster_option = click.option(
+    "--no-cluster", multiple=True, metavar="NAME", help="This cluster is not there: nobody drains nodes in it."
+)
 shard_option = click.option(
     "--shard", type=Shard(), default="1/1", help="Only every n-th block, beginning with the i-th, for many controllers."
 )
@@ -66,7 +84,9 @@ key_option = click.option("--ssh-key", type=_file, help="Key to log in with.")
 
 
 def target_options(verb: Callable[..., None]) -> Callable[..., None]:
-    for option in (key_option, kubeconfig_option, cluster_option, hosts_option, shard_option, limit_option, out_option):
+    for option in (key_option, no_cluster_option, kubeconfig_option, cluster_option, hosts_option):
+        verb = option(verb)
+    for option in (shard_option, limit_option, out_option):
         verb = option(verb)
     return center_argument(verb)
 
@@ -132,6 +152,8 @@ def status(form: str, **where: Any) -> None:
 @target_options
 def unlock(lock: str, **where: Any) -> None:
     """Take the lock of a run that is dead; LOCK is the id that a refused run has shown."""
+    if where["center"] and Path(lock).exists() and not Path(where["center"]).exists():
+        lock, where["center"] = where["center"], lock  # the other verbs take the centre first
     raise Done(_everywhere("unlock", lock=lock, **where))
 
 
@@ -148,7 +170,7 @@ def _delivered(verb: str, center: str | None, out: Path | None, **asked: Any) ->
 
     _, tree, judged = true_tree(center, out)
     words = {_REQUEST.get(name, name): value for name, value in asked.items()}
-    words["limit"] = frozenset(words["limit"])
+    words["limit"], words["without"] = frozenset(words["limit"]), frozenset(words["without"])
     request = world.Request(tree=tree, centre=judged.name, user=judged.spec.access.ssh.user, **words)
     return world.deliver(verb, request, progress)
 
@@ -161,4 +183,4 @@ def _tell(outcome: Outcome) -> None:
 
 
 # Options that are called otherwise in a request.
-_REQUEST = {"cluster": "clusters", "ssh_key": "key"}
+_REQUEST = {"cluster": "clusters", "ssh_key": "key", "kubeconfig": "kubeconfigs", "no_cluster": "without"}

@@ -410,7 +410,7 @@ def test_a_cluster_that_cannot_be_asked_is_not_called_unchanged(site: Path) -> N
         assert 'kubeconfig "/nowhere": cannot be read: No such file' in done.stderr
 
 
-def test_one_kubeconfig_is_for_one_cluster(site: Path) -> None:
+def test_each_cluster_has_its_own_kubeconfig_or_context(site: Path) -> None:
     second = '  second: {kind: kubernetes, version: "1.36", pods: 10.129.0.0/16, services: 10.97.0.0/16}\n\naccess:'
     edit(site, "\naccess:", second)
     edit(site, "cluster: cloud}", "clusters: [cloud, second]}")
@@ -420,8 +420,26 @@ def test_one_kubeconfig_is_for_one_cluster(site: Path) -> None:
         "cluster: cloud, slot: 2}\n  more: {server: generic-1u, cluster: second, racks: a01, per-rack: 1, slot: 9}",
     )
     assert center("render", "mine", cwd=site).returncode == 0
-    done = center("diff", "mine", "--kubeconfig", "/nowhere", "--cluster", "cloud", "--cluster", "second", cwd=site)
-    assert done.returncode == 64 and "cloud, second" in done.stderr
+    both = ("diff", "mine", "--cluster", "cloud", "--cluster", "second")
+    done = center(*both, "--kubeconfig", "/nowhere", cwd=site)
+    assert done.returncode == 1 and done.stderr.count("nothing says how to reach cluster") == 2
+    assert "give --kubeconfig second=FILE or a file with a context second" in done.stderr
+    done = center(*both, "--kubeconfig", "second=/nowhere", cwd=site)
+    assert done.returncode == 1 and 'nothing says how to reach cluster "cloud"' in done.stderr
+    assert 'kubeconfig "/nowhere": cannot be read' in done.stderr
+    contexts = [{"name": name, "context": {"cluster": name}} for name in ("cloud", "second")]
+    servers = [{"name": name, "cluster": {"server": f"http://{name}.invalid"}} for name in ("cloud", "second")]
+    (site / "both").write_text(json.dumps({"contexts": contexts, "clusters": servers, "users": []}))
+    done = center(*both, KUBECONFIG=f"/nowhere:{site}/both", cwd=site)
+    assert done.returncode == 1 and done.stderr.count("does not verify the API server") == 2
+    done = center(*both, "--kubeconfig", "secnod=/nowhere", cwd=site)
+    assert done.returncode == 64 and 'did you mean "second"?' in done.stderr
+
+
+def test_a_cluster_that_is_said_not_to_be_there_is_one_of_the_tree(site: Path) -> None:
+    center("render", "mine", cwd=site)
+    done = center("diff", "mine", "--hosts", "--no-cluster", "clodu", cwd=site)
+    assert done.returncode == 64 and 'did you mean "cloud"?' in done.stderr
 
 
 @pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])

@@ -247,6 +247,12 @@ def test_a_cluster_that_nobody_can_ask_keeps_its_nodes(tmp_path: Path) -> None:
             assert drains.empty(["store-a01-1", "unheard-of"], 0) == {}
 
 
+def test_a_cluster_that_is_not_there_keeps_nobody() -> None:
+    with Drains(Connections(SshAccess()), OPERATIONS, {}, {}, RUN, frozenset({"cloud"})) as drains:
+        assert not drains.has("cloud")
+        assert drains.empty([FIRST], 0) == drains.give_back([FIRST]) == drains.left_behind() == {}
+
+
 def test_an_id_that_a_person_could_have_written_is_refused() -> None:
     with pytest.raises(ValueError, match="maintenance"):
         Drains(Connections(SshAccess()), OPERATIONS, {}, {}, "maintenance")

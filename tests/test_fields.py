@@ -38,12 +38,12 @@ def certificate(name: str) -> str:
 
 
 PUBLIC = {
-    "ssh_ca.pub": "ssh-ed25519 AAAA duo",
-    "other_ca.pub": "ssh-ed25519 BBBB other",
+    "ssh_ca.pub": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGR1by4uLi4uLi4uLi4uLi4uLi4uLi4uLi4uLi4uLi4u duo",
+    "other_ca.pub": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG90aGVyLi4uLi4uLi4uLi4uLi4uLi4uLi4uLi4uLi4u",
     "known_hosts": "train-h-a01-1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMqXgRLKG73K+sIxs5oj3E2nhu/4FHxOcrmAd4Wv7ki7",
     "other_hosts": "train-h-a01-2 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID4j6BYAOVlKM4lPZWThsTSLvXoAiNQsSstz7q7VnACd",
-    "operators.pub": "ssh-ed25519 CCCC",
-    "others.pub": "ssh-ed25519 DDDD",
+    "operators.pub": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG9wZXJhdG9ycy4uLi4uLi4uLi4uLi4uLi4uLi4uLi4u",
+    "others.pub": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG90aGVycy4uLi4uLi4uLi4uLi4uLi4uLi4uLi4uLi4u",
     "roots.pem": certificate("duo"),
     "others.pem": certificate("other"),
     "mirror.asc": "-----BEGIN PGP PUBLIC KEY BLOCK-----",

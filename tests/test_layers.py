@@ -34,7 +34,7 @@ ROOMS: dict[str, str] = {
     "model": "spec.* catalog.* assets known_hosts plant nodes quantity services problems",
     "energy": "model plant",
     "expand.*": "spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
-    "rules.*": "model nodes plant energy assets spec.* catalog.* quantity problems",
+    "rules.*": "known_hosts model nodes plant energy assets spec.* catalog.* quantity problems",
     "outputs.*": "known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact",
     "validate": "source spec.* catalog.* expand.* model rules.* problems",
     "skeleton": "",

@@ -34,12 +34,13 @@ class Centre:
         self.tree = HostTree(folder, {"store-a01-1": NOBODY})
         self.tree.trusts("none\n")
         self.accesses = accesses
+        self.without = frozenset[str]()
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Connections, Drains]]:
         with (
             Connections(SshAccess(connect_seconds=3)) as connections,
-            Drains(connections, OPERATIONS, {}, self.accesses, "0a1b2c3d") as drains,
+            Drains(connections, OPERATIONS, {}, self.accesses, "0a1b2c3d", self.without) as drains,
         ):
             yield connections, drains
 
@@ -108,6 +109,12 @@ def test_a_silent_node_whose_agent_still_reports_must_be_empty_first(cluster: Cl
 
 def test_a_cluster_that_nobody_can_ask_keeps_the_node(cluster: Cluster, centre: Centre) -> None:
     centre.accesses = {}
-    expected = [f"{NODE}: waits: no kubeconfig for cluster cloud: give --kubeconfig"]
+    expected = [f"{NODE}: waits: no kubeconfig for cluster cloud: give --kubeconfig, or --no-cluster cloud"]
     assert centre.previews() == centre.leaves() == expected
+    assert NODE in nodes(cluster)
+
+    centre.without = frozenset({"cloud"})
+    undrained, *rest = centre.leaves()
+    assert undrained == f"{NODE}: not drained: there is no cluster cloud"
+    assert rest[-1] == f"{NODE}: forget that it was a member"
     assert NODE in nodes(cluster)

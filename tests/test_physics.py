@@ -26,7 +26,7 @@ def center(folder: Path, *edits: tuple[str, str]) -> Center:
     for old, new in edits:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
-    (folder / "ssh_ca.pub").write_text("ssh-ed25519 AAAA duo")
+    (folder / "ssh_ca.pub").write_text((ROOT / "inventories/duo/ssh_ca.pub").read_text("utf-8"))
     (folder / "center.yaml").write_text(text, "utf-8")
     found = validate(folder / "center.yaml").center
     assert found

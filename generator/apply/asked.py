@@ -47,6 +47,8 @@ class Ask:
     forks: int = field(default_factory=lambda: operator().forks or FORKS)
     secrets: Secrets = field(default_factory=lambda: Secrets(operator()))
     accesses: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}))
+    without: frozenset[str] = frozenset()
+    """Clusters that somebody said are not there, yet or any more."""
     plan: Plan | None = None
     leaving: int = 0
     """How many nodes may leave, if they are more than leave by chance."""

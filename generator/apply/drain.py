@@ -35,10 +35,12 @@ class Drains:
         nodes: Mapping[str, Node],
         accesses: Mapping[str, Access],
         identity: str,
+        without: frozenset[str] = frozenset(),
     ) -> None:
         """Take hosts/operations.json, all nodes of the tree, the access to each Kubernetes cluster, and the run's id.
 
-        The id has to end with eight hexadecimal digits, so that no word of a person is taken for one.
+        The id has to end with eight hexadecimal digits, so that no word of a person is taken for one. `without` are
+        clusters that are not there: nodes are neither drained in them nor deleted from them.
         """
         if not RUN.fullmatch(identity):
             raise ValueError(f'"{identity}" is no id of a run')
@@ -48,6 +50,7 @@ class Drains:
         self._nodes = nodes
         self._accesses = accesses
         self._identity = identity
+        self._without = without
         self._members: dict[str, tuple[str, ...]] = {}
         self._clusters: dict[str, Cluster] = {}
         self._ending = contextlib.ExitStack()
@@ -102,8 +105,8 @@ class Drains:
         self._members[node] = tuple(clusters)
 
     def has(self, name: str) -> bool:
-        """Whether the tree has a cluster with this name."""
-        return name in self._operations.get("clusters", {})
+        """Whether the tree has a cluster with this name, and nobody said that it is not there."""
+        return name in self._operations.get("clusters", {}) and name not in self._without
 
     def cluster(self, name: str) -> Cluster:
         """The cluster with this name; Unreachable when nothing says how to ask it."""
@@ -119,7 +122,7 @@ class Drains:
             controllers = [self._nodes[node] for node in described["controllers"] if node in self._nodes]
             return SlurmCluster(self._connections, name, controllers, self._identity)
         if name not in self._accesses:
-            raise Unreachable(f"no kubeconfig for cluster {name}: give --kubeconfig")
+            raise Unreachable(f"no kubeconfig for cluster {name}: give --kubeconfig, or --no-cluster {name}")
         kubernetes = KubernetesCluster(name, self._accesses[name], self._identity)
         self._ending.callback(kubernetes.close)
         return kubernetes
@@ -128,8 +131,7 @@ class Drains:
         if node in self._members:
             return self._members[node]
         pool = self._operations.get("pools", {}).get(node.rsplit("-", 2)[0], {})
-        clusters: Sequence[str] = pool.get("clusters", ())
-        return clusters
+        return [name for name in pool.get("clusters", ()) if name not in self._without]
 
     def _by_cluster(self, nodes: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
         members: dict[str, list[str]] = {}

@@ -21,7 +21,7 @@ from generator.apply.journal import Journal
 from generator.apply.lock import Held, held
 from generator.apply.members import remember
 from generator.apply.plan import tree_digest
-from generator.apply.report import HostOutcome, HostsReport
+from generator.apply.report import HostOutcome, HostsReport, counted
 from generator.apply.secret_server import serving
 from generator.apply.ssh import Connections
 from generator.apply.survey import survey
@@ -40,7 +40,7 @@ def look(ask: Ask, progress: Progress = silent, records: bool = False) -> HostsR
     nodes = ask.nodes()
     with ExitStack() as stack:
         connections = stack.enter_context(Connections(ask.ssh))
-        progress(f"looking at {len(nodes)} hosts")
+        progress(f"looking at {counted(len(nodes))}")
         found = survey(connections, nodes, ask.reveal)
         keepers = keepers_of(ask, connections, nodes)
         departures = Departures(ask, connections, keepers, stack.enter_context(drains_of(ask, connections, NOBODY)))
@@ -88,7 +88,7 @@ def with_records(report: HostsReport, journal: Journal, lock: Held) -> HostsRepo
 
 def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Work, progress: Progress) -> HostsReport:
     """Look, let leavers leave, work, remember the members; Refused when a plan was made of something else."""
-    progress(f"looking at {len(nodes)} hosts")
+    progress(f"looking at {counted(len(nodes))}")
     found = survey(work.connections, nodes, ask.reveal)
     departures = Departures(ask, work.connections, keepers, work.drains)
     if ask.plan and (stale := ask.plan.stale(ask.tree, found, departures.names)):
@@ -108,7 +108,7 @@ def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Wo
 
 def drains_of(ask: Ask, connections: Connections, identity: str) -> Drains:
     everybody = {node.name: node for node in choose(ask.tree)}
-    return Drains(connections, operations(ask.tree), everybody, ask.accesses, identity)
+    return Drains(connections, operations(ask.tree), everybody, ask.accesses, identity, ask.without)
 
 
 def keepers_of(ask: Ask, connections: Connections, nodes: Sequence[Node]) -> list[Node]:

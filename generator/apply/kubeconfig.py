@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from generator.problems import Problem, Refused
+from generator.problems import Problem, Refused, did_you_mean
 from generator.text import visible
 
 if TYPE_CHECKING:
@@ -28,9 +29,70 @@ class Access:
     allow_commands: bool = False
 
 
+def accesses(given: Sequence[str], clusters: Sequence[str]) -> dict[str, Access]:
+    """How to reach clusters: each `given` is a FILE or CLUSTER=FILE; clusters that none of them reaches are left out.
+
+    In a file the context with the cluster's own name counts; else the current one, if the file is for that cluster
+    alone. Refused when a name is none of `clusters`. What is wrong with a file shows when it is used.
+    """
+    own: dict[str, Path] = {}
+    shared: list[Path] = []
+    for word in given:
+        name, equals, file = word.partition("=")
+        if not equals or "/" in name:
+            shared.append(Path(word))
+        elif name in clusters:
+            own[name] = Path(file)
+        else:
+            hint = did_you_mean(name, clusters) or f"clusters: {', '.join(clusters)}"
+            raise Refused([unknown_cluster(name, hint)])
+    found: dict[str, Access] = {}
+    for name in clusters:
+        files = [own[name]] if name in own else shared
+        holding = next((file for file in files if name in _contexts(file)), None)
+        if holding:
+            found[name] = Access(holding, name)
+        elif len(files) == 1 and (name in own or len(clusters) == 1):
+            found[name] = Access(files[0])
+    return found
+
+
+def unknown_cluster(name: str, hint: str) -> Problem:
+    return Problem("usage.unknown-cluster", f'the tree has no cluster "{visible(name)}"', hint=hint)
+
+
+def _contexts(file: Path) -> list[str]:
+    """The contexts of a kubeconfig; none when it cannot be read."""
+    try:
+        return [context["name"] for context in _content(file)["contexts"]]
+    except (_Unreadable, LookupError, TypeError):
+        return []
+
+
+class _Unreadable(Exception):
+    """A file that is no kubeconfig, and why."""
+
+
+def _content(file: Path) -> Json:
+    import yaml
+
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(KUBECONFIG_BYTES + 1)
+        if len(text) > KUBECONFIG_BYTES:
+            raise _Unreadable(f"is larger than {KUBECONFIG_BYTES} bytes")
+        content = yaml.safe_load(text)
+    except OSError as error:
+        raise _Unreadable(f"cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise _Unreadable(f"is no kubeconfig ({type(error).__name__}: {visible(error)})") from error
+    if not isinstance(content, dict):
+        raise _Unreadable("is no kubeconfig")
+    return content
+
+
 def read_kubeconfig(access: Access, secrets: contextlib.ExitStack) -> Configuration:
     """Read the operator's kubeconfig; Refused if it is unusable, unsafe, or would run a command unasked."""
-    import yaml
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException
     from kubernetes.config.kube_config import KubeConfigLoader
@@ -39,15 +101,11 @@ def read_kubeconfig(access: Access, secrets: contextlib.ExitStack) -> Configurat
         return Refused([Problem("cluster.kubeconfig", f'kubeconfig "{access.kubeconfig}": {message}', hint=hint)])
 
     try:
-        with access.kubeconfig.open("rb") as file:
-            text = file.read(KUBECONFIG_BYTES + 1)
-        if len(text) > KUBECONFIG_BYTES:
-            raise refused(f"is larger than {KUBECONFIG_BYTES} bytes")
-        content = yaml.safe_load(text)
+        content = _content(access.kubeconfig)
         cluster, user = _chosen(content, access.context)
-    except OSError as error:
-        raise refused(f"cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, RecursionError, LookupError, TypeError, ValueError) as error:
+    except _Unreadable as error:
+        raise refused(str(error)) from error
+    except (LookupError, TypeError) as error:
         raise refused(f"is no kubeconfig ({type(error).__name__}: {visible(error)})") from error
     if not access.allow_commands and (how := user.keys() & {"exec", "auth-provider"}):
         hint = "allow commands of this kubeconfig explicitly, or use one with a certificate or a token"

@@ -164,7 +164,7 @@ def _knock(connections: Connections, leaver: _Leaver) -> None:
 def _judge(leaver: _Leaver, name: str, drains: Drains) -> None:
     """Whether a cluster counts on the leaver."""
     if not drains.has(name):
-        return leaver.adds(UNDRAINED, f"the tree has no cluster {name} any more")
+        return leaver.adds(UNDRAINED, f"there is no cluster {name}")
     try:
         cluster = drains.cluster(name)
         if cluster.knows(leaver.member.name) and (not leaver.silence or cluster.holds(leaver.member.name)):

@@ -111,9 +111,9 @@ class HostsReport:
         left = self.open or any(host.waiting for host in self.hosts.values())
         return 2 if left or (self.check and (self.changed or self.notes)) else 0
 
-    def lines(self) -> Iterator[str]:
-        """Each change once with the nodes that it concerns, what went wrong, then the sum."""
-        yield from self._grouped()
+    def lines(self, short: bool = False) -> Iterator[str]:
+        """Each change once with the nodes that it concerns, what went wrong, then the sum; `short` without contents."""
+        yield from self._grouped(self.check and not short)
         waits = self._by((line, host.node) for host in self.hosts.values() for line in host.waiting)
         yield from (f"{what}: {named(nodes)}" for what, nodes in waits.items())
         closed = self._by((unit, host.node) for host in self.hosts.values() for unit in host.closed)
@@ -127,7 +127,7 @@ class HostsReport:
         yield from (*self.notes, *self.records, *self.faults)
         yield self._sum()
 
-    def _grouped(self) -> Iterator[str]:
+    def _grouped(self, contents: bool) -> Iterator[str]:
         files: dict[tuple[str, ...], list[tuple[str, str]]] = {}
         for host in self.hosts.values():
             for change in host.files:
@@ -135,7 +135,7 @@ class HostsReport:
                 files.setdefault(alike, []).append((host.node, change.diff))
         for (action, path, needs, _), found in files.items():
             yield f"{action} {path}{self._class(needs)} {on([node for node, _ in found])}"
-            yield from (f"    {line}" for line in found[0][1].splitlines() if self.check)
+            yield from (f"    {line}" for line in found[0][1].splitlines() if contents)
         packages = self._by(
             ((package, host.package_needs), host.node) for host in self.hosts.values() for package in host.packages
         )
@@ -157,7 +157,7 @@ class HostsReport:
             needs = [self.hosts[name].needs for name in self.changed]
             parts = ", ".join(f"{needs.count(kind)} {kind}" for kind in CLASSES if kind in needs)
             counts[0] = f"{len(self.changed)} would change ({parts})"
-        return f"{len(self.hosts)} host{'' if len(self.hosts) == 1 else 's'}: " + (", ".join(counts) or "none matched")
+        return f"{counted(len(self.hosts))}: " + (", ".join(counts) or "none matched")
 
     @staticmethod
     def _by(found: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
@@ -183,8 +183,12 @@ def unnamed(text: str, node: str) -> str:
     return re.sub(rf"\b(\d+\.\d+\.\d+\.\d+)(?=[^\n]*\b{own}\b)|\b{own}\b", "@", text)
 
 
+def counted(hosts: int) -> str:
+    return "1 host" if hosts == 1 else f"{hosts} hosts"
+
+
 def on(nodes: list[str]) -> str:
-    return f"on {named(nodes)}" if len(nodes) == 1 else f"on {len(nodes)} hosts: {named(nodes)}"
+    return f"on {named(nodes)}" if len(nodes) == 1 else f"on {counted(len(nodes))}: {named(nodes)}"
 
 
 def named(nodes: list[str]) -> str:

@@ -13,7 +13,7 @@ from generator.apply.blocks import Node, choose, policies
 from generator.apply.drain import Drains
 from generator.apply.journal import Journal, read
 from generator.apply.lock import Held, locks
-from generator.apply.report import CLASSES, HostOutcome
+from generator.apply.report import CLASSES, HostOutcome, counted
 from generator.apply.ssh import Connections
 from generator.apply.survey import survey
 from generator.problems import Refused
@@ -62,7 +62,7 @@ class Work:
             if self._stopped(outcomes):
                 outcomes |= {node.name: HostOutcome(node.name, node.block, "skipped") for node in batch}
                 continue
-            self.progress(f"batch {number} of {len(plan)}: {len(batch)} hosts")
+            self.progress(f"batch {number} of {len(plan)}: {counted(len(batch))}")
             try:
                 self.journal.batch(node.name for node in batch)
                 done = self._batch(batch, found)

@@ -10,10 +10,10 @@ from typing import Any
 
 from generator.apply import clusters, hosts, plan
 from generator.apply.asked import Ask, access_of
-from generator.apply.blocks import UnknownName
+from generator.apply.blocks import UnknownName, operations
 from generator.apply.comparison import Step
 from generator.apply.junit import as_junit
-from generator.apply.kubeconfig import Access
+from generator.apply.kubeconfig import accesses, unknown_cluster
 from generator.apply.lock import LockHeld, unlock
 from generator.apply.manifests import clusters_of, labels_of, manifests_of
 from generator.apply.plan import Plan
@@ -33,7 +33,8 @@ class Request:
     limit: frozenset[str] = frozenset()
     clusters: tuple[str, ...] = ()
     only_hosts: bool = False
-    kubeconfig: Path | None = None
+    kubeconfigs: tuple[str, ...] = ()
+    without: frozenset[str] = frozenset()
     key: Path | None = None
     confirm: frozenset[str] = frozenset()
     lock: str = ""
@@ -85,11 +86,13 @@ def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
     if verb == "unlock":
         node = unlock(request.tree, ssh, request.lock)
         return Outcome((f"{node.name}: the lock {request.lock} is gone",), (), 0)
-    reached = clusters_of(request.tree) if request.kubeconfig else []
-    accesses = {name: Access(request.kubeconfig) for name in reached if request.kubeconfig and len(reached) == 1}
+    described = operations(request.tree).get("clusters", {})
+    for name in sorted(request.without - set(described)):
+        raise Refused([unknown_cluster(name, did_you_mean(name, described) or f"clusters: {', '.join(described)}")])
     ask = Ask(
         request.tree, ssh, request.limit or None, request.shard, request.up_to, request.wait, request.end_jobs,
-        accesses=accesses, plan=plan.load(request.plan) if request.plan else request.seen, leaving=request.leaving,
+        accesses=accesses(request.kubeconfigs, clusters_of(request.tree)), without=request.without,
+        plan=plan.load(request.plan) if request.plan else request.seen, leaving=request.leaving,
     )  # fmt: skip
     try:
         report = _report(verb, ask, progress)
@@ -112,7 +115,7 @@ def _report(verb: str, ask: Ask, progress: Progress) -> HostsReport:
 def _shown(verb: str, form: str, report: HostsReport) -> tuple[str, ...]:
     if form == "junit":
         return (as_junit(report, verb),)
-    return tuple(report.lines())
+    return tuple(report.lines(short=verb == "status"))
 
 
 def _chosen(request: Request) -> list[str]:
@@ -120,19 +123,17 @@ def _chosen(request: Request) -> list[str]:
     for name in request.clusters:
         if name not in known:
             hint = did_you_mean(name, known) or f"clusters: {', '.join(known)}"
-            raise Refused([Problem("usage.unknown-cluster", f'the tree has no Kubernetes cluster "{name}"', hint=hint)])
-    if request.kubeconfig and len(request.clusters or known) > 1:
-        message = f"one kubeconfig reaches one cluster; the tree has {len(known)}: {', '.join(known)}"
-        raise Refused([Problem("usage.which-cluster", message, hint="name one with --cluster")])
+            raise Refused([unknown_cluster(name, hint)])
     return list(request.clusters) or known
 
 
 def _cluster(verb: str, request: Request, name: str, progress: Progress) -> Outcome:
-    if request.kubeconfig is None:
+    access = accesses(request.kubeconfigs, clusters_of(request.tree)).get(name)
+    if access is None:
         message = f'nothing says how to reach cluster "{name}"'
-        hint = "give --kubeconfig FILE, or --hosts for the hosts alone"
+        hint = f"give --kubeconfig {name}=FILE or a file with a context {name}; or --hosts for the hosts alone"
         return Outcome((), (Problem("cluster.kubeconfig", message, hint=hint),), 1)
-    target = clusters.Target(request.centre, name, Access(request.kubeconfig))
+    target = clusters.Target(request.centre, name, access)
     manifests, labels = manifests_of(request.tree, name), labels_of(request.tree, name)
     progress(f"cluster {name}: {len(manifests)} objects")
     if verb == "unlock":

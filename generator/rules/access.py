@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
+from generator.known_hosts import PEOPLE_KINDS, is_key
 from generator.model import Center
 from generator.problems import Path
 from generator.rules import Finding, rule
@@ -105,6 +107,26 @@ def trusted_files_hold_certificates(center: Center) -> Iterator[Finding]:
     else:
         return
     yield Finding(("network", "trust"), message, hint)
+
+
+@rule("access.ssh-key")
+def files_of_keys_hold_keys(center: Center) -> Iterator[Finding]:
+    """A line that is no key is passed over by OpenSSH without a word: nobody is trusted, nobody can log in."""
+    ssh = center.spec.access.ssh
+    for field, reference in (("authority", ssh.authority), ("keys", ssh.keys)):
+        lines = center.public_files[reference].splitlines() if reference else []
+        said = {number: line.split() for number, line in enumerate(lines, 1) if line.split("#")[0].strip()}
+        wrong = [number for number, words in said.items() if not _is_key(words, options=field == "keys")]
+        if reference and (wrong or not said):
+            message = f'line {wrong[0]} of "{reference}" is no public key' if wrong else f'"{reference}" holds no key'
+            hint = 'each line is a key as "ssh-keygen" writes it: KIND KEY NAME'
+            yield Finding(("access", "ssh", field), message, hint)
+
+
+def _is_key(words: Sequence[str], options: bool) -> bool:
+    """Whether a line is a key; what an operator may do with it can stand before."""
+    pairs = list(pairwise(words))
+    return any(kind in PEOPLE_KINDS and is_key(kind, key) for kind, key in (pairs if options else pairs[:1]))
 
 
 @rule("access.bmc", severity="warning")

@@ -38,7 +38,7 @@ class Rollout(Strict):
     )
     unreachable: Percentage = Field(
         default_factory=lambda: Percentage.parse("10 %"),
-        description="Share of the pool that may not answer; with more, and with more than one, nothing of it changes.",
+        description="Share of the pool that may not answer; with more (and more than one) a run changes nothing.",
     )
 
 
