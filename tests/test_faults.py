@@ -9,11 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.host_faults")
-
-from tests.campaign.kinds import faults  # noqa: E402 - after its assertions can explain themselves
-from tests.host_faults import FAULTS, Centre  # noqa: E402
-from tests.obstacles import give_way_to  # noqa: E402
+from tests.campaign.kinds import faults
+from tests.host_faults import FAULTS, Centre
+from tests.obstacles import give_way_to
 
 
 @pytest.fixture(scope="module")
