@@ -41,10 +41,11 @@ rehearse: packages tools  ## the same with a real Kubernetes control plane and q
 
 RIG := hosts or cluster or rehearsal
 
-# What boots hosts or a control plane wants the machine for itself; everything else shares its cores.
+# What boots hosts or a control plane mostly waits, so three files of it share two cores; each file has a network, hosts
+# and a control plane of its own.
 test: packages tools  ## every test; compiles the control plane once
 	@$(BIN)/python -m pytest -n auto -m "not ($(RIG))"
-	@$(BIN)/python -m pytest -m "$(RIG)"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "$(RIG)"
 
 lint: venv  ## ruff, mypy, yamllint, ansible-lint
 	@$(BIN)/ruff check .

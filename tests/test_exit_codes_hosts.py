@@ -268,8 +268,10 @@ def test_a_run_that_is_ended(number: signal.Signals, code: int, quad: Quad) -> N
     quad.center("apply", "--hosts", *BOTH.split())
     quad.hosts.run(HEAD, ["sh", "-c", HANG])
     with edited(quad):
+        # Whoever started these tests may ignore an interrupt; then so would the run.
         process = subprocess.Popen(
-            quad.command("apply", "--hosts", *BOTH.split()), cwd=ROOT, env=quad.surroundings(),
+            ["env", "--default-signal", *quad.command("apply", "--hosts", *BOTH.split())], cwd=ROOT,
+            env=quad.surroundings(),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         wait_until(lambda: "reached" in quad.hosts.run(HEAD, ["ls", "/run"]), 120, "the start of the time service")
