@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from generator.model import Center, Tenant
+from generator.model import Center, Share, Tenant
 
 QUEUES = {"apiVersion": "kueue.x-k8s.io/v1beta2"}
 
@@ -35,3 +35,8 @@ def metadata(center: Center, name: str) -> dict[str, Any]:
 def node_label(what: str) -> str:
     """A label that a kubelet may not give itself (the NodeRestriction plugin guards the prefix)."""
     return f"center.node-restriction.kubernetes.io/{what}"
+
+
+def queue_name(tenant: Tenant, share: Share) -> str:
+    """The cluster-wide queue of a tenant on a pool; in its namespaces the queue has the name of the pool."""
+    return f"{tenant.name}.{share.pool.name}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from generator.artifact import Artifact, Yaml
 from generator.model import Center, Share, Tenant
-from generator.outputs.objects import QUEUES, labels
+from generator.outputs.objects import QUEUES, labels, queue_name
 from generator.problems import dotted
 
 _DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
@@ -22,11 +22,6 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
             objects = tuple(_objects(center, tenant, environment, namespace, shares, devices))
             causes = (dotted(tenant.path), "pools", f"clusters.{cluster}", "metadata.name")
             yield Artifact(f"clusters/{cluster}/namespaces/{namespace}.yaml", Yaml(objects), causes)
-
-
-def queue_name(tenant: Tenant, share: Share) -> str:
-    """The cluster-wide queue of a tenant on a pool; in its namespaces the queue has the name of the pool."""
-    return f"{tenant.name}.{share.pool.name}"
 
 
 def _devices(center: Center, cluster: str, tenant: Tenant) -> dict[str, int]:
