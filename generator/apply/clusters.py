@@ -8,10 +8,12 @@ deletes what the comparison listed, and records the result. Killed anywhere and 
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Literal
 
@@ -73,6 +75,12 @@ class ClusterDiff:
     problems: tuple[Problem, ...] = ()
     compared: bool = True
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that would change, and of what waits for a confirmation."""
+        found = [[asdict(step) for step in steps] for steps in (self.steps, self.withheld)]
+        return hashlib.sha256(json.dumps(found, sort_keys=True, default=sorted).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterReport:
@@ -127,11 +135,11 @@ def apply_cluster(
     *,
     labels: Labels = NO_LABELS,
     confirm: frozenset[str] = frozenset(),
-    preview: ClusterDiff | None = None,
+    expected: str = "",
     progress: Progress | None = None,
     lease_seconds: float = SECONDS,
 ) -> ClusterReport:
-    """Make the cluster hold what is rendered; with a preview, only if exactly that is still to be done."""
+    """Make the cluster hold what is rendered; only if that is `expected`, the fingerprint of a preview, where given."""
     try:
         with _findings(target), Kube(target.access) as kube:
             lease = read_lease(kube)
@@ -140,9 +148,9 @@ def apply_cluster(
             found = compare(kube, record, manifests, confirm)
             unlabelled = missing_labels(kube, labels)
             diff = _diff(target, found, unlabelled)
-            if preview is not None and (preview.steps, preview.withheld) != (diff.steps, diff.withheld):
+            if expected and expected != diff.fingerprint:
                 message = f'cluster "{target.cluster}" or its tree has changed since the preview'
-                raise Refused([Problem("cluster.moved", message, hint="look at a new diff")])
+                raise Refused([Problem("plan.stale", message, hint="look at a new diff")])
             result = _Progress(problems=found.problems)
             if not found.problems and (diff.steps or expected_record(found, {}) != record):
                 try:
