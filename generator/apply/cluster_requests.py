@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from generator.apply import clusters
-from generator.apply.comparison import Step
+from generator.apply.comparison import Manifest, Step
 from generator.apply.junit import Case
 from generator.apply.kubeconfig import accesses, unknown_cluster
 from generator.apply.manifests import clusters_of, labels_of, manifests_of
+from generator.apply.parts import objects_of, parts_of, together
 from generator.apply.plan import Plan, tree_digest
 from generator.apply.request import Outcome, Progress, Request
 from generator.problems import Problem, Refused, did_you_mean
 
 
-def chosen(request: Request) -> list[str]:
-    """The clusters that are meant; Refused for one that the tree lacks."""
-    known = clusters_of(request.tree)
-    for name in request.clusters:
+def chosen(tree: Path, names: Sequence[str]) -> list[str]:
+    """The clusters of the tree with these names, or all; Refused for one that the tree lacks."""
+    known = clusters_of(tree)
+    for name in names:
         if name not in known:
             raise Refused([unknown_cluster(name, did_you_mean(name, known) or f"clusters: {', '.join(known)}")])
-    return list(request.clusters) or known
+    return list(names) or known
 
 
 def one_cluster(verb: str, request: Request, name: str, plan: Plan | None, progress: Progress) -> Outcome:
@@ -38,24 +40,37 @@ def one_cluster(verb: str, request: Request, name: str, plan: Plan | None, progr
         return Outcome((), problems, 1 if problems else 0)
     if plan and (stale := plan.of_another_tree(request.tree) or plan.lacks_cluster(name)):
         return Outcome((), tuple(stale), 1)
-    progress(f"cluster {name}: {len(manifests_of(request.tree, name))} objects")
+    try:
+        objects = _objects(request.tree, name)
+    except Refused as refused:
+        return Outcome((), tuple(refused.problems), 1)
+    progress(f"cluster {name}: {len(objects)} objects")
     match verb:
         case "apply":
-            return _apply(request, target, plan, progress)
+            return _apply(request, target, objects, plan, progress)
         case "diff":
-            return _diff(request, target)
-    return _status(request, target)
+            return _diff(request, target, objects)
+    return _status(request, target, objects)
 
 
-def _apply(request: Request, target: clusters.Target, plan: Plan | None, progress: Progress) -> Outcome:
+def _objects(tree: Path, cluster: str) -> list[Manifest]:
+    """All that the cluster shall hold, parts of others included; Refused when a part has not been fetched."""
+    theirs = [manifest for part in parts_of(tree, cluster) for manifest in objects_of(part)]
+    return together(manifests_of(tree, cluster), theirs)
+
+
+def _apply(
+    request: Request, target: clusters.Target, objects: list[Manifest], plan: Plan | None, progress: Progress
+) -> Outcome:
     name = target.cluster
     done = clusters.apply_cluster(
         target,
-        manifests_of(request.tree, name),
+        objects,
         labels=labels_of(request.tree, name),
         confirm=request.confirm,
         expected=plan.clusters[name] if plan else "",
         progress=lambda step: progress(_sentence(name, step)),
+        tell=lambda text: progress(f"{name}: {text}"),
     )
     total = f"{name}: {len(done.done)} objects changed, {done.unchanged} unchanged"
     lines = (*(_sentence(name, step) for step in done.done), *_waiting(name, done.withheld), total)
@@ -64,15 +79,14 @@ def _apply(request: Request, target: clusters.Target, plan: Plan | None, progres
     return Outcome(lines, done.problems, code, data, cases=_cases(name, done.done, done.withheld, total))
 
 
-def _diff(request: Request, target: clusters.Target) -> Outcome:
-    manifests, labels = manifests_of(request.tree, target.cluster), labels_of(request.tree, target.cluster)
-    return _difference(request, clusters.diff_cluster(target, manifests, labels=labels, confirm=request.confirm))
+def _diff(request: Request, target: clusters.Target, objects: list[Manifest]) -> Outcome:
+    labels = labels_of(request.tree, target.cluster)
+    return _difference(request, clusters.diff_cluster(target, objects, labels=labels, confirm=request.confirm))
 
 
-def _status(request: Request, target: clusters.Target) -> Outcome:
+def _status(request: Request, target: clusters.Target, objects: list[Manifest]) -> Outcome:
     name = target.cluster
-    manifests, labels = manifests_of(request.tree, name), labels_of(request.tree, name)
-    state = clusters.status_cluster(target, manifests, labels=labels)
+    state = clusters.status_cluster(target, objects, labels=labels_of(request.tree, name))
     outcome = _difference(request, state.diff)
     if not state.diff.compared:
         return outcome

@@ -47,12 +47,14 @@ def _scope(verb: str, request: Request, reviewed: Plan | None) -> tuple[bool, li
     if request.limit or request.only_hosts or request.shard != (1, 1):
         return True, []
     if request.clusters:
-        return False, chosen(request)
+        return False, chosen(request.tree, request.clusters)
     if verb == "unlock":  # a lock is one of hosts, unless a cluster is named
         return True, []
     if request.plan and reviewed:
-        return bool(reviewed.hosts), [name for name in chosen(request) if name in reviewed.clusters]
-    return True, chosen(request)
+        return bool(reviewed.hosts), [
+            name for name in chosen(request.tree, request.clusters) if name in reviewed.clusters
+        ]
+    return True, chosen(request.tree, request.clusters)
 
 
 def _hosts(verb: str, request: Request, reviewed: Plan | None, progress: Progress) -> Outcome:

@@ -11,6 +11,7 @@ from pydantic.functional_validators import BeforeValidator
 from generator.quantity import Percentage
 from generator.spec.common import Name, Network, RangeText, SecretReference, Strict, got, refuse
 from generator.spec.halls import MOST_IN_A_RACK
+from generator.spec.parts import Part
 
 Role = Literal["worker", "control", "login", "storage", "monitor"]
 
@@ -76,6 +77,9 @@ class Kubernetes(Strict):
     version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")] = Field(description="Minor version.", examples=["1.36"])
     pods: Network = Field(description="Addresses of pods.")
     services: Network = Field(description="Addresses of services.")
+    parts: dict[Name, Part] = Field(
+        default_factory=dict, description="What it runs that others have made; center fetch brings it."
+    )
 
 
 class Slurm(Strict):
