@@ -33,12 +33,20 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class UnitChange:
-    """One unit; `state` is started, restarted, enabled or booted."""
+    """One unit; `state` is started, restarted, failing, enabled or booted."""
 
     name: str
     state: str
     needs: str
     why: str
+
+    @property
+    def verb(self) -> str:
+        return _VERBS.get(self.state, self.state)
+
+    def __str__(self) -> str:
+        """The deed; where it may not help, with the reason."""
+        return f"{self.verb} {self.name}" + (f" ({self.why})" if self.state == "failing" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +76,14 @@ class HostOutcome:
         """What changes, a sentence each, with its class."""
         yield from ((f"{file.action} {file.path}", file.needs) for file in self.files)
         yield from ((f"install {package}", self.package_needs) for package in self.packages)
-        yield from ((f"{_VERBS.get(unit.state, unit.state)} {unit.name}", unit.needs) for unit in self.units)
+        yield from ((str(unit), unit.needs) for unit in self.units)
         if self.boot:
             yield "reboot", "reboot"
 
 
-_VERBS = {"started": "start", "restarted": "restart", "enabled": "enable", "booted": "reboot for"}
+_VERBS = {
+    "started": "start", "restarted": "restart", "failing": "restart", "enabled": "enable", "booted": "reboot for",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,7 @@ class HostsReport:
             yield f"install {package}{self._class(needs)} {on(nodes)}"
         units = self._by((unit, host.node) for host in self.hosts.values() for unit in host.units)
         for unit, nodes in units.items():
-            yield f"{_VERBS.get(unit.state, unit.state)} {unit.name}{self._class(unit.needs)} {on(nodes)}: {unit.why}"
+            yield f"{unit.verb} {unit.name}{self._class(unit.needs)} {on(nodes)}: {unit.why}"
         if booting := [host.node for host in self.hosts.values() if host.boot]:
             yield f"reboot{self._class('reboot')} {on(booting)}"
 
