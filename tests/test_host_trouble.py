@@ -62,3 +62,26 @@ def test_a_daemon_that_fell_once_and_stays_up_then_is_healthy(rig: Rig) -> None:
     assert rig.run("apply", "train-1")["exit_code"] == 0
     assert rig.run("check", "train-1")["exit_code"] == 0
     assert rig.hosts.run("train-1", ["systemctl", "show", "-P", "NRestarts", "demo.service"]) == "1\n"
+
+
+@pytest.mark.hosts
+def test_a_masked_unit_is_named_as_such_and_left_alone(rig: Rig) -> None:
+    unit = "/lib/systemd/system/own.service"
+    rig.hosts.run("train-1", ["sh", "-c", f"printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >{unit}"])
+    rig.hosts.run("train-1", ["systemctl", "mask", "own.service"])
+    rig.tree.wants("units", {"name": "own.service", "class": "restart"}, to="pool_train")
+    foretold, done = rig.run("check", "train-1"), rig.run("apply", "train-1")
+    says = "cannot start own.service on train-1: masked there: unmask it or take it out of the spec"
+    assert line(foretold, "own.service") == says
+    assert done["exit_code"] == 1
+    reason = done["hosts"]["train-1"]["reason"]
+    assert "cannot start own.service (masked there" in reason and "Unit" not in reason
+    assert rig.unit("train-1", "demo.service").active == "active", "all else is done"
+
+    rig.hosts.run("train-1", ["systemctl", "unmask", "own.service"])
+    rig.hosts.run("train-1", ["sh", "-c", f"printf '[Install]\\nWantedBy=multi-user.target\\n' >>{unit}"])
+    assert rig.run("apply", "train-1")["exit_code"] == 0
+    # With its file in the tree, the mask is only another file in its place.
+    rig.hosts.run("train-1", ["sh", "-c", f"systemctl stop demo; ln -sf /dev/null {DEMO}; systemctl daemon-reload"])
+    assert line(rig.run("check", "train-1"), "start demo.service on train-1: not running")
+    assert rig.run("apply", "train-1")["exit_code"] == 0

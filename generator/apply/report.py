@@ -33,7 +33,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class UnitChange:
-    """One unit; `state` is started, restarted, failing, enabled or booted."""
+    """One unit; `state` is started, restarted, failing, enabled, booted or masked."""
 
     name: str
     state: str
@@ -46,7 +46,7 @@ class UnitChange:
 
     def __str__(self) -> str:
         """The deed; where it may not help, with the reason."""
-        return f"{self.verb} {self.name}" + (f" ({self.why})" if self.state == "failing" else "")
+        return f"{self.verb} {self.name}" + (f" ({self.why})" if self.state in ("failing", "masked") else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class HostOutcome:
 
 _VERBS = {
     "started": "start", "restarted": "restart", "failing": "restart", "enabled": "enable", "booted": "reboot for",
+    "masked": "cannot start",
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class Stale(NamedTuple):
     """A unit that does not run with the files on disk.
 
     `state` says what has to be done: "started", "restarted", "failing" (restarted, for it does not stay up), "enabled",
-    or "booted", which only a boot does.
+    "booted", which only a boot does, or "masked", which only an administrator undoes.
     """
 
     name: str
@@ -103,7 +103,8 @@ class Units:
         self.disk = disk
         self.units = units
         self.live = disk.root == "/"
-        names = sorted({*units, *filter(None, map(unit_of, paths))})
+        self.placed = {*filter(None, map(unit_of, paths))}
+        names = sorted({*units, *self.placed})
         self.states = show(names) if self.live and names else {}
         self.now = time.clock_gettime(time.CLOCK_MONOTONIC)
         gated = any(unit.get("gate") for unit in units.values())
@@ -137,8 +138,10 @@ class Units:
         if self._is_closed(name):
             return
         other = touched or (wanted is not None and self._started_with(name) != wanted) or self._changed_since(name)
-        disabled = state is not None and state["UnitFileState"] in ("", "disabled", "masked")
-        if kind == "reboot":
+        disabled = state is not None and state["UnitFileState"] in ("", "disabled")
+        if self._is_masked(name):
+            yield Stale(name, "masked", "live", "masked there: unmask it or take it out of the spec")
+        elif kind == "reboot":
             if disabled:
                 yield Stale(name, "enabled", "live", "not enabled")
             if other:
@@ -157,6 +160,11 @@ class Units:
             return False
         state = self.states.get(name)
         return not (state and is_running(state))
+
+    def _is_masked(self, name: str) -> bool:
+        """Whether an administrator forbids the start; a file of ours in place of the mask lifts it."""
+        state = self.states.get(name)
+        return state is not None and state["UnitFileState"].startswith("masked") and name not in self.placed
 
     def _is_failing(self, name: str) -> bool:
         """Whether systemd starts it again and again: what runs at this moment may have died a second ago."""
