@@ -8,10 +8,12 @@ import pytest
 
 from tests import test_apply_hosts
 from tests.rig.hosts import LOGIN_USER
+from tests.rig.vendor_packages import VendorRepository
 from tests.test_apply_hosts import Rig, units
 
 booted, rig = test_apply_hosts.booted, test_apply_hosts.rig
 DEMO = "/etc/systemd/system/demo.service"
+APT = ("/var/lib/apt", "/var/cache/apt", "/var/log/apt")
 CRASHING = """[Service]
 ExecStart=/bin/sh -c 'sleep {seconds}; exit 1'
 Restart=on-failure
@@ -85,3 +87,40 @@ def test_a_masked_unit_is_named_as_such_and_left_alone(rig: Rig) -> None:
     rig.hosts.run("train-1", ["sh", "-c", f"systemctl stop demo; ln -sf /dev/null {DEMO}; systemctl daemon-reload"])
     assert line(rig.run("check", "train-1"), "start demo.service on train-1: not running")
     assert rig.run("apply", "train-1")["exit_code"] == 0
+
+
+@pytest.mark.hosts
+def test_what_an_installation_removes_is_shown_first_or_not_done(rig: Rig) -> None:
+    with VendorRepository(rig.network) as repository:
+        source = f"deb [signed-by=/etc/apt/keyrings/vendor.asc] {repository.url} {repository.suite}\n"
+        rig.tree.gives("/etc/apt/sources.list.d/vendor.list", source, before_packages=True)
+        rig.tree.gives("/etc/apt/keyrings/vendor.asc", repository.signing_key.read_bytes(), before_packages=True)
+        repository.publish("clock-one", "1.0", {"usr/share/clock-one": "one\n"})
+        repository.publish("clock-tool", "1.0", {"usr/share/clock-tool": "one\n"})
+        rig.tree.wants("packages", "clock-one", "clock-tool")
+        assert rig.run("apply", "train-1")["exit_code"] == 0
+
+        repository.publish("clock-tool", "2.0", {"usr/share/clock-tool": "two\n"})
+        files = {"usr/share/clock-two": "two\n"}
+        repository.publish("clock-two", "1.0", files, ["clock-tool (>= 2.0)"], ["clock-one"])
+        rig.tree.wants("packages", "clock-two")
+        foretold, done = rig.run("check", "train-1"), rig.run("apply", "train-1")
+        assert package_lines(foretold) == ["install clock-two on train-1"], "its lists do not know it yet"
+        assert rig.states(done) == {"train-1": "failed"}
+        assert "would also remove clock-one, which had not been shown" in done["hosts"]["train-1"]["reason"]
+        assert rig.hosts.files("train-1", ["/usr/share/clock-one"])
+
+        lists = rig.hosts.files("train-1", APT)
+        foretold = rig.run("check", "train-1")
+        deeds = ["install clock-two", "remove clock-one", "upgrade clock-tool"]
+        assert package_lines(foretold) == [f"{deed} on train-1" for deed in deeds]
+        assert rig.hosts.files("train-1", APT) == lists, "a preview writes nothing"
+        done = rig.run("apply", "train-1")
+        assert (done["exit_code"], package_lines(done)) == (0, package_lines(foretold))
+        assert not rig.hosts.files("train-1", ["/usr/share/clock-one"])
+        assert rig.read("train-1", "/usr/share/clock-tool") == "two\n"
+    assert rig.run("apply", "train-1")["hosts"]["train-1"]["state"] == "unchanged"
+
+
+def package_lines(answer: dict[str, Any]) -> list[str]:
+    return sorted(line for line in answer["lines"] if "clock-" in line and " on train-1" in line)

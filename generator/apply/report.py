@@ -71,11 +71,18 @@ class HostOutcome:
     kept: tuple[str, ...] = ()
     package_needs: str = "restart"
     """What the installation of its packages asks of the node."""
+    package_effects: tuple[str, ...] = ()
+    """What the installation does to other packages, such as "remove NAME" or "upgrade NAME"."""
+
+    @property
+    def package_deeds(self) -> tuple[str, ...]:
+        """What becomes of packages; without one to install there is no effect on others."""
+        return (*(f"install {package}" for package in self.packages), *(self.package_effects if self.packages else ()))
 
     def deeds(self) -> Iterator[tuple[str, str]]:
         """What changes, a sentence each, with its class."""
         yield from ((f"{file.action} {file.path}", file.needs) for file in self.files)
-        yield from ((f"install {package}", self.package_needs) for package in self.packages)
+        yield from ((deed, self.package_needs) for deed in self.package_deeds)
         yield from ((str(unit), unit.needs) for unit in self.units)
         if self.boot:
             yield "reboot", "reboot"
@@ -148,10 +155,10 @@ class HostsReport:
             yield f"{action} {path}{self._class(needs)} {on([node for node, _ in found])}"
             yield from (f"    {line}" for line in found[0][1].splitlines() if contents)
         packages = self._by(
-            ((package, host.package_needs), host.node) for host in self.hosts.values() for package in host.packages
+            ((deed, host.package_needs), host.node) for host in self.hosts.values() for deed in host.package_deeds
         )
-        for (package, needs), nodes in packages.items():
-            yield f"install {package}{self._class(needs)} {on(nodes)}"
+        for (deed, needs), nodes in packages.items():
+            yield f"{deed}{self._class(needs)} {on(nodes)}"
         units = self._by((unit, host.node) for host in self.hosts.values() for unit in host.units)
         for unit, nodes in units.items():
             yield f"{unit.verb} {unit.name}{self._class(unit.needs)} {on(nodes)}: {unit.why}"
