@@ -35,7 +35,7 @@ ROOMS: dict[str, str] = {
     "energy": "model plant",
     "expand.*": "spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
     "rules.*": "known_hosts model nodes plant energy assets spec.* catalog.* quantity problems",
-    "outputs.*": "known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact",
+    "outputs.*": "known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact emit",
     "validate": "source spec.* catalog.* expand.* model rules.* problems",
     "skeleton": "",
     "syntax": "",

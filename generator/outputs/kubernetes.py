@@ -20,13 +20,18 @@ def artifacts(center: Center) -> Iterator[Artifact]:
             Artifact(
                 f"{folder}/cluster.yaml",
                 Yaml(tuple(_objects(center, name))),
-                (f"clusters.{name}", "organizations", "pools", "halls", "metadata.name"),
+                (f"clusters.{name}", "organizations", "pools", "halls", "assets", "metadata.name"),
             ),
+            Artifact(f"{folder}/kueue.yaml", Yaml(tuple(queues.manager(center, name))), (f"clusters.{name}", "metadata.name")),
             *tenants.artifacts_of(center, name),
             *services.artifacts_of(center, name),
         ]
         yield from files
-        yield Artifact(f"{folder}/nodes.json", Json(_node_labels(center, name)), ("pools", "halls", f"clusters.{name}"))
+        yield Artifact(
+            f"{folder}/nodes.json",
+            Json(_node_labels(center, name)),
+            ("pools", "halls", "fabrics", f"clusters.{name}", "metadata.name"),
+        )
         entries = [file.path.removeprefix(f"{folder}/") for file in files]
         kustomization = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -48,6 +53,7 @@ def _node_labels(center: Center, cluster: str) -> dict[str, dict[str, str]]:
     """Labels that apply sets on nodes; a kubelet may not change them."""
     return {
         node.name: {node_label("pool"): nodes.pool.name, node_label("rack"): node.rack}
+        | queues.leaf_label(center, nodes, node)
         for nodes in center.ranges()
         if cluster in nodes.pool.clusters
         for node in nodes.nodes()
