@@ -163,8 +163,13 @@ class Site:
                 }
 
     def admits(self, queue: str) -> bool:
-        found = self.plane.read("clusterqueue", queue).get("status", {}).get("conditions", [])
+        found = self._get(f"clusterqueues/{queue}").get("status", {}).get("conditions", [])
         return any(each["type"] == "Active" and each["status"] == "True" for each in found)
+
+    def _get(self, path: str) -> Any:
+        answer = self.plane.api.get(f"/apis/kueue.x-k8s.io/v1beta2/{path}")
+        assert answer.is_success, answer.text
+        return answer.json()
 
     def submit(self, tenant: str, pool: str, name: str, **pod: Any) -> None:
         """A job of one accelerator that runs until it is ended."""
@@ -177,13 +182,18 @@ class Site:
     def used(self) -> Counter[tuple[str, str]]:
         """Accelerators that Kueue has admitted, by tenant and pool."""
         found: Counter[tuple[str, str]] = Counter()
-        for queue in self.plane.read("clusterqueues")["items"]:
+        for queue in self._get("clusterqueues")["items"]:
             name, _, pool = queue["metadata"]["name"].rpartition(".")
             for flavor in queue.get("status", {}).get("flavorsUsage", []):
                 assert flavor["name"] == pool
                 found[name, pool] += sum(
                     int(each["total"]) for each in flavor["resources"] if each["name"] == self.resources[pool]
                 )
+        return found
+
+    def workloads(self) -> list[Manifest]:
+        """What Kueue makes of each job, all from one moment."""
+        found: list[Manifest] = self._get("workloads")["items"]
         return found
 
     def places(self) -> Iterator[tuple[str, str, str]]:

@@ -57,6 +57,7 @@ ROOMS: dict[str, str] = {
     "steps": "console folders validate diff write model outputs render problems",
     "world_verbs": "console steps source apply.*",
     "host_verbs": "known_hosts console steps world_verbs apply.* problems",
+    "enforce_verbs": "console steps world_verbs source model apply.* problems",
     "cli": "*",
 }
 # Libraries that change what a room is: only these rooms may know them.
