@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 import click
 
-from generator import explain as explanations
 from generator import enforce_verbs, folders, host_verbs, report, validate, workbench, world_verbs
+from generator import explain as explanations
 from generator.console import DEFECT, DIFFERENT, FAILED, FINE, USAGE, Done, progress, say, show, show_found
 from generator.diff import compare_tree
 from generator.model import Center

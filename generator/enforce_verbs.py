@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -63,13 +63,12 @@ def enforce(
             raise Refused([unknown_cluster(name, did_you_mean(name, known) or f"clusters: {', '.join(known)}")])
     judgement = judge(replace(found, as_of=as_of.date().isoformat()), read_spent(spent) if spent else {})
     reached = accesses(kubeconfig, known)
-    done = []
-    for name in cluster or known:
-        if name in reached:
-            done.append(enforcing.enforce(Target(found.name, name, reached[name]), judgement, check=check))
-        else:
-            message, hint = f'nothing says how to reach cluster "{name}"', f"give --kubeconfig {name}=FILE"
-            done.append(enforcing.Enforcement(name, problems=(Problem("cluster.kubeconfig", message, hint=hint),)))
+    done = [
+        enforcing.enforce(Target(found.name, name, reached[name]), judgement, check=check)
+        if name in reached
+        else enforcing.unreached(name)
+        for name in cluster or known
+    ]
     problems = [problem for each in done for problem in each.problems]
     changes = any(each.deeds for each in done)
     code = FAILED if problems else DIFFERENT if check and changes else FINE

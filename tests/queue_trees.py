@@ -1,6 +1,6 @@
 """Random organisations on a real Kueue: what they may hold follows from their numbers, what they hold Kueue says.
 
-Of a pool with capacity C, where organisation o keeps K(o) for itself and its tenants want W(o) together (each at most its
+Of a pool with capacity C, where each organisation keeps K for itself and its tenants want W together (each at most its
 quota and what it may borrow), everybody together gets sum min(W, K) + min(sum max(0, W - K), C - sum K).
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -71,7 +72,7 @@ class Forest:
 
 
 def grow(seed: int, pools: int) -> Forest:
-    """Organisations with weights, tenants with quota, some that borrow, guarantees, spares, what nobody was promised."""
+    """Organisations with guarantees, tenants that own and borrow, spares, and some that nobody was promised."""
     chance = Random(seed)
     forest = Forest()
     organizations = ["red", "green", "blue"][: chance.randint(2, 3)]
@@ -117,7 +118,7 @@ def prove(folder: Path, seed: int, pools: int = 3) -> tuple[int, list[str]]:
                 site.submit(name, pool, f"{pool}-{number}")
                 jobs += 1
             try:
-                wait_until(lambda names=at_work: _settled(site, forest, names, faults), 2 * SECONDS, "all that is due")
+                wait_until(partial(_settled, site, forest, at_work, faults), 2 * SECONDS, "all that is due")
             except TimeoutError:
                 faults.append(f"with {len(at_work)} tenants at work Kueue admits {dict(admitted(site))}")
         for name, pool, node in site.places():

@@ -87,6 +87,12 @@ def enforce(target: Target, judgement: Judgement, *, check: bool) -> Enforcement
     return Enforcement(target.cluster, tuple(done), held, tuple(problems))
 
 
+def unreached(cluster: str) -> Enforcement:
+    """What came of a cluster that no kubeconfig reaches."""
+    message, hint = f'nothing says how to reach cluster "{cluster}"', f"give --kubeconfig {cluster}=FILE"
+    return Enforcement(cluster, problems=(Problem("cluster.kubeconfig", message, hint=hint),))
+
+
 def _queues(kube: Kube, centre: str, judgement: Judgement) -> Iterator[Json]:
     """The queues of tenants that the spec has; those of others leave with the next apply."""
     selector = f"app.kubernetes.io/managed-by=center,center.internal/center={centre}"
@@ -134,12 +140,12 @@ def _carry_out(kube: Kube, queue: Json, deed: Deed, day: str) -> Problem | None:
         meta["annotations"] = {REASON: deed.reason, SINCE: since or day}
         body["spec"] = {"stopPolicy": "Hold"}
     try:
-        kube.apply(_QUEUES, body, manager=MANAGER)
+        # Whoever let the queue run by hand still owns the field; the spec is where a day or a credit is changed.
+        kube.apply(_QUEUES, body, manager=MANAGER, force=True)
     except ApiError as error:
         if not 400 <= error.status < 500 or error.status == 401:
             raise
-        hint = "let go of the field there, or say in the spec what holds now" if error.conflicts else None
-        return Problem("enforce.refused", visible(f'queue "{deed.queue}": {error.message}'), hint=hint)
+        return Problem("enforce.refused", visible(f'queue "{deed.queue}": {error.message}'))
     return None
 
 

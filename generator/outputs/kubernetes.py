@@ -9,6 +9,7 @@ from generator.artifact import Artifact, Json, Yaml
 from generator.model import Center
 from generator.outputs import policies, queues, roles, services, tenants
 from generator.outputs.objects import metadata, node_label
+from generator.spec.pools import Kubernetes
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
@@ -19,10 +20,14 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         files = [
             Artifact(
                 f"{folder}/cluster.yaml",
-                Yaml(tuple(_objects(center, name))),
+                Yaml(tuple(_objects(center, name, cluster))),
                 (f"clusters.{name}", "organizations", "pools", "halls", "assets", "metadata.name"),
             ),
-            Artifact(f"{folder}/kueue.yaml", Yaml(tuple(queues.manager(center, name))), (f"clusters.{name}", "metadata.name")),
+            Artifact(
+                f"{folder}/kueue.yaml",
+                Yaml(tuple(queues.manager(center, cluster))),
+                (f"clusters.{name}", "metadata.name"),
+            ),
             *tenants.artifacts_of(center, name),
             *services.artifacts_of(center, name),
         ]
@@ -42,11 +47,11 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         yield Artifact(f"{folder}/kustomization.yaml", Yaml((kustomization,)), causes)
 
 
-def _objects(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
+def _objects(center: Center, name: str, cluster: Kubernetes) -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(center, "center-system")}
     yield from roles.tenant_roles(center)
     yield from policies.policies(center)
-    yield from queues.objects(center, cluster)
+    yield from queues.objects(center, name, cluster)
 
 
 def _node_labels(center: Center, cluster: str) -> dict[str, dict[str, str]]:

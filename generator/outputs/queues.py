@@ -10,16 +10,17 @@ from generator.model import Center, Share, Tenant
 from generator.nodes import Node, NodeRange, Pool
 from generator.outputs.objects import QUEUES, labels, metadata, node_label, queue_name
 from generator.plant import Net
+from generator.spec.pools import Kubernetes
 
 _HOST = "kubernetes.io/hostname"
 _PATIENCE = (0, 19)
 """Since this version Kueue ends a job whose pods are not ready in time."""
 
 
-def objects(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
+def objects(center: Center, name: str, cluster: Kubernetes) -> Iterator[dict[str, Any]]:
     """Topologies, flavors, cohorts, priorities and queues of a cluster, cluster-wide all of them."""
-    members, pools = center.tenants_of(cluster), center.pools_of(cluster, "worker")
-    for levels in sorted({found for pool in pools if (found := _levels(center, cluster, pool))}):
+    members, pools = center.tenants_of(name), center.pools_of(name, "worker")
+    for levels in sorted({levels for pool in pools if (levels := _levels(center, cluster, pool))}):
         labels_of_levels = [*map(node_label, levels), _HOST]
         yield {
             **QUEUES,
@@ -30,10 +31,10 @@ def objects(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
     for pool in pools:
         yield _flavor(center, cluster, pool)
     yield _cohort(center, center.name, _unpromised(center, pools))
-    for name in sorted({tenant.organization for tenant in members}):
-        weight = str(center.spec.organizations[name].weight)
-        groups = _kept(center, pools, name)
-        yield _cohort(center, f"org-{name}", groups, fairSharing={"weight": weight}, parentName=center.name)
+    for each in sorted({tenant.organization for tenant in members}):
+        weight = str(center.spec.organizations[each].weight)
+        groups = _kept(center, pools, each)
+        yield _cohort(center, f"org-{each}", groups, fairSharing={"weight": weight}, parentName=center.name)
     for class_ in sorted({tenant.class_.name for tenant in members}):
         found = next(tenant.class_ for tenant in members if tenant.class_.name == class_)
         yield {
@@ -45,20 +46,19 @@ def objects(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
         }
     for tenant in members:
         for share in tenant.quota:
-            if cluster in share.pool.clusters:
+            if name in share.pool.clusters:
                 yield _cluster_queue(center, tenant, share)
 
 
-def manager(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
+def manager(center: Center, cluster: Kubernetes) -> Iterator[dict[str, Any]]:
     """Kueue's own configuration; it is read when Kueue starts."""
-    version = center.clusters[cluster].queues
-    own = {**labels(center), "app.kubernetes.io/version": version}
+    own = {**labels(center), "app.kubernetes.io/version": cluster.queues}
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(center, "kueue-system")}
     yield {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "kueue-manager-config", "namespace": "kueue-system", "labels": own},
-        "data": {"controller_manager_config.yaml": emit_yaml([_configuration(version)]).decode()},
+        "data": {"controller_manager_config.yaml": emit_yaml([_configuration(cluster.queues)]).decode()},
     }
 
 
@@ -101,10 +101,9 @@ def _net(center: Center, pool: Pool) -> Net | None:
     return min(nets, key=lambda net: net.spec.kind == "ethernet", default=None)
 
 
-def _levels(center: Center, cluster: str, pool: Pool) -> tuple[str, ...]:
+def _levels(center: Center, cluster: Kubernetes, pool: Pool) -> tuple[str, ...]:
     """What a pool's jobs may ask to stay within, the widest first."""
-    asked = center.clusters[cluster].topology
-    there = [level for level in ("leaf", "rack") if level in asked]
+    there = [level for level in ("leaf", "rack") if level in cluster.topology]
     return tuple(level for level in there if level != "leaf" or _net(center, pool))
 
 
@@ -112,7 +111,7 @@ def _topology_name(levels: tuple[str, ...]) -> str:
     return "-".join(levels)
 
 
-def _flavor(center: Center, cluster: str, pool: Pool) -> dict[str, Any]:
+def _flavor(center: Center, cluster: Kubernetes, pool: Pool) -> dict[str, Any]:
     levels = _levels(center, cluster, pool)
     topology = {"topologyName": _topology_name(levels)} if levels else {}
     return {

@@ -86,6 +86,16 @@ def only_some_classes_borrow(center: Center) -> Iterator[Finding]:
             yield Finding((*tenant.path, "borrow"), message)
 
 
+@rule("quota.borrow-alone")
+def borrowers_have_a_queue(center: Center) -> Iterator[Finding]:
+    """A tenant has a queue where it has quota, and what it borrows passes through that queue."""
+    for tenant in center.tenants.values():
+        for share in tenant.borrow:
+            if not _of(share.pool, tenant.quota):
+                message = f'tenant "{tenant.name}" may borrow of pool "{share.pool.name}" and has no quota there'
+                yield Finding(share.path, message, f'add "{share.pool.name}" to its quota')
+
+
 def _loans(center: Center) -> Iterator[tuple[Tenant, Share, int]]:
     """What each tenant may borrow of a pool, and what it would then hold with its quota."""
     for tenant in center.tenants.values():

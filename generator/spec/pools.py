@@ -81,7 +81,7 @@ class Kubernetes(Strict):
         "0.18", description="Minor version of Kueue, whose queues bind quota.", examples=["0.18"]
     )
     topology: list[Level] = Field(
-        default_factory=lambda: ["leaf", "rack"],
+        default_factory=lambda: list[Level](("leaf", "rack")),
         max_length=2,
         description="How near the pods of a job may ask to be: within what a leaf serves, within a rack.",
     )

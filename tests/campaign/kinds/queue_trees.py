@@ -18,6 +18,11 @@ SUBJECT = (
 UNITS, POOLS, BRIEF_POOLS = 24, 4, 1
 
 
+def obstacle() -> str | None:
+    """Nothing stands in its way; but each unit starts a control plane, so its sample is a test of its own."""
+    return None
+
+
 def units() -> list[str]:
     return [f"seed-{seed}" for seed in range(1, UNITS + 1)]
 
