@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.queue_site import ROOT, SECONDS, Site, centre, tenant
 from tests.rig.processes import wait_until
@@ -139,6 +140,29 @@ def test_a_person_may_stop_more_but_not_less(site: Site) -> None:
     assert enforce(site, AFTER) == [("hold", "course.train")]
     stop("None")
     assert enforce(site, AFTER) == [("hold", "course.train")]
+    assert enforce(site, LAST) == [("give back", "course.train")]
+
+
+@cluster
+def test_the_rights_of_the_documented_timer_suffice(site: Site) -> None:
+    [rights] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/enforce.md").read_text("utf-8"), re.DOTALL)
+    roles = list(yaml.safe_load_all(rights))
+    group = "rbac.authorization.k8s.io"
+    for role in roles:
+        meta, kind = role["metadata"], role["kind"]
+        site.plane.apply(
+            role,
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": f"{kind}Binding",
+                "metadata": meta,
+                "roleRef": {"apiGroup": group, "kind": kind, "name": meta["name"]},
+                "subjects": [{"apiGroup": group, "kind": "User", "name": "timer"}],
+            },
+        )
+    timer = str(site.plane.kubeconfig_for("timer", []))
+    said = site.run("enforce", str(site.folder), "--as-of", AFTER, "--kubeconfig", timer)
+    assert said.splitlines() == [f'cloud: hold "course.train": its last day was {LAST}', "cloud: 1 changed, 1 held"]
     assert enforce(site, LAST) == [("give back", "course.train")]
 
 
