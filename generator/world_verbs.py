@@ -16,7 +16,7 @@ from generator.source import Source
 from generator.steps import true_tree
 
 if TYPE_CHECKING:
-    from generator.apply.world import Outcome
+    from generator.apply.request import Outcome
 
 center_argument = click.argument("center", required=False)
 out_option = click.option(
@@ -167,11 +167,12 @@ def _everywhere(verb: str, **asked: Any) -> int:
 def _delivered(verb: str, center: str | None, out: Path | None, **asked: Any) -> Outcome:
     """Do what a verb does, with a tree that is exactly what the spec renders to."""
     from generator.apply import world
+    from generator.apply.request import Request
 
     _, tree, judged = true_tree(center, out)
     words = {_REQUEST.get(name, name): value for name, value in asked.items()}
     words["limit"], words["without"] = frozenset(words["limit"]), frozenset(words["without"])
-    request = world.Request(tree=tree, centre=judged.name, user=judged.spec.access.ssh.user, **words)
+    request = Request(tree=tree, centre=judged.name, user=judged.spec.access.ssh.user, **words)
     return world.deliver(verb, request, progress)
 
 

@@ -37,6 +37,9 @@ def artifacts(center: Center) -> Iterator[Artifact]:
             Json(_node_labels(center, name)),
             ("pools", "halls", "fabrics", f"clusters.{name}", "metadata.name"),
         )
+        if cluster.parts:
+            parts = {part: named.model_dump() for part, named in cluster.parts.items()}
+            yield Artifact(f"{folder}/parts.json", Json(parts), (f"clusters.{name}.parts",))
         entries = [file.path.removeprefix(f"{folder}/") for file in files]
         kustomization = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",

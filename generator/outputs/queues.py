@@ -51,9 +51,8 @@ def objects(center: Center, name: str, cluster: Kubernetes) -> Iterator[dict[str
 
 
 def manager(center: Center, cluster: Kubernetes) -> Iterator[dict[str, Any]]:
-    """Kueue's own configuration; it is read when Kueue starts."""
+    """Kueue's own configuration, in the namespace that comes with Kueue; it is read when Kueue starts."""
     own = {**labels(center), "app.kubernetes.io/version": cluster.queues}
-    yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(center, "kueue-system")}
     yield {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -11,6 +11,7 @@ from pydantic.functional_validators import BeforeValidator
 from generator.quantity import Percentage
 from generator.spec.common import Name, Network, RangeText, SecretReference, Strict, got, refuse
 from generator.spec.halls import MOST_IN_A_RACK
+from generator.spec.parts import Part
 
 Role = Literal["worker", "control", "login", "storage", "monitor"]
 Level = Literal["leaf", "rack"]
@@ -84,6 +85,9 @@ class Kubernetes(Strict):
         default_factory=lambda: list[Level](("leaf", "rack")),
         max_length=2,
         description="How near the pods of a job may ask to be: within what a leaf serves, within a rack.",
+    )
+    parts: dict[Name, Part] = Field(
+        default_factory=dict, description="What it runs that others have made; center fetch brings it."
     )
 
 

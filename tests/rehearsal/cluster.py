@@ -53,7 +53,7 @@ class Cluster:
 
     def start(self, step: Step) -> None:
         tools = build_tools(step.say)
-        _, configured = yaml.safe_load_all((self.centre.tree / "clusters/cloud/kueue.yaml").read_text("utf-8"))
+        configured = yaml.safe_load((self.centre.tree / "clusters/cloud/kueue.yaml").read_text("utf-8"))
         kueue = yaml.safe_load(configured["data"]["controller_manager_config.yaml"])
         self.plane = self._ending.enter_context(ControlPlane(tools, self._folder / "cluster", kueue_config=kueue))
         self.plane.kubectl("apply", "--server-side", f"--filename={tools.gateway_crds}")
