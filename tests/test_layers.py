@@ -189,6 +189,7 @@ def test_only_the_command_knows_how_to_apply() -> None:
     }
     assert {name for name in importers if not name.startswith("apply.")} <= {
         "cli",
+        "enforce_verbs",
         "world_verbs",
         "host_verbs",
         "fetch_verbs",
