@@ -204,6 +204,7 @@ def main() -> NoReturn:
         show(refused.problems, Source(), err=True)
         code = USAGE if usage else FAILED
     except click.Abort:
+        click.echo("center: interrupted", err=True)
         code = 130
     except click.ClickException as error:
         error.show()

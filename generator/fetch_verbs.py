@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from generator.console import FAILED, Done, show
-from generator.problems import Problem
 from generator.source import Source
 from generator.steps import true_tree
 from generator.world_verbs import center_argument, cluster_option, out_option
@@ -35,8 +34,7 @@ def fetch(center: str | None, out: Path | None, cluster: tuple[str, ...], folder
             new = parts.fetch(part, folder)
             click.echo(f"{part.cluster}: {part} {'fetched' if new else 'was here'}")
         except parts.NotThere as why:
-            message = f'part "{part.name}" {part.version} of cluster "{part.cluster}": {why}'
-            problems.append(Problem("cluster.part-missing", message))
+            problems.append(why.problem(part))
     if problems:
         show(problems, Source(), err=True)
     raise Done(FAILED if problems else 0)

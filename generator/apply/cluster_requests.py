@@ -37,7 +37,8 @@ def one_cluster(verb: str, request: Request, name: str, plan: Plan | None, progr
     target = clusters.Target(request.centre, name, access)
     if verb == "unlock":
         problems = clusters.unlock_cluster(target, request.lock)
-        return Outcome((), problems, 1 if problems else 0)
+        told = () if problems else (f"{name}: the lock {request.lock} is gone",)
+        return Outcome(told, problems, 1 if problems else 0)
     if plan and (stale := plan.of_another_tree(request.tree) or plan.lacks_cluster(name)):
         return Outcome((), tuple(stale), 1)
     try:

@@ -48,6 +48,9 @@ class Part:
 class NotThere(Exception):
     """Why a part is not to be had, in one line."""
 
+    def problem(self, part: Part) -> Problem:
+        return Problem("cluster.part-missing", f'part "{part.name}" {part.version} of cluster "{part.cluster}": {self}')
+
 
 def cache() -> Path:
     """The operator's cache of parts (XDG Base Directory Specification)."""

@@ -21,21 +21,27 @@ from generator.apply.report import HostsReport
 from generator.apply.request import Outcome, Progress, Request
 from generator.problems import Problem, Refused, did_you_mean
 
+INTERRUPTED = 130
+
 
 def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
     """Diff, apply or show the status of everything that was asked for."""
     reviewed = plan.load(request.plan) if request.plan else request.seen
     with_hosts, clusters = _scope(verb, request, reviewed)
     outcomes = [_hosts(verb, request, reviewed, progress)] if with_hosts else []
-    outcomes += [one_cluster(verb, request, name, reviewed, progress) for name in clusters]
-    codes = {outcome.code for outcome in outcomes}
-    code = 1 if 1 in codes else max(codes, default=0)
+    for name in clusters if INTERRUPTED not in [outcome.code for outcome in outcomes] else ():
+        outcomes.append(one_cluster(verb, request, name, reviewed, progress))
+    code = _worst({outcome.code for outcome in outcomes})
     problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
     plans = [outcome.plan for outcome in outcomes if outcome.plan]
     found = reduce(or_, plans) if plans else None
     if request.save and found:
         plan.save(request.save, found)
     return Outcome(tuple(_shown(verb, request.form, code, outcomes)), problems, code, plan=found)
+
+
+def _worst(codes: set[int]) -> int:
+    return next((code for code in (INTERRUPTED, 1) if code in codes), max(codes, default=0))
 
 
 def _scope(verb: str, request: Request, reviewed: Plan | None) -> tuple[bool, list[str]]:
@@ -68,8 +74,8 @@ def _hosts(verb: str, request: Request, reviewed: Plan | None, progress: Progres
         raise Refused([unknown_cluster(name, did_you_mean(name, described) or f"clusters: {', '.join(described)}")])
     ask = Ask(
         request.tree, ssh, request.limit or None, request.shard, request.up_to, request.wait, request.end_jobs,
-        accesses=accesses(request.kubeconfigs, clusters_of(request.tree)), without=request.without,
-        plan=reviewed, leaving=request.leaving,
+        accesses=accesses(request.kubeconfigs, clusters_of(request.tree)), centre=request.centre,
+        without=request.without, plan=reviewed, leaving=request.leaving,
     )  # fmt: skip
     try:
         report = _report(verb, ask, progress)
