@@ -55,7 +55,7 @@ ROOMS: dict[str, str] = {
     "workbench": "shelf service_page blanks catalog.* folders explain resources rules.* problems",
     "console": "report source validate problems",
     "steps": "console folders validate diff write model outputs render problems",
-    "world_verbs": "console steps source apply.*",
+    "world_verbs": "console steps source problems apply.*",
     "fetch_verbs": "console steps source problems world_verbs apply.*",
     "host_verbs": "known_hosts console steps world_verbs apply.* problems",
     "enforce_verbs": "console steps world_verbs source model apply.* problems",
