@@ -276,6 +276,8 @@ class TenantClass(Entry):
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(description="Higher goes first in every queue.")
     may_borrow: bool = Field(description="Whether its tenants may use what others leave idle.")
     ends: bool = Field(False, description="Whether a tenant of this class has a last day.")
-    preempt: Literal["Never", "LowerPriority", "Any"] = Field(description="What reclaims within the cohort.")
+    preempt: Literal["Never", "LowerPriority", "Any"] = Field(
+        description="Whose jobs a more important job of the same tenant may end."
+    )
     pods: Annotated[int, Field(ge=1)] = Field(description="Most pods in one environment.")
     services: Annotated[int, Field(ge=0)] = Field(description="Most services of Kubernetes in one environment.")
