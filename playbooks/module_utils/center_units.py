@@ -178,7 +178,7 @@ class Units:
     def _age(self, name: str) -> float | None:
         """Seconds since a daemon was started, if it runs."""
         state = self.states.get(name)
-        daemon = state is not None and name.endswith(".service") and state["Type"] != "oneshot"
+        daemon = state is not None and name.endswith(".service") and state.get("Type") != "oneshot"
         if state is None or not daemon or state["ActiveState"] != "active":
             return None
         return self.now - int(state["ActiveEnterTimestampMonotonic"] or 0) / 1e6
