@@ -7,7 +7,7 @@ from typing import Any
 
 from generator.artifact import Artifact, Json, Yaml
 from generator.model import Center
-from generator.outputs import policies, queues, roles, services, tenants
+from generator.outputs import policies, queues, roles, sandboxes, services, tenants
 from generator.outputs.objects import metadata, node_label
 
 
@@ -20,7 +20,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
             Artifact(
                 f"{folder}/cluster.yaml",
                 Yaml(tuple(_objects(center, name))),
-                (f"clusters.{name}", "organizations", "pools", "halls", "metadata.name"),
+                (f"clusters.{name}", "organizations", "pools", "halls", "metadata.name", "network.domain"),
             ),
             *tenants.artifacts_of(center, name),
             *services.artifacts_of(center, name),
@@ -40,7 +40,8 @@ def artifacts(center: Center) -> Iterator[Artifact]:
 def _objects(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(center, "center-system")}
     yield from roles.tenant_roles(center)
-    yield from policies.policies(center)
+    yield from sandboxes.runtime_classes(center, cluster)
+    yield from policies.policies(center, cluster)
     yield from queues.objects(center, cluster)
 
 

@@ -1,0 +1,15 @@
+"""Jobs that run before their queue has admitted them."""
+
+from __future__ import annotations
+
+from generator.model import Center
+from generator.outputs.policies import IS_TRUSTED, Policy, rule
+
+_SUSPENDED = "(has(object.spec.suspend) && object.spec.suspend)"
+_RAN = "(oldObject != null && !(has(oldObject.spec.suspend) && oldObject.spec.suspend))"
+
+
+def policy(center: Center, cluster: str) -> Policy:
+    message = "only its queue starts a job"
+    holds = f"{_SUSPENDED} || {_RAN} || variables.trusted"
+    return Policy((rule("batch", "jobs"),), ((holds, message),), {"trusted": IS_TRUSTED})
