@@ -301,7 +301,6 @@ class Counts(Strict):
     autoscalers: Annotated[int, Field(ge=0)] = Field(description="Autoscalers.")
     policies: Annotated[int, Field(ge=0)] = Field(description="Network policies of its own.")
     roles: Annotated[int, Field(ge=0)] = Field(description="Roles of its own, and as many bindings.")
-    routes: Annotated[int, Field(ge=0)] = Field(description="Routes.")
 
 
 class Size(Strict):

@@ -41,7 +41,6 @@ _ADMIN = [
     _may("autoscaling", "horizontalpodautoscalers", _CHANGE),
     _may("networking.k8s.io", "networkpolicies", _CHANGE),
     _may("rbac.authorization.k8s.io", "roles rolebindings", _CHANGE),
-    _may("gateway.networking.k8s.io", "httproutes", _CHANGE),
 ]
 
 

@@ -26,7 +26,6 @@ _COUNTED = {
     "autoscalers": ["count/horizontalpodautoscalers.autoscaling"],
     "policies": ["count/networkpolicies.networking.k8s.io"],
     "roles": ["count/roles.rbac.authorization.k8s.io", "count/rolebindings.rbac.authorization.k8s.io"],
-    "routes": ["count/httproutes.gateway.networking.k8s.io"],
 }
 _NEVER = ("services.nodeports", "services.loadbalancers", "replicationcontrollers")
 

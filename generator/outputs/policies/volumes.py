@@ -5,7 +5,6 @@ from __future__ import annotations
 from generator.model import Center
 from generator.outputs.policies import IS_TRUSTED, Policy, rule
 
-
 _VOLUME = "(has({0}.spec.volumeName) ? {0}.spec.volumeName : '')"
 
 
