@@ -411,7 +411,7 @@ def test_a_cluster_that_cannot_be_asked_is_not_called_unchanged(site: Path) -> N
 
 
 def test_each_cluster_has_its_own_kubeconfig_or_context(site: Path) -> None:
-    second = '  second: {kind: kubernetes, version: "1.36", cni: calico, pods: 10.129.0.0/16, services: 10.97.0.0/16}\n\naccess:'
+    second = '  second: {kind: kubernetes, version: "1.36", pods: 10.129.0.0/16, services: 10.97.0.0/16}\n\naccess:'
     edit(site, "\naccess:", second)
     edit(site, "cluster: cloud}", "clusters: [cloud, second]}")
     edit(
