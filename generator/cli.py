@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from generator import explain as explanations
-from generator import folders, host_verbs, report, validate, workbench, world_verbs
+from generator import fetch_verbs, folders, host_verbs, report, validate, workbench, world_verbs
 from generator.console import DEFECT, DIFFERENT, FAILED, FINE, USAGE, Done, progress, say, show, show_found
 from generator.diff import compare_tree
 from generator.model import Center
@@ -173,6 +173,7 @@ def docs(page: str) -> None:
 
 for verb in (world_verbs.diff_, world_verbs.apply_, world_verbs.status, world_verbs.unlock):
     cli.add_command(verb)
+cli.add_command(fetch_verbs.fetch)
 for verb in (host_verbs.trust, host_verbs.preflight, host_verbs.accept):
     cli.add_command(verb)
 cli.add_command(workbench.catalog)
@@ -202,6 +203,7 @@ def main() -> NoReturn:
         show(refused.problems, Source(), err=True)
         code = USAGE if usage else FAILED
     except click.Abort:
+        click.echo("center: interrupted", err=True)
         code = 130
     except click.ClickException as error:
         error.show()

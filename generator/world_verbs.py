@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from generator.console import DIFFERENT, FAILED, Done, progress, show
+from generator.console import DIFFERENT, FAILED, FINE, Done, progress, show
+from generator.problems import Refused
 from generator.source import Source
 from generator.steps import true_tree
 
 if TYPE_CHECKING:
-    from generator.apply.world import Outcome
+    from generator.apply.request import Outcome
 
 center_argument = click.argument("center", required=False)
 out_option = click.option(
@@ -132,8 +133,9 @@ def apply_(form: str, confirm: tuple[str, ...], yes: bool, **where: Any) -> None
     seen = None
     if sys.stdin.isatty() and not yes:
         preview = _delivered("diff", confirm=frozenset(confirm), **where)
-        _tell(preview)
-        if preview.code == 0 or not click.confirm("Apply exactly this?", err=True):
+        _tell(preview, err=True)
+        # With nothing to change there is nothing to ask; what a run that died has left is still put in order.
+        if preview.code != FINE and not click.confirm("Apply exactly this?", err=True):
             raise Done(preview.code if preview.code != DIFFERENT else FAILED)
         seen = preview.plan
     raise Done(_everywhere("apply", form=form, confirm=frozenset(confirm), seen=seen, **where))
@@ -152,7 +154,7 @@ def status(form: str, **where: Any) -> None:
 @target_options
 def unlock(lock: str, **where: Any) -> None:
     """Take the lock of a run that is dead; LOCK is the id that a refused run has shown."""
-    if where["center"] and Path(lock).exists() and not Path(where["center"]).exists():
+    if _is_id(where["center"] or "") and not _is_id(lock):
         lock, where["center"] = where["center"], lock  # the other verbs take the centre first
     raise Done(_everywhere("unlock", lock=lock, **where))
 
@@ -167,17 +169,27 @@ def _everywhere(verb: str, **asked: Any) -> int:
 def _delivered(verb: str, center: str | None, out: Path | None, **asked: Any) -> Outcome:
     """Do what a verb does, with a tree that is exactly what the spec renders to."""
     from generator.apply import world
+    from generator.apply.request import Request
+    from generator.apply.ssh import disk_problem
 
     _, tree, judged = true_tree(center, out)
     words = {_REQUEST.get(name, name): value for name, value in asked.items()}
     words["limit"], words["without"] = frozenset(words["limit"]), frozenset(words["without"])
-    request = world.Request(tree=tree, centre=judged.name, user=judged.spec.access.ssh.user, **words)
-    return world.deliver(verb, request, progress)
+    request = Request(tree=tree, centre=judged.name, user=judged.spec.access.ssh.user, **words)
+    try:
+        return world.deliver(verb, request, progress)
+    except OSError as error:
+        raise Refused([disk_problem(error)]) from error
 
 
-def _tell(outcome: Outcome) -> None:
+def _is_id(word: str) -> bool:
+    """Whether a word is the id of a run: of hosts, or of a cluster (who, where, which)."""
+    return re.fullmatch(r"([^/ ]+@[^/ ]+/[0-9]+/)?[0-9a-f]{8}", word) is not None
+
+
+def _tell(outcome: Outcome, err: bool = False) -> None:
     for line in outcome.lines:
-        click.echo(line)
+        click.echo(line, err=err)
     if outcome.problems:
         show(list(outcome.problems), Source(), err=True)
 

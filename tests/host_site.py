@@ -34,7 +34,8 @@ WAIT = "while [ ! -e /run/go ]; do sleep 0.1; done"
 DRIVER = """
 import json, sys
 from pathlib import Path
-from generator.apply.world import Request, deliver
+from generator.apply.request import Request
+from generator.apply.world import deliver
 from generator.problems import Refused
 
 tree, user, key, verb, *names = sys.argv[1:]

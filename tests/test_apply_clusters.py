@@ -238,11 +238,11 @@ def test_a_preview_that_is_not_true_any_more_is_refused(cluster: Cluster, small:
     cluster.plane.kubectl("delete", "configmap", "b", "-n", cluster.namespace)
     cluster.forget()
 
-    report = cluster.apply(wanted, preview=seen)
+    report = cluster.apply(wanted, expected=seen.fingerprint)
 
-    assert [problem.rule for problem in report.problems] == ["cluster.moved"]
+    assert [problem.rule for problem in report.problems] == ["plan.stale"]
     assert cluster.all_writes() == []
-    assert cluster.apply(wanted, preview=cluster.diff(wanted)).problems == ()
+    assert cluster.apply(wanted, expected=cluster.diff(wanted).fingerprint).problems == ()
 
 
 def _hold_lease(cluster: Cluster, holder: str, age: float) -> None:

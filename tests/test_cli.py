@@ -207,7 +207,20 @@ def test_apply_and_diff_refuse_a_tree_that_is_not_what_the_spec_says(site: Path)
 
 
 VERBS = [
-    *("accept", "apply", "catalog", "completion", "diff", "docs", "explain", "init", "new", "preflight", "render"),
+    *(
+        "accept",
+        "apply",
+        "catalog",
+        "completion",
+        "diff",
+        "docs",
+        "explain",
+        "fetch",
+        "init",
+        "new",
+        "preflight",
+        "render",
+    ),
     *("schema", "status", "trust", "unlock", "validate"),
 ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 
 import pytest
 
@@ -144,10 +143,9 @@ def test_a_paused_writer_that_lost_its_lock_stops(cluster: Cluster) -> None:
 
 
 def test_a_writer_keeps_its_lock_while_it_works(cluster: Cluster) -> None:
-    first = cluster.start(_tree(cluster.namespace, count=1200), lease_seconds=1)
-    cluster.after_writes(FIRST + 10, first)
-    began = time.monotonic()
+    first = cluster.start(_tree(cluster.namespace, count=2000), lease_seconds=2)
     output, _ = first.communicate(timeout=120)
     assert '"rules": []' in output
-    assert time.monotonic() > began
-    assert ("change", "leases", "center-system", "center") in cluster.all_writes()
+    written = cluster.all_writes()
+    renewals = written.count(("change", "leases", "center-system", "center"))
+    assert renewals > 2, "it was over before the lock could have run out"

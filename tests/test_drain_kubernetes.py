@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from generator.apply.clusters import Target, apply_cluster
+from generator.apply.comparison import Manifest
 from generator.apply.drain import Drains
 from generator.apply.kubeconfig import Access
 from generator.apply.ssh import Connections, SshAccess
@@ -245,6 +247,21 @@ def test_a_cluster_that_nobody_can_ask_keeps_its_nodes(tmp_path: Path) -> None:
             assert words in drains.empty([FIRST], 60)[FIRST]
             assert words in drains.give_back([FIRST])[FIRST]
             assert drains.empty(["store-a01-1", "unheard-of"], 0) == {}
+
+
+def test_a_cluster_of_strangers_is_not_asked_about_our_nodes(rig: Rig) -> None:
+    """It runs nothing on them, so all of them would look empty."""
+    accesses = {"cloud": Access(rig.plane.kubeconfig)}
+    with Drains(Connections(SshAccess()), OPERATIONS, {}, accesses, RUN, centre="ours") as drains:
+        assert "has no record of this centre" in drains.empty([FIRST], 0)[FIRST]
+    assert rig.node(FIRST) == (False, "")
+    target = Target("ours", "cloud", accesses["cloud"])
+    assert apply_cluster(target, [Manifest("all.yaml", body("Namespace", "ours"))]).problems == ()
+    with Drains(Connections(SshAccess()), OPERATIONS, {}, accesses, RUN, centre="ours") as drains:
+        assert drains.empty([FIRST], 0) == {}
+        assert drains.give_back([FIRST]) == {}
+    with Drains(Connections(SshAccess()), OPERATIONS, {}, accesses, RUN, centre="theirs") as drains:
+        assert "is cluster" in drains.empty([FIRST], 0)[FIRST]
 
 
 def test_a_cluster_that_is_not_there_keeps_nobody() -> None:

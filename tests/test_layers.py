@@ -56,6 +56,7 @@ ROOMS: dict[str, str] = {
     "console": "report source validate problems",
     "steps": "console folders validate diff write model outputs render problems",
     "world_verbs": "console steps source apply.*",
+    "fetch_verbs": "console steps source problems world_verbs apply.*",
     "host_verbs": "known_hosts console steps world_verbs apply.* problems",
     "cli": "*",
 }
@@ -185,4 +186,9 @@ def test_only_the_command_knows_how_to_apply() -> None:
     importers = {
         name for name, file in MODULES.items() for found in imports(file) if (room_of(found) or "").startswith("apply")
     }
-    assert {name for name in importers if not name.startswith("apply.")} <= {"cli", "world_verbs", "host_verbs"}
+    assert {name for name in importers if not name.startswith("apply.")} <= {
+        "cli",
+        "world_verbs",
+        "host_verbs",
+        "fetch_verbs",
+    }

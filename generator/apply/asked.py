@@ -14,6 +14,7 @@ from generator.apply.plan import Plan
 from generator.apply.secrets import Secrets
 from generator.apply.ssh import SshAccess
 from generator.apply.wanted import secrets_of
+from generator.problems import Problem, Refused
 
 Progress = Callable[[str], None]
 
@@ -25,8 +26,26 @@ def silent(message: str) -> None:
 
 
 def access_of(user: str, key: Path | None) -> SshAccess:
-    """How to log in as `user`: with the given key, else the one of the operator's configuration, else the agent's."""
-    return SshAccess(user, key or operator().ssh_key)
+    """How to log in as `user`: with the given key, else the one of the operator's configuration, else the agent's.
+
+    Refused for a key that cannot be used.
+    """
+    chosen = key or operator().ssh_key
+    if chosen is not None:
+        _check_key(chosen)
+    return SshAccess(user, chosen)
+
+
+def _check_key(key: Path) -> None:
+    """Refused for a key that ssh would pass over, after which every host would seem to let nobody in."""
+    try:
+        with key.open("rb"):
+            mode = key.stat().st_mode
+    except OSError as error:
+        raise Refused([Problem("usage.ssh-key", f'SSH key "{key}" cannot be read: {error.strerror}')]) from None
+    if mode & 0o077:
+        message = f'SSH key "{key}" can be read by others, so ssh does not use it'
+        raise Refused([Problem("usage.ssh-key", message, hint=f"chmod 600 {key}")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +66,8 @@ class Ask:
     forks: int = field(default_factory=lambda: operator().forks or FORKS)
     secrets: Secrets = field(default_factory=lambda: Secrets(operator()))
     accesses: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}))
+    centre: str = ""
+    """Its name: a cluster that is recorded as another centre's is not asked about our nodes."""
     without: frozenset[str] = frozenset()
     """Clusters that somebody said are not there, yet or any more."""
     plan: Plan | None = None

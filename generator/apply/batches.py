@@ -40,7 +40,8 @@ def too_many_silent(asked: Sequence[Node], silent: Sequence[Node], policies: Map
     for pool, count in missing.items():
         share = policies.get(pool, DEFAULT).unreachable
         if count > max(1, math.floor(share * of[pool])):
-            yield f"{count} of {of[pool]} hosts of {pool} do not answer, more than its share of {share:.0%}"
+            many = f"{count} of {of[pool]} hosts of {pool}"
+            yield f"{many} do not answer as they should, more than its share of {share:.0%}"
 
 
 def portion(share: float, size: int) -> int:

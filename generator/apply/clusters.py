@@ -7,44 +7,24 @@ deletes what the comparison listed, and records the result. Killed anywhere and 
 
 from __future__ import annotations
 
-import functools
-import time
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import asdict, dataclass
 from typing import Literal
 
-from generator.apply.comparison import (
-    DEFINITION,
-    Comparison,
-    Manifest,
-    Step,
-    Wanted,
-    compare,
-    expected_record,
-    rejection,
-)
-from generator.apply.differences import changed_fields
+from generator.apply.cluster_work import Work, turn
+from generator.apply.comparison import Comparison, Manifest, Step, compare, expected_record
 from generator.apply.health import ailment
-from generator.apply.kube import ATTEMPTS, ApiError, Kube, spread
+from generator.apply.kube import ApiError, Kube
 from generator.apply.kubeconfig import Access
 from generator.apply.lease import SECONDS, break_lease, hold_lease, new_holder, read_lease, refuse_if_held
-from generator.apply.membership import INTENDED, Key, Record, read_record, write_record
+from generator.apply.membership import Key, read_record
 from generator.apply.nodes import NO_LABELS, Labels, label, missing_labels
 from generator.problems import Problem, Refused
 
-DEFINITION_SECONDS = 60.0
-# Objects that others lean on are written before them, and what could stand in the way of others after them.
-_RANKS = {
-    ("", "Namespace"): 0,
-    ("apiextensions.k8s.io", DEFINITION): 0,
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): 4,
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): 4,
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): 3,
-}
-_CLUSTER_WIDE, _LEANED_ON, _REST = 1, 2, 3
-_LEANED_ON_KINDS = frozenset({"ConfigMap", "LimitRange", "ResourceQuota", "Role", "Secret", "ServiceAccount"})
+READY_SECONDS = 300.0
 
 Progress = Callable[[Step], None]
 Tree = Literal["applied", "another", "never applied"]
@@ -73,6 +53,12 @@ class ClusterDiff:
     problems: tuple[Problem, ...] = ()
     compared: bool = True
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that would change, and of what waits for a confirmation."""
+        found = [[asdict(step) for step in steps] for steps in (self.steps, self.withheld)]
+        return hashlib.sha256(json.dumps(found, sort_keys=True, default=sorted).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterReport:
@@ -98,13 +84,6 @@ class ClusterStatus:
     writer: str = ""
 
 
-@dataclass(slots=True)
-class _Progress:
-    done: list[Step] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    uids: dict[Key, str] = field(default_factory=dict)
-
-
 def diff_cluster(
     target: Target,
     manifests: Sequence[Manifest],
@@ -127,11 +106,17 @@ def apply_cluster(
     *,
     labels: Labels = NO_LABELS,
     confirm: frozenset[str] = frozenset(),
-    preview: ClusterDiff | None = None,
-    progress: Progress | None = None,
+    expected: str = "",
+    progress: Progress = lambda step: None,
+    tell: Callable[[str], None] = lambda text: None,
+    ready_seconds: float = READY_SECONDS,
     lease_seconds: float = SECONDS,
 ) -> ClusterReport:
-    """Make the cluster hold what is rendered; with a preview, only if exactly that is still to be done."""
+    """Make the cluster hold what is rendered; only if that is `expected`, the fingerprint of a preview, where given.
+
+    `ready_seconds` is how long parts of others may take until they work, before what leans on them is written; `tell`
+    gets a sentence about what is waited for.
+    """
     try:
         with _findings(target), Kube(target.access) as kube:
             lease = read_lease(kube)
@@ -140,21 +125,23 @@ def apply_cluster(
             found = compare(kube, record, manifests, confirm)
             unlabelled = missing_labels(kube, labels)
             diff = _diff(target, found, unlabelled)
-            if preview is not None and (preview.steps, preview.withheld) != (diff.steps, diff.withheld):
+            if expected and expected != diff.fingerprint:
                 message = f'cluster "{target.cluster}" or its tree has changed since the preview'
-                raise Refused([Problem("cluster.moved", message, hint="look at a new diff")])
-            result = _Progress(problems=found.problems)
+                raise Refused([Problem("plan.stale", message, hint="look at a new diff")])
+            result = Work(kube, found, ready_seconds, progress, tell, problems=found.problems)
             if not found.problems and (diff.steps or expected_record(found, {}) != record):
                 try:
                     # The lock must not have changed since before the comparison, so nobody wrote in between.
                     with _findings(target), hold_lease(kube, lease, new_holder(), lease_seconds):
-                        _carry_out(kube, found, _diff(target, found).steps, result, progress)
+                        result.carry_out(_diff(target, found).steps)
                         if not result.problems:
                             result.done += label(kube, labels, unlabelled)
                 except Refused as refusal:
                     result.problems += refusal.problems
-            done, problems = tuple(sorted(result.done, key=_turn)), tuple(result.problems)
-            written = sum(step.verb != "delete" and step not in unlabelled for step in done)
+            labelled = [step for step in result.done if step in unlabelled]
+            done = (*_sorted(found, [step for step in result.done if step not in labelled]), *labelled)
+            problems = tuple(result.problems)
+            written = sum(step.verb != "delete" and step not in labelled for step in done)
             return ClusterReport(target.cluster, done, diff.withheld, len(found.wanted) - written, problems)
     except Refused as refusal:
         return ClusterReport(target.cluster, problems=tuple(refusal.problems))
@@ -195,101 +182,15 @@ def _findings(target: Target) -> Iterator[None]:
 
 
 def _diff(target: Target, found: Comparison, unlabelled: Sequence[Step] = ()) -> ClusterDiff:
-    steps = (*sorted(found.steps, key=_turn), *unlabelled)
-    withheld = tuple(sorted(found.withheld, key=_turn))
+    steps, withheld = (*_sorted(found, found.steps), *unlabelled), tuple(_sorted(found, found.withheld))
     return ClusterDiff(target.cluster, steps, withheld, found.unchanged, tuple(found.problems))
+
+
+def _sorted(found: Comparison, steps: Iterable[Step]) -> list[Step]:
+    return sorted(steps, key=lambda step: turn(step, found))
 
 
 def _tree(found: Comparison) -> Tree:
     if not found.record.tree:
         return "never applied"
     return "applied" if expected_record(found, {}).tree == found.record.tree else "another"
-
-
-def _turn(step: Step) -> tuple[int, Key]:
-    """When a step has its turn: creations and changes from the ground up, then deletions from the top down."""
-    key = step.key
-    rank = _RANKS.get((key.group, key.kind), -1)
-    if rank < 0:
-        rank = _CLUSTER_WIDE if not key.namespace else _LEANED_ON if key.kind in _LEANED_ON_KINDS else _REST
-    return (9 - rank if step.verb == "delete" else rank), key
-
-
-def _carry_out(
-    kube: Kube, found: Comparison, steps: Sequence[Step], result: _Progress, progress: Progress | None
-) -> None:
-    """Record the intent, take the steps in turns until one fails, record what is there now."""
-    new = {key: INTENDED for key in found.wanted if key not in found.record.members}
-    before = found.record
-    if new:
-        before = Record(before.centre, before.cluster, before.tree, {**before.members, **new})
-        write_record(kube, before)
-    for _, turn in groupby(steps, key=lambda step: _turn(step)[0]):
-        take = functools.partial(_take, kube, found, result, progress)
-        result.problems += [problem for problem in spread(take, list(turn)) if problem]
-        if result.problems:
-            break
-    after = expected_record(found, result.uids)
-    if result.problems:
-        # What failed stays recorded, and the tree as a whole was not applied.
-        after = Record(before.centre, before.cluster, before.tree, {**before.members, **after.members})
-    if after != before:
-        write_record(kube, after)
-
-
-def _take(kube: Kube, found: Comparison, result: _Progress, progress: Progress | None, step: Step) -> Problem | None:
-    """Take one step; a finding if the server refuses it."""
-    try:
-        if step.verb == "delete":
-            _delete(kube, found, step.key)
-        elif not _write(kube, found, step.key, result):
-            return None
-    except ApiError as error:
-        if wanted := found.wanted.get(step.key):
-            return rejection(wanted, error)
-        hint = "it changed since it was compared; run again" if error.status == 409 else None
-        return Problem("cluster.rejected", f"{step.key}: {error.message}", hint=hint)
-    result.done.append(step)
-    if progress:
-        progress(step)
-    return None
-
-
-def _write(kube: Kube, found: Comparison, key: Key, result: _Progress) -> bool:
-    """Apply one object; False if somebody else had brought it into the wanted state by then."""
-    wanted, before = found.wanted[key], found.living.get(key)
-    meta = kube.apply(wanted.resource, wanted.body)[1]["metadata"]
-    result.uids[key] = meta["uid"]
-    if key.kind == DEFINITION:
-        _await_definition(kube, wanted)
-    return before is None or before["metadata"]["resourceVersion"] != meta["resourceVersion"]
-
-
-def _await_definition(kube: Kube, wanted: Wanted) -> None:
-    """Wait until the server serves what the definition defines; ApiError if it does not within a minute."""
-    path = wanted.resource.item("", wanted.key.name)
-    end = time.monotonic() + DEFINITION_SECONDS
-    while time.monotonic() < end:
-        conditions = ((kube.get(path) or {}).get("status") or {}).get("conditions") or []
-        if any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions):
-            spec = wanted.body["spec"]
-            if kube.get(f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}?limit=1"):
-                return
-        time.sleep(0.1)
-    raise ApiError(-1, f"is not served {DEFINITION_SECONDS:g} s after it was written")
-
-
-def _delete(kube: Kube, found: Comparison, key: Key) -> None:
-    """Delete exactly the object that was compared; that its status moved meanwhile is no reason against it."""
-    resource, body = found.resources[key], found.living[key]
-    for attempt in range(1, ATTEMPTS + 1):
-        meta = body["metadata"]
-        try:
-            kube.delete(resource, key.namespace, key.name, uid=meta["uid"], version=meta["resourceVersion"])
-        except ApiError as error:
-            now = kube.get(resource.item(key.namespace, key.name)) if error.status == 409 else None
-            if not now or now["metadata"]["uid"] != meta["uid"] or changed_fields(body, now) or attempt == ATTEMPTS:
-                raise
-            body = now
-        else:
-            return

@@ -26,10 +26,11 @@ _MANAGER = re.compile(r'conflict with "(.*?)"')
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One rendered object and the file of the tree that it stands in."""
+    """One object and the file that it stands in: of the tree, or of a part of others, which then is named."""
 
     path: str
     body: Json
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Wanted:
     body: Json
     resource: Resource
     known: bool = True
+    part: str = ""
 
 
 @dataclass(slots=True)
@@ -162,7 +164,8 @@ def _resolve(kube: Kube, found: Comparison, manifests: Sequence[Manifest]) -> No
             continue
         labels = body["metadata"].get("labels") or {}
         marked = {**body["metadata"], "labels": {**labels, LABEL: found.record.centre}}
-        wanted = Wanted(Key.of(body), manifest.path, {**body, "metadata": marked}, served, resource is not None)
+        ours, known = {**body, "metadata": marked}, resource is not None
+        wanted = Wanted(Key.of(body), manifest.path, ours, served, known, manifest.part)
         if served.namespaced != bool(wanted.key.namespace):
             message = "needs a namespace" if served.namespaced else "is cluster-wide, but has a namespace"
             found.problems.append(fault("cluster.namespace", message, wanted))

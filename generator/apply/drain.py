@@ -36,11 +36,13 @@ class Drains:
         accesses: Mapping[str, Access],
         identity: str,
         without: frozenset[str] = frozenset(),
+        centre: str = "",
     ) -> None:
         """Take hosts/operations.json, all nodes of the tree, the access to each Kubernetes cluster, and the run's id.
 
         The id has to end with eight hexadecimal digits, so that no word of a person is taken for one. `without` are
-        clusters that are not there: nodes are neither drained in them nor deleted from them.
+        clusters that are not there: nodes are neither drained in them nor deleted from them. With the name of the
+        `centre`, a Kubernetes cluster that has no record of it is taken for a stranger's.
         """
         if not RUN.fullmatch(identity):
             raise ValueError(f'"{identity}" is no id of a run')
@@ -51,6 +53,7 @@ class Drains:
         self._accesses = accesses
         self._identity = identity
         self._without = without
+        self._centre = centre
         self._members: dict[str, tuple[str, ...]] = {}
         self._clusters: dict[str, Cluster] = {}
         self._ending = contextlib.ExitStack()
@@ -123,7 +126,7 @@ class Drains:
             return SlurmCluster(self._connections, name, controllers, self._identity)
         if name not in self._accesses:
             raise Unreachable(f"no kubeconfig for cluster {name}: give --kubeconfig, or --no-cluster {name}")
-        kubernetes = KubernetesCluster(name, self._accesses[name], self._identity)
+        kubernetes = KubernetesCluster(name, self._accesses[name], self._identity, self._centre)
         self._ending.callback(kubernetes.close)
         return kubernetes
 

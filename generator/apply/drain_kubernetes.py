@@ -15,6 +15,7 @@ from typing import Literal, ParamSpec, TypeVar
 
 from generator.apply.kube import PODS, ApiError, Json, Kube, Resource, spread
 from generator.apply.kubeconfig import Access
+from generator.apply.membership import read_record
 from generator.apply.occupancy import Load, Unreachable, run_of
 from generator.problems import Refused
 from generator.text import visible
@@ -36,7 +37,11 @@ NODES = Resource("", "v1", "Node", "nodes", namespaced=False)
 class KubernetesCluster:
     """The nodes of one Kubernetes cluster, for one run; `close` ends its connections."""
 
-    def __init__(self, name: str, access: Access, run: str) -> None:
+    def __init__(self, name: str, access: Access, run: str, centre: str = "") -> None:
+        """Unreachable for a cluster that cannot be asked, or that does not know this `centre`, if one is named.
+
+        A stranger's cluster runs nothing on our nodes, so each of them would look empty there.
+        """
         self.name = name
         self.run = run
         self._ending = contextlib.ExitStack()
@@ -44,8 +49,19 @@ class KubernetesCluster:
             self.kube = self._ending.enter_context(Kube(access))
         except Refused as refused:
             raise Unreachable(visible(refused.problems[0].message)) from refused
+        if centre:
+            self._told(self._recognize, centre)
         self._pods: dict[str, Json] = {}
         self._refusals: dict[str, str] = {}
+
+    def _recognize(self, centre: str) -> None:
+        try:
+            known = read_record(self.kube, centre, self.name).members
+        except Refused as refused:
+            raise Unreachable(visible(refused.problems[0].message)) from refused
+        if not known:
+            why = f"the kubeconfig for cluster {self.name} leads to one that has no record of this centre"
+            raise Unreachable(f"{why}; apply the cluster first, or say --no-cluster {self.name}")
 
     def close(self) -> None:
         self._ending.close()

@@ -69,11 +69,20 @@ def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
         work = Work(ask, connections, lock, journal, drains, str(socket), progress)
         try:
             report = carry_out(ask, nodes, keepers, work, progress)
+        except KeyboardInterrupt:
+            report = interrupted(nodes, work)
         except BaseException:
             journal.end(1)
             raise
         journal.end(report.exit_code)
     return with_records(report, journal, lock)
+
+
+def interrupted(nodes: Sequence[Node], work: Work) -> HostsReport:
+    """What had become of hosts when somebody ended the run; who has nothing to show was not touched by it."""
+    untouched = {node.name: HostOutcome(node.name, node.block, "skipped") for node in nodes}
+    fault = "the run was interrupted and has given its lock back; run it again to go on"
+    return HostsReport(False, untouched | work.outcomes, (*work.faults, fault), tuple(work.notes), interrupted=True)
 
 
 def with_records(report: HostsReport, journal: Journal, lock: Held) -> HostsReport:
@@ -108,7 +117,7 @@ def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Wo
 
 def drains_of(ask: Ask, connections: Connections, identity: str) -> Drains:
     everybody = {node.name: node for node in choose(ask.tree)}
-    return Drains(connections, operations(ask.tree), everybody, ask.accesses, identity, ask.without)
+    return Drains(connections, operations(ask.tree), everybody, ask.accesses, identity, ask.without, ask.centre)
 
 
 def keepers_of(ask: Ask, connections: Connections, nodes: Sequence[Node]) -> list[Node]:

@@ -61,7 +61,8 @@ def refuse_if_held(kube: Kube, lease: Lease) -> None:
         age = max(0, round((now - lease.since).total_seconds()))
         left = round((lease.until - now).total_seconds())
         message = f'another run writes to the cluster: "{visible(lease.holder)}", for {age} s'
-        hint = f'wait; if that run is dead, its lock runs out within {left} s, or: center unlock "{lease.holder}"'
+        unlock = f'center unlock "{lease.holder}" --cluster NAME'
+        hint = f"wait; if that run is dead, its lock runs out within {left} s, or: {unlock}"
         raise Refused([Problem("cluster.locked", message, hint=visible(hint))])
 
 

@@ -1,7 +1,7 @@
-"""Saved plans: what a preview found on each host, as hashes; applied only while all of it is still so.
+"""Saved plans: what a preview found on each host and in each cluster, as hashes; applied only while all of it is so.
 
 A plan holds no content and no secret, so it may lie in a CI job's artifacts. It says which tree it was made of, and for
-each host a hash of what would change there. A host that did not answer when it was made is not part of it.
+each host and cluster a hash of what would change there. What did not answer when it was made is not part of it.
 """
 
 from __future__ import annotations
@@ -9,29 +9,45 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from generator.apply.report import HostOutcome, HostsReport
 from generator.problems import Problem, Refused
 
-VERSION = 1
+VERSION = 2
+HINT = "look at it with diff, and save a new plan"
 LIMIT = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The tree's hash, the hash of each host's differences, and who leaves."""
+    """The tree's hash, the hash of what would change on each host and in each cluster, and which nodes leave."""
 
     tree: str
-    hosts: dict[str, str]
+    hosts: dict[str, str] = field(default_factory=dict)
     leaving: tuple[str, ...] = ()
+    clusters: dict[str, str] = field(default_factory=dict)
+
+    def __or__(self, other: Plan) -> Plan:
+        """Both, of one tree."""
+        leaving = (*self.leaving, *other.leaving)
+        return Plan(self.tree, self.hosts | other.hosts, leaving, self.clusters | other.clusters)
+
+    def of_another_tree(self, tree: Path) -> list[Problem]:
+        if self.tree == tree_digest(tree):
+            return []
+        return [Problem("plan.stale", "the tree is not the one that the plan was made of", hint=HINT)]
+
+    def lacks_cluster(self, name: str) -> list[Problem]:
+        if name in self.clusters:
+            return []
+        return [Problem("plan.stale", f'the plan says nothing of cluster "{name}"', hint=HINT)]
 
     def stale(self, tree: Path, found: dict[str, HostOutcome], leaving: tuple[str, ...]) -> list[Problem]:
         """Why the plan may not be applied any more: tree or hosts have moved since."""
-        if self.tree != tree_digest(tree):
-            hint = "look at the change with diff, and save a new plan"
-            return [Problem("plan.stale", "the tree is not the one that the plan was made of", hint=hint)]
+        if other := self.of_another_tree(tree):
+            return other
         moved = sorted({*leaving} ^ {*self.leaving})
         moved += [
             name
@@ -42,7 +58,7 @@ class Plan:
             return []
         shown = ", ".join(moved[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
         message = f"since the plan was made, something has changed on {shown}"
-        return [Problem("plan.stale", message, hint="look at it with diff, and save a new plan")]
+        return [Problem("plan.stale", message, hint=HINT)]
 
 
 def fingerprint(host: HostOutcome) -> str:
@@ -56,7 +72,7 @@ def tree_digest(tree: Path) -> str:
 
 
 def plan_of(tree: Path, report: HostsReport) -> Plan:
-    """The plan of a preview."""
+    """The plan of a preview of hosts."""
     hosts = {name: fingerprint(host) for name, host in report.hosts.items() if host.state != "pending"}
     return Plan(tree_digest(tree), hosts, report.leaving)
 
@@ -82,9 +98,10 @@ def load(path: Path) -> Plan:
         if data["version"] != VERSION:
             raise ValueError
         leaving = tuple(str(name) for name in data["leaving"])
-        return Plan(str(data["tree"]), {str(name): str(value) for name, value in data["hosts"].items()}, leaving)
+        hosts, clusters = ({str(name): str(value) for name, value in data[of].items()} for of in ("hosts", "clusters"))
+        return Plan(str(data["tree"]), hosts, leaving, clusters)
     except OSError as fault:
         raise Refused([Problem("usage.plan", f'"{path}" cannot be read: {fault.strerror}')]) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        hint = "center diff --hosts --save FILE writes one"
+        hint = "center diff --save FILE writes one"
         raise Refused([Problem("usage.plan", f'"{path}" is not a plan of this version', hint=hint)]) from None

@@ -90,6 +90,7 @@ class HostsReport:
     """Whether nodes that should leave are still there, or a run that died left something."""
     records: tuple[str, ...] = ()
     """What the centre remembers of runs."""
+    interrupted: bool = False
 
     @property
     def changed(self) -> list[str]:
@@ -105,7 +106,9 @@ class HostsReport:
 
     @property
     def exit_code(self) -> int:
-        """0 nothing wrong; 1 something failed or is pending; 2 differences found, or left because they must wait."""
+        """0 nothing wrong; 1 something failed or is pending; 2 differences found, or left; 130 ended by somebody."""
+        if self.interrupted:
+            return 130
         if self.faults or self.failed or self.pending or not self.hosts:
             return 1
         left = self.open or any(host.waiting for host in self.hosts.values())

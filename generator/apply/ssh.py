@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TypeVar
@@ -31,6 +32,10 @@ SECONDS = 60
 ANSWER_BYTES = 64 * 2**10
 # The kernel ends a socket's path at 108 bytes; ssh adds a name of 40 characters and a suffix of its own.
 CONTROL_PATH_BYTES = 45
+NOT_CONNECTED = 255
+KEY = "key"
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._/+-]+")
+_WHO = re.compile(r" host [0-9a-f.:]+(?= port)|\b[\w.-]+@[0-9a-f.:]+: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,13 @@ class Connections:
             raise Refused(
                 [Problem("hosts.no-ssh", "there is no ssh on this machine", hint="install the OpenSSH client")]
             )
-        self._folder = tempfile.TemporaryDirectory(prefix="center-")
-        if len(self._folder.name) > CONTROL_PATH_BYTES:
-            self._folder.cleanup()
-            self._folder = tempfile.TemporaryDirectory(prefix="center-", dir="/tmp")
+        place = tempfile.gettempdir()
+        fits = len(place) + len("/center-12345678") <= CONTROL_PATH_BYTES and _PLAIN_PATH.fullmatch(place)
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="center-", dir=place if fits else "/tmp")
+            self._link_key()
+        except OSError as error:
+            raise Refused([disk_problem(error)]) from error
         return self
 
     def __exit__(
@@ -86,7 +94,7 @@ class Connections:
         options = [
             "BatchMode=yes",
             "StrictHostKeyChecking=yes",
-            f'UserKnownHostsFile="{block.resolve() / "known_hosts"}"',
+            f"UserKnownHostsFile={self._known_hosts(block)}",
             "GlobalKnownHostsFile=/dev/null",
             "UpdateHostKeys=no",
             "ForwardAgent=no",
@@ -100,8 +108,21 @@ class Connections:
             f"ControlPath={self._folder.name}/%C",
         ]
         if access.key is not None:
-            options += [f'IdentityFile="{access.key.resolve()}"', "IdentitiesOnly=yes"]
+            options += [f"IdentityFile={self.folder / KEY}", "IdentitiesOnly=yes"]
         return ["-F", str(self._places(block)), *(word for option in options for word in ("-o", option))]
+
+    def _link_key(self) -> None:
+        """The key under a plain name; ssh would take a blank or a percent sign in its path for something else."""
+        for ending in ("", ".pub", "-cert.pub"):
+            if self.access.key is not None and Path(f"{self.access.key}{ending}").exists():
+                (self.folder / f"{KEY}{ending}").symlink_to(f"{self.access.key.resolve()}{ending}")
+
+    def _known_hosts(self, block: Path) -> Path:
+        """The rendered host keys of a block under a plain name."""
+        link = self.folder / f"{block.name}.known_hosts"
+        with suppress(FileExistsError):
+            link.symlink_to(block.resolve() / "known_hosts")
+        return link
 
     def place(self, node: Node, address: str) -> None:
         """Say where a node is that its block does not have (any more); it proves its name as all others do."""
@@ -131,7 +152,11 @@ class Connections:
         sudo = [] if self.access.user == "root" else ["sudo", "-n"]
         remote = shlex.join([*sudo, *command])
         ssh = ["ssh", *self.arguments(node.folder), node.name, remote]
-        return bounded(ssh, given.encode(), seconds, limit)
+        answer = bounded(ssh, given.encode(), seconds, limit)
+        if answer.status != NOT_CONNECTED:
+            return answer
+        # The same trouble of many hosts reads the same, so that it is told once.
+        return replace(answer, complaint=_WHO.sub("", answer.complaint))
 
     def anew(self, nodes: Sequence[Node]) -> None:
         """Forget the open connections to nodes: whether they still let us in shows only when we knock again."""
@@ -159,6 +184,13 @@ class Connections:
         # The name of the host is not used when a socket is named, but ssh asks for one.
         close = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "any"]
         subprocess.run(close, capture_output=True, timeout=SECONDS, check=False, env=surroundings())
+
+
+def disk_problem(error: OSError) -> Problem:
+    """A finding about this machine, not about a host: which file is the trouble, and why."""
+    what = f'"{error.filename}"' if error.filename else "a file of this run"
+    hint = f"this machine needs room in {tempfile.gettempdir()}, or another folder in TMPDIR"
+    return Problem("hosts.disk", f"{what} cannot be used: {error.strerror or error}", hint=hint)
 
 
 def surroundings() -> dict[str, str]:

@@ -14,9 +14,9 @@ from generator.apply.drain import Drains
 from generator.apply.journal import Journal, read
 from generator.apply.lock import Held, locks
 from generator.apply.report import CLASSES, HostOutcome, counted
-from generator.apply.ssh import Connections
+from generator.apply.ssh import Connections, disk_problem
 from generator.apply.survey import survey
-from generator.problems import Refused
+from generator.problems import Problem, Refused
 
 
 class Work:
@@ -44,12 +44,14 @@ class Work:
         self.drains = drains
         self.faults: list[str] = []
         self.notes: list[str] = []
+        self.failed = False
+        self.outcomes: dict[str, HostOutcome] = {}
 
     def carry_out(
         self, nodes: Sequence[Node], found: Mapping[str, HostOutcome], held_back: Mapping[str, str]
     ) -> dict[str, HostOutcome]:
         """Work on the hosts that differ, given what was found; those in `held_back` wait for the reason there."""
-        outcomes = dict(found)
+        outcomes = self.outcomes = dict(found)
         ahead = [node for node in nodes if found[node.name].state == "changed"]
         for node in ahead:
             if node.name in held_back:
@@ -59,34 +61,38 @@ class Work:
         ahead = [node for node in ahead if outcomes[node.name].state == "changed"]
         plan = list(batches(ahead, self.policies, self.sizes))
         for number, batch in enumerate(plan, 1):
-            if self._stopped(outcomes):
+            if self._stopped():
                 outcomes |= {node.name: HostOutcome(node.name, node.block, "skipped") for node in batch}
                 continue
             self.progress(f"batch {number} of {len(plan)}: {counted(len(batch))}")
             try:
                 self.journal.batch(node.name for node in batch)
                 done = self._batch(batch, found)
-            except Refused as refused:  # the record of the run is out of reach: what was done so far is told
-                self.faults += [problem.message for problem in refused.problems]
+            except (Refused, OSError) as trouble:  # what was done so far is told all the same
+                problems = trouble.problems if isinstance(trouble, Refused) else [disk_problem(trouble)]
+                self.faults += [sentence(problem) for problem in problems]
                 outcomes |= {node.name: HostOutcome(node.name, node.block, "skipped") for node in batch}
                 continue
             self.journal.hosts(done.values())
+            self.failed |= any(host.state == "failed" for host in done.values())
             outcomes |= done
+            self.outcomes = outcomes
             for host in done.values():
                 self.progress(f"{host.node}: {host.state}{f' ({host.reason})' if host.reason else ''}")
         return outcomes
 
     def silent(self, nodes: Sequence[Node], found: Mapping[str, HostOutcome]) -> list[str]:
         """A sentence for each pool of which too many do not answer for anything to be changed."""
-        missing = [node for node in nodes if found[node.name].state == "pending"]
+        missing = [node for node in nodes if found[node.name].state in ("pending", "failed")]
         return [f"{why}: nothing was changed" for why in too_many_silent(nodes, missing, self.policies)]
 
-    def _stopped(self, outcomes: Mapping[str, HostOutcome]) -> bool:
+    def _stopped(self) -> bool:
+        """Whether a change of this run failed; a host that could not even be looked at keeps nobody from his."""
         if not self.faults:
             self.lock.refresh()
             if self.lock.lost:
                 self.faults.append("the lock of this run was taken away: stopped")
-        return bool(self.faults) or any(host.state == "failed" for host in outcomes.values())
+        return bool(self.faults) or self.failed
 
     def _bearable(self, host: HostOutcome) -> bool:
         """Whether anything that differs there may be changed in this run; what is no deed hurts nobody."""
@@ -159,6 +165,10 @@ class Work:
         self.connections.anew(claimed)
         after = survey(self.connections, claimed, self.ask.reveal)
         return outcomes | {node.name: judged(outcomes[node.name], after[node.name], bears[node]) for node in claimed}
+
+
+def sentence(problem: Problem) -> str:
+    return f"{problem.message} ({problem.hint})" if problem.hint else problem.message
 
 
 def within(needs: str, bears: str) -> bool:

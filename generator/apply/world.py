@@ -3,84 +3,67 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from generator.apply import clusters, hosts, plan
+from generator.apply import hosts, junit, plan
 from generator.apply.asked import Ask, access_of
 from generator.apply.blocks import UnknownName, operations
-from generator.apply.comparison import Step
-from generator.apply.junit import as_junit
+from generator.apply.cluster_requests import chosen, one_cluster
 from generator.apply.kubeconfig import accesses, unknown_cluster
 from generator.apply.lock import LockHeld, unlock
-from generator.apply.manifests import clusters_of, labels_of, manifests_of
+from generator.apply.manifests import clusters_of
 from generator.apply.plan import Plan
 from generator.apply.report import HostsReport
+from generator.apply.request import Outcome, Progress, Request
 from generator.problems import Problem, Refused, did_you_mean
 
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What an operator asks for: which tree, where it shall go, and how far it may go there."""
-
-    tree: Path
-    centre: str
-    user: str
-    limit: frozenset[str] = frozenset()
-    clusters: tuple[str, ...] = ()
-    only_hosts: bool = False
-    kubeconfigs: tuple[str, ...] = ()
-    without: frozenset[str] = frozenset()
-    key: Path | None = None
-    confirm: frozenset[str] = frozenset()
-    lock: str = ""
-    shard: tuple[int, int] = (1, 1)
-    up_to: str = "restart"
-    wait: float = 0.0
-    end_jobs: int = 0
-    leaving: int = 0
-    plan: Path | None = None
-    seen: Plan | None = None
-    save: Path | None = None
-    form: str = "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What to print, what went wrong, the exit code, and the same for programs."""
-
-    lines: tuple[str, ...]
-    problems: tuple[Problem, ...]
-    code: int
-    data: dict[str, Any] = field(default_factory=dict)
-    plan: Plan | None = None
+INTERRUPTED = 130
 
 
 def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
     """Diff, apply or show the status of everything that was asked for."""
-    outcomes = []
-    # Naming a cluster means that cluster and no host; naming hosts, --hosts or a plan means no cluster.
-    only_hosts = bool(request.limit or request.only_hosts or request.plan or request.save or request.shard != (1, 1))
-    # A lock is one of hosts, or of the cluster that is named.
-    only_hosts |= verb == "unlock" and not request.clusters
-    if not request.clusters or only_hosts:
-        outcomes.append(_hosts(verb, request, progress))
-    if request.clusters or not only_hosts:
-        outcomes += [_cluster(verb, request, name, progress) for name in _chosen(request)]
-    codes = {outcome.code for outcome in outcomes}
-    code = 1 if 1 in codes else max(codes, default=0)
-    lines = tuple(line for outcome in outcomes for line in outcome.lines)
+    reviewed = plan.load(request.plan) if request.plan else request.seen
+    with_hosts, clusters = _scope(verb, request, reviewed)
+    outcomes = [_hosts(verb, request, reviewed, progress)] if with_hosts else []
+    for name in clusters if INTERRUPTED not in [outcome.code for outcome in outcomes] else ():
+        outcomes.append(one_cluster(verb, request, name, reviewed, progress))
+    code = _worst({outcome.code for outcome in outcomes})
     problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
-    if request.form == "json":
-        lines = (json.dumps({"exit_code": code, **{key: value for o in outcomes for key, value in o.data.items()}}),)
-    return Outcome(lines, problems, code, plan=next((outcome.plan for outcome in outcomes if outcome.plan), None))
+    plans = [outcome.plan for outcome in outcomes if outcome.plan]
+    found = reduce(or_, plans) if plans else None
+    if request.save and found:
+        plan.save(request.save, found)
+    return Outcome(tuple(_shown(verb, request.form, code, outcomes)), problems, code, plan=found)
 
 
-def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
+def _worst(codes: set[int]) -> int:
+    return next((code for code in (INTERRUPTED, 1) if code in codes), max(codes, default=0))
+
+
+def _scope(verb: str, request: Request, reviewed: Plan | None) -> tuple[bool, list[str]]:
+    """Whether hosts are meant, and which clusters.
+
+    Naming a cluster means that cluster and no host; naming hosts, a shard or --hosts means no cluster; a plan alone
+    means what it was made of.
+    """
+    if request.limit or request.only_hosts or request.shard != (1, 1):
+        return True, []
+    if request.clusters:
+        return False, chosen(request.tree, request.clusters)
+    if verb == "unlock":  # a lock is one of hosts, unless a cluster is named
+        return True, []
+    if request.plan and reviewed:
+        return bool(reviewed.hosts), [
+            name for name in chosen(request.tree, request.clusters) if name in reviewed.clusters
+        ]
+    return True, chosen(request.tree, request.clusters)
+
+
+def _hosts(verb: str, request: Request, reviewed: Plan | None, progress: Progress) -> Outcome:
     """Hosts; status is a look that says what it means."""
     ssh = access_of(request.user, request.key)
     if verb == "unlock":
@@ -91,8 +74,8 @@ def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
         raise Refused([unknown_cluster(name, did_you_mean(name, described) or f"clusters: {', '.join(described)}")])
     ask = Ask(
         request.tree, ssh, request.limit or None, request.shard, request.up_to, request.wait, request.end_jobs,
-        accesses=accesses(request.kubeconfigs, clusters_of(request.tree)), without=request.without,
-        plan=plan.load(request.plan) if request.plan else request.seen, leaving=request.leaving,
+        accesses=accesses(request.kubeconfigs, clusters_of(request.tree)), centre=request.centre,
+        without=request.without, plan=reviewed, leaving=request.leaving,
     )  # fmt: skip
     try:
         report = _report(verb, ask, progress)
@@ -101,9 +84,8 @@ def _hosts(verb: str, request: Request, progress: Progress) -> Outcome:
     except LockHeld as held:
         return Outcome((), tuple(held.problems), 1)
     found = plan.plan_of(request.tree, report) if report.check else None
-    if request.save and found:
-        plan.save(request.save, found)
-    return Outcome(_shown(verb, request.form, report), (), report.exit_code, {"hosts": report.to_dict()}, found)
+    lines = tuple(report.lines(short=verb == "status"))
+    return Outcome(lines, (), report.exit_code, {"hosts": report.to_dict()}, found, tuple(junit.of_hosts(report)))
 
 
 def _report(verb: str, ask: Ask, progress: Progress) -> HostsReport:
@@ -112,79 +94,19 @@ def _report(verb: str, ask: Ask, progress: Progress) -> HostsReport:
     return hosts.look(ask, progress, records=verb == "status")
 
 
-def _shown(verb: str, form: str, report: HostsReport) -> tuple[str, ...]:
-    if form == "junit":
-        return (as_junit(report, verb),)
-    return tuple(report.lines(short=verb == "status"))
-
-
-def _chosen(request: Request) -> list[str]:
-    known = clusters_of(request.tree)
-    for name in request.clusters:
-        if name not in known:
-            hint = did_you_mean(name, known) or f"clusters: {', '.join(known)}"
-            raise Refused([unknown_cluster(name, hint)])
-    return list(request.clusters) or known
-
-
-def _cluster(verb: str, request: Request, name: str, progress: Progress) -> Outcome:
-    access = accesses(request.kubeconfigs, clusters_of(request.tree)).get(name)
-    if access is None:
-        message = f'nothing says how to reach cluster "{name}"'
-        hint = f"give --kubeconfig {name}=FILE or a file with a context {name}; or --hosts for the hosts alone"
-        return Outcome((), (Problem("cluster.kubeconfig", message, hint=hint),), 1)
-    target = clusters.Target(request.centre, name, access)
-    manifests, labels = manifests_of(request.tree, name), labels_of(request.tree, name)
-    progress(f"cluster {name}: {len(manifests)} objects")
-    if verb == "unlock":
-        problems = clusters.unlock_cluster(target, request.lock)
-        return Outcome((), problems, 1 if problems else 0)
-    if verb == "apply":
-        done = clusters.apply_cluster(
-            target,
-            manifests,
-            labels=labels,
-            confirm=request.confirm,
-            progress=lambda step: progress(_sentence(name, step)),
-        )
-        lines = [_sentence(name, step) for step in done.done]
-        waiting = _waiting(name, done.withheld)
-        total = f"{name}: {len(done.done)} objects changed, {done.unchanged} unchanged"
-        return Outcome((*lines, *waiting, total), done.problems, 1 if done.problems else 0)
-    if verb == "diff":
-        found = clusters.diff_cluster(target, manifests, labels=labels, confirm=request.confirm)
-        return _difference(name, found)
-    state = clusters.status_cluster(target, manifests, labels=labels)
-    if not state.diff.compared:
-        return _difference(name, state.diff)
-    remarks = [f"{name}: {key} {why}" for key, why in state.ailing]
-    if state.writer:
-        remarks.append(f"{name}: {state.writer} is writing")
-    if state.tree != "applied":
-        remarks.append(f"{name}: the tree is {'not applied yet' if state.tree == 'never applied' else 'another one'}")
-    outcome = _difference(name, state.diff)
-    return Outcome((*remarks, *outcome.lines), outcome.problems, outcome.code or (2 if remarks else 0))
-
-
-def _difference(cluster: str, found: clusters.ClusterDiff) -> Outcome:
-    """What differs, field by field, and the exit code that says so."""
-    lines = []
-    for step in found.steps:
-        lines.append(_sentence(cluster, step))
-        lines += [f"    {field.path}: {field.old or 'nothing'} -> {field.new or 'nothing'}" for field in step.fields]
-    total = f"{cluster}: {len(found.steps)} objects differ, {found.unchanged} as rendered"
-    if not found.compared:
-        total = f"{cluster}: not compared"
-    code = 1 if found.problems else 2 if found.steps or found.withheld else 0
-    return Outcome((*lines, *_waiting(cluster, found.withheld), total), found.problems, code)
-
-
-def _waiting(cluster: str, withheld: tuple[Step, ...]) -> list[str]:
-    return [f"{_sentence(cluster, s)} waits for --confirm {' --confirm '.join(sorted(s.needs))}" for s in withheld]
-
-
-def _sentence(cluster: str, step: Step) -> str:
-    return f"{cluster}: {step.verb} {step.key}"
+def _shown(verb: str, form: str, code: int, outcomes: Iterable[Outcome]) -> Iterable[str]:
+    """What goes to the standard output, whoever reads it."""
+    match form:
+        case "json":
+            data: dict[str, Any] = {"exit_code": code}
+            for outcome in outcomes:
+                for part, known in outcome.data.items():
+                    data[part] = data.get(part, {}) | known
+            return [json.dumps(data)]
+        case "junit":
+            cases = [(*o.cases, *map(junit.of_problem, o.problems)) for o in outcomes]
+            return [junit.suite(verb, (case for each in cases for case in each))]
+    return (line for outcome in outcomes for line in outcome.lines)
 
 
 def _usage(problem: Problem) -> Problem:

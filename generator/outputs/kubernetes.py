@@ -27,6 +27,9 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         ]
         yield from files
         yield Artifact(f"{folder}/nodes.json", Json(_node_labels(center, name)), ("pools", "halls", f"clusters.{name}"))
+        if cluster.parts:
+            parts = {part: named.model_dump() for part, named in cluster.parts.items()}
+            yield Artifact(f"{folder}/parts.json", Json(parts), (f"clusters.{name}.parts",))
         entries = [file.path.removeprefix(f"{folder}/") for file in files]
         kustomization = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",

@@ -11,6 +11,7 @@ from pydantic.functional_validators import BeforeValidator
 from generator.quantity import Percentage
 from generator.spec.common import Name, Network, RangeText, SecretReference, Strict, got, refuse
 from generator.spec.halls import MOST_IN_A_RACK
+from generator.spec.parts import Part
 
 Role = Literal["worker", "control", "login", "storage", "monitor"]
 
@@ -100,6 +101,9 @@ class Kubernetes(Strict):
         default_factory=list,
         max_length=50,
         description="Registries, or folders in them, that images of tenants come from; default: any.",
+    )
+    parts: dict[Name, Part] = Field(
+        default_factory=dict, description="What it runs that others have made; center fetch brings it."
     )
 
 
