@@ -101,8 +101,6 @@ class ApiError(Exception):
     @property
     def passes(self) -> bool:
         """Say whether the same request may succeed a moment later."""
-        if self.status == 403:  # a quota is a moment old, and nobody has counted yet
-            return "status unknown for quota" in self.message
         return self.status in PASSING_STATUS and not self.conflicts and not self._is_hopeless
 
 
