@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 import click
 
+from generator import enforce_verbs, fetch_verbs, folders, host_verbs, report, validate, workbench, world_verbs
 from generator import explain as explanations
-from generator import fetch_verbs, folders, host_verbs, report, validate, workbench, world_verbs
 from generator.console import DEFECT, DIFFERENT, FAILED, FINE, USAGE, Done, progress, say, show, show_found
 from generator.diff import compare_tree
 from generator.model import Center
@@ -176,6 +176,7 @@ for verb in (world_verbs.diff_, world_verbs.apply_, world_verbs.status, world_ve
 cli.add_command(fetch_verbs.fetch)
 for verb in (host_verbs.trust, host_verbs.preflight, host_verbs.accept):
     cli.add_command(verb)
+cli.add_command(enforce_verbs.enforce)
 cli.add_command(workbench.catalog)
 cli.add_command(workbench.new)
 

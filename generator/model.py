@@ -34,6 +34,11 @@ class Share:
     def accelerators(self) -> int:
         return self.amount if self.unit == "accelerators" else self.amount * self.pool.accelerators_per_node
 
+    @property
+    def size(self) -> int:
+        """The share in the unit of its pool, however it is written."""
+        return self.accelerators if self.pool.accelerators_per_node else self.amount
+
     def resources(self) -> dict[str, str]:
         """Kubernetes resources of the share."""
         per_node = self.pool.accelerators_per_node
@@ -118,6 +123,8 @@ class Center:
     """The network plugin of each cluster that names one."""
     sandboxes: dict[str, Sandbox] = field(default_factory=dict)
     """The sandbox of each cluster that has one."""
+    queue_releases: dict[str, Release] = field(default_factory=dict)
+    """The release of the queues of each cluster, where the catalogue knows it."""
     assets: tuple[Asset, ...] = ()
     public_files: dict[str, str] = field(default_factory=dict)
     """Contents of the files that ``path:`` references name."""
@@ -219,6 +226,24 @@ class Center:
                 if nodes.holds(node):
                     owners[node] = nodes.pool
         return owners
+
+    def capacity(self, pool: Pool) -> int:
+        """What a pool has for tenants, in its unit: its nodes less the spares, which stand in for those in repair."""
+        nodes = max(0, self.counts[pool.name] - max(pool.spares, self.out_of_service(pool)))
+        return nodes * max(1, pool.accelerators_per_node)
+
+    def promised(self, pool: Pool, organization: str | None = None) -> int:
+        """What tenants have as quota of a pool, in its unit: all of them, or those of one organization."""
+        return sum(
+            share.size
+            for tenant in self.tenants.values()
+            for share in tenant.quota
+            if share.pool is pool and organization in (None, tenant.organization)
+        )
+
+    def kept(self, pool: Pool, organization: str) -> int:
+        """What an organization never lends of a pool, in its unit."""
+        return sum(share.size for share in self.guarantees.get(organization, ()) if share.pool is pool)
 
     def out_of_service(self, pool: Pool) -> int:
         """Nodes of a pool that have their place in a rack but are in repair, as the table of machines says."""

@@ -363,7 +363,7 @@ def interrupted(centre: Centre, chance: Random) -> None:
     assert not centre.site.locks()
     assert not centre.has("train-3")
     last = centre.site.journal()[-1]
-    assert (last["event"], last["code"]) == ("end", 1)
+    assert (last["event"], last["code"]) == ("end", 130)
     centre.recovered()
 
 

@@ -214,6 +214,7 @@ VERBS = [
         "completion",
         "diff",
         "docs",
+        "enforce",
         "explain",
         "fetch",
         "init",

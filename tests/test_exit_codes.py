@@ -120,6 +120,10 @@ def broken_yaml(desk: Desk) -> None:
     desk.spec.write_text("a: [1, 2\n")
 
 
+def open_key(desk: Desk) -> None:
+    desk.writes("key", "a key", 0o644)
+
+
 def garbage_plan(desk: Desk) -> None:
     desk.writes("plan", "{}")
 
@@ -225,6 +229,10 @@ OFFLINE = [
     S("a plan that is none", "apply mine --plan plan", 64, "is not a plan", (*TREE, garbage_plan)),
     S("a plan of bytes", "apply mine --plan plan", 64, "is not a plan", (*TREE, binary_plan)),
     S("a plan of another version", "apply mine --plan plan", 64, "is not a plan", (*TREE, old_plan)),
+    S("no such key", "diff mine --hosts --ssh-key nowhere", 64, "cannot be read", TREE),
+    S("a key open to others", "diff mine --hosts --ssh-key key", 64, "chmod 600", (*TREE, open_key)),
+    S("no file for a cluster", "diff mine --kubeconfig clud=x", 64, "did you mean", TREE),
+    S("a cluster that nobody has", "diff mine --hosts --no-cluster clud", 64, "did you mean", TREE),
     S("keys to record without a file", "trust mine --record", 64, "known-hosts"),
     S("no such cluster", "diff mine --cluster clud", 64, "clud", TREE),
     S("no such rule", "explain no.such-rule", 64, "no.such-rule"),

@@ -79,6 +79,8 @@ OTHERS: dict[str, list[Any]] = {
     "Kubernetes.images": [["registry.example/library"], ["other.example"], []],
     "Kubernetes.pods": ["10.129.0.0/16"],
     "Kubernetes.services": ["10.97.0.0/16"],
+    "Kubernetes.queues": ["0.19", "0.16"],
+    "Kubernetes.topology": [["rack"], []],
     "Slurm.version": ["23.11"],
     "Ssh.authority": ["path:other_ca.pub"],
     "Ssh.known_hosts": ["path:other_hosts", None],

@@ -411,7 +411,7 @@ def test_nobody_says_whose_his_work_is(tenancy: Tenancy) -> None:
             if (kind, made["kind"]) == ("CronJob", "Job"):
                 assert answer.is_yes, "a run of a job template belongs to it, as kubectl says"
             else:
-                # The queue lets through what belongs to counted work, so any of three policies may be the first to say no.
+                # The queue lets pass what belongs to counted work, so any of three policies may be the first to say no.
                 assert any(words in answer.message for words in (said, *WITHOUT_THE_QUEUE)), answer
     again = {"metadata": {"ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "mine", "uid": real}]}}
     assert said in member.patch(counted, again).message

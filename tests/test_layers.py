@@ -35,7 +35,7 @@ ROOMS: dict[str, str] = {
     "energy": "model plant",
     "expand.*": "spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
     "rules.*": "known_hosts model nodes plant energy assets spec.* catalog.* quantity problems",
-    "outputs.*": "known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact",
+    "outputs.*": "known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact emit",
     "validate": "source spec.* catalog.* expand.* model rules.* problems",
     "skeleton": "",
     "syntax": "",
@@ -55,9 +55,10 @@ ROOMS: dict[str, str] = {
     "workbench": "shelf service_page blanks catalog.* folders explain resources rules.* problems",
     "console": "report source validate problems",
     "steps": "console folders validate diff write model outputs render problems",
-    "world_verbs": "console steps source apply.*",
+    "world_verbs": "console steps source problems apply.*",
     "fetch_verbs": "console steps source problems world_verbs apply.*",
     "host_verbs": "known_hosts console steps world_verbs apply.* problems",
+    "enforce_verbs": "console steps world_verbs source model apply.* problems",
     "cli": "*",
 }
 # Libraries that change what a room is: only these rooms may know them.
@@ -188,6 +189,7 @@ def test_only_the_command_knows_how_to_apply() -> None:
     }
     assert {name for name in importers if not name.startswith("apply.")} <= {
         "cli",
+        "enforce_verbs",
         "world_verbs",
         "host_verbs",
         "fetch_verbs",

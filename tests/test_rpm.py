@@ -17,9 +17,9 @@ SPEC = "Name: {name}\nVersion: 4.3\nRelease: 1\nSummary: x\nLicense: MIT\nBuildA
 ASK = """
 import json, sys, ansible.module_utils
 ansible.module_utils.__path__.append(sys.argv[1])
-from ansible.module_utils import center_node
-del center_node.PACKAGE_MANAGERS["apt"]
-print(json.dumps(center_node.find_missing(json.loads(sys.argv[3]), sys.argv[2])))
+from ansible.module_utils import center_packages
+del center_packages.PACKAGE_MANAGERS["apt"]
+print(json.dumps(center_packages.find_missing(json.loads(sys.argv[3]), sys.argv[2])))
 """
 
 

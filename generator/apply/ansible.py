@@ -19,7 +19,7 @@ from generator.apply.blocks import Node
 from generator.apply.interruption import Interruption
 from generator.apply.report import FileChange, HostOutcome, State, UnitChange
 from generator.apply.ssh import Connections, surroundings
-from generator.apply.survey import entries, file_changes, listed, unit_changes
+from generator.apply.survey import entries, file_changes, texts, unit_changes
 from generator.problems import Problem, Refused
 from generator.text import visible
 
@@ -41,6 +41,7 @@ class Tally:
     booted: bool = False
     files: dict[str, FileChange] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
+    effects: tuple[str, ...] = ()
     stale: dict[str, UnitChange] = field(default_factory=dict)
     units: tuple[UnitChange, ...] = ()
 
@@ -48,7 +49,8 @@ class Tally:
         """Take in what the module that places the tree answered."""
         self.complete = answer.get("complete") is True
         self.files |= {change.path: change for change in file_changes(answer)}
-        self.packages += tuple(visible(name) for name in listed(answer, "packages"))
+        self.packages += texts(answer, "packages")
+        self.effects += texts(answer, "package_effects")
         self.expected = len(entries(answer, "restart"))
         self.stale = {unit.name: unit for unit in unit_changes(answer, "restart")}
         self.boot = answer.get("boot") is True
@@ -65,7 +67,7 @@ class Tally:
             state, reason = "failed", self.fault or "the run ended before this host was done"
         return HostOutcome(
             node.name, node.block, state, reason, tuple(self.files.values()), self.packages, self.units,
-            boot=self.booted,
+            boot=self.booted, package_effects=self.effects,
         )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def diff_cluster(
 ) -> ClusterDiff:
     """Say what an apply with the same confirmations would do. Nothing is written."""
     try:
-        with _findings(target), Kube(target.access) as kube:
+        with findings_about(target), Kube(target.access) as kube:
             record = read_record(kube, target.centre, target.cluster)
             return _diff(target, compare(kube, record, manifests, confirm), missing_labels(kube, labels))
     except Refused as refusal:
@@ -118,7 +118,7 @@ def apply_cluster(
     gets a sentence about what is waited for.
     """
     try:
-        with _findings(target), Kube(target.access) as kube:
+        with findings_about(target), Kube(target.access) as kube:
             lease = read_lease(kube)
             refuse_if_held(kube, lease)
             record = read_record(kube, target.centre, target.cluster)
@@ -132,7 +132,7 @@ def apply_cluster(
             if not found.problems and (diff.steps or expected_record(found, {}) != record):
                 try:
                     # The lock must not have changed since before the comparison, so nobody wrote in between.
-                    with _findings(target), hold_lease(kube, lease, new_holder(), lease_seconds):
+                    with findings_about(target), hold_lease(kube, lease, new_holder(), lease_seconds):
                         result.carry_out(_diff(target, found).steps)
                         if not result.problems:
                             result.done += label(kube, labels, unlabelled)
@@ -150,7 +150,7 @@ def apply_cluster(
 def status_cluster(target: Target, manifests: Sequence[Manifest], *, labels: Labels = NO_LABELS) -> ClusterStatus:
     """Compare the living cluster with a tree and look at the health of our objects. Nothing is written."""
     try:
-        with _findings(target), Kube(target.access) as kube:
+        with findings_about(target), Kube(target.access) as kube:
             record = read_record(kube, target.centre, target.cluster)
             found = compare(kube, record, manifests, frozenset())
             ailing = [(key, why) for key, body in sorted(found.living.items()) if (why := ailment(body))]
@@ -163,7 +163,7 @@ def status_cluster(target: Target, manifests: Sequence[Manifest], *, labels: Lab
 def unlock_cluster(target: Target, holder: str) -> tuple[Problem, ...]:
     """Take the lock from a run that is dead, named by its id; findings if it is not the holder."""
     try:
-        with _findings(target), Kube(target.access) as kube:
+        with findings_about(target), Kube(target.access) as kube:
             break_lease(kube, holder)
     except Refused as refusal:
         return tuple(refusal.problems)
@@ -171,7 +171,7 @@ def unlock_cluster(target: Target, holder: str) -> tuple[Problem, ...]:
 
 
 @contextmanager
-def _findings(target: Target) -> Iterator[None]:
+def findings_about(target: Target) -> Iterator[None]:
     """Turn an answer that nobody inside could deal with into a finding about the whole cluster."""
     try:
         yield

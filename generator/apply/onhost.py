@@ -1,7 +1,7 @@
 """Run Python of ours on a node over SSH, from memory: nothing is written there, and what comes back is only data.
 
 The node needs an interpreter and nothing else. Its answer is bounded in size, and a node that says something else than
-an answer has failed, whatever it says.
+an answer has failed, whatever it says. What a login shell of its user prints around the answer is passed over.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from generator.text import visible
 
 INTERPRETER = "/usr/bin/python3"
 ANSWER_BYTES = 2 * 2**20
+MARK = "center-answer:"
 # The parts come over standard input, like everything that may be secret: the process list shows only this.
-_LOADER = """
+_LOADER = f"""
 import json, sys, types
 work = json.loads(sys.stdin.buffer.read().decode("utf-8"))
 for name, text in work["parts"]:
@@ -26,7 +27,7 @@ for name, text in work["parts"]:
     module = types.ModuleType(name)
     sys.modules[name] = module
     exec(compile(text, name, "exec"), module.__dict__)
-print(json.dumps({"answer": module.main(work["given"])}))
+print("\\n{MARK}" + json.dumps({{"answer": module.main(work["given"])}}))
 """
 
 
@@ -50,7 +51,12 @@ def ask(connections: Connections, node: Node, parts: Sequence[tuple[str, str]], 
         lines = answer.complaint.strip().splitlines() or ["no answer"]
         raise Unanswered(visible(lines[-1]), reached=answer.status != 255)
     try:
-        said = json.loads(answer.output)
-        return said["answer"]
+        return json.loads(_marked(answer.output))["answer"]
     except (ValueError, KeyError, TypeError):
         raise Unanswered(f"its answer is no answer: {visible(answer.output[:100])}", reached=True) from None
+
+
+def _marked(output: str) -> str:
+    """The last line that is marked as our answer; empty without one."""
+    _, found, answer = f"\n{output}".rpartition(f"\n{MARK}")
+    return answer.partition("\n")[0] if found else ""

@@ -33,12 +33,20 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class UnitChange:
-    """One unit; `state` is started, restarted, enabled or booted."""
+    """One unit; `state` is started, restarted, failing, enabled, booted or masked."""
 
     name: str
     state: str
     needs: str
     why: str
+
+    @property
+    def verb(self) -> str:
+        return _VERBS.get(self.state, self.state)
+
+    def __str__(self) -> str:
+        """The deed; where it may not help, with the reason."""
+        return f"{self.verb} {self.name}" + (f" ({self.why})" if self.state in ("failing", "masked") else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +71,27 @@ class HostOutcome:
     kept: tuple[str, ...] = ()
     package_needs: str = "restart"
     """What the installation of its packages asks of the node."""
+    package_effects: tuple[str, ...] = ()
+    """What the installation does to other packages, such as "remove NAME" or "upgrade NAME"."""
+
+    @property
+    def package_deeds(self) -> tuple[str, ...]:
+        """What becomes of packages; without one to install there is no effect on others."""
+        return (*(f"install {package}" for package in self.packages), *(self.package_effects if self.packages else ()))
 
     def deeds(self) -> Iterator[tuple[str, str]]:
         """What changes, a sentence each, with its class."""
         yield from ((f"{file.action} {file.path}", file.needs) for file in self.files)
-        yield from ((f"install {package}", self.package_needs) for package in self.packages)
-        yield from ((f"{_VERBS.get(unit.state, unit.state)} {unit.name}", unit.needs) for unit in self.units)
+        yield from ((deed, self.package_needs) for deed in self.package_deeds)
+        yield from ((str(unit), unit.needs) for unit in self.units)
         if self.boot:
             yield "reboot", "reboot"
 
 
-_VERBS = {"started": "start", "restarted": "restart", "enabled": "enable", "booted": "reboot for"}
+_VERBS = {
+    "started": "start", "restarted": "restart", "failing": "restart", "enabled": "enable", "booted": "reboot for",
+    "masked": "cannot start",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +158,13 @@ class HostsReport:
             yield f"{action} {path}{self._class(needs)} {on([node for node, _ in found])}"
             yield from (f"    {line}" for line in found[0][1].splitlines() if contents)
         packages = self._by(
-            ((package, host.package_needs), host.node) for host in self.hosts.values() for package in host.packages
+            ((deed, host.package_needs), host.node) for host in self.hosts.values() for deed in host.package_deeds
         )
-        for (package, needs), nodes in packages.items():
-            yield f"install {package}{self._class(needs)} {on(nodes)}"
+        for (deed, needs), nodes in packages.items():
+            yield f"{deed}{self._class(needs)} {on(nodes)}"
         units = self._by((unit, host.node) for host in self.hosts.values() for unit in host.units)
         for unit, nodes in units.items():
-            yield f"{_VERBS.get(unit.state, unit.state)} {unit.name}{self._class(unit.needs)} {on(nodes)}: {unit.why}"
+            yield f"{unit.verb} {unit.name}{self._class(unit.needs)} {on(nodes)}: {unit.why}"
         if booting := [host.node for host in self.hosts.values() if host.boot]:
             yield f"reboot{self._class('reboot')} {on(booting)}"
 

@@ -44,7 +44,7 @@ def outcome(node: Node, answer: dict[str, Any]) -> HostOutcome:
     """The answer of a node's program as an outcome; everything in it came from the node and is only data."""
     files = file_changes(answer)
     units = unit_changes(answer, "stale")
-    packages = tuple(visible(name) for name in listed(answer, "packages"))
+    packages, effects = (texts(answer, name) for name in ("packages", "package_effects"))
     boot = answer.get("boot") is True
     state: State = "changed" if files or units or packages or boot or answer.get("changed") is True else "unchanged"
     needs = worst([*(file.needs for file in files), *(unit.needs for unit in units)])
@@ -54,9 +54,8 @@ def outcome(node: Node, answer: dict[str, Any]) -> HostOutcome:
         needs = worst([needs, package_needs])
     return HostOutcome(
         node.name, node.block, state, "", files, packages, units, "reboot" if boot else needs, boot,
-        closed=tuple(visible(name) for name in listed(answer, "closed")),
-        kept=tuple(visible(path) for path in listed(answer, "kept")),
-        package_needs=package_needs,
+        closed=texts(answer, "closed"), kept=texts(answer, "kept"),
+        package_needs=package_needs, package_effects=effects,
     )  # fmt: skip
 
 
@@ -102,6 +101,10 @@ def entries(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
 def listed(answer: dict[str, Any], name: str) -> list[Any]:
     value = answer.get(name)
     return value[:LIST_ITEMS] if isinstance(value, list) else []
+
+
+def texts(answer: dict[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(visible(text) for text in listed(answer, name))
 
 
 def shown_diff(text: str) -> str:

@@ -16,7 +16,7 @@ Secrets = Callable[[str, str], bytes]
 """The value of a reference for a use."""
 
 # Parts of the on-node program, in the order in which they need each other.
-_PARTS = ("center_disk", "center_accepted", "center_units", "center_plan", "center_node")
+_PARTS = ("center_disk", "center_accepted", "center_units", "center_plan", "center_packages", "center_node")
 
 
 def wanted_of(node: Node, secrets: Secrets) -> dict[str, list[Any]]:

@@ -318,7 +318,9 @@ class TenantClass(Entry):
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(description="Higher goes first in every queue.")
     may_borrow: bool = Field(description="Whether its tenants may use what others leave idle.")
     ends: bool = Field(False, description="Whether a tenant of this class has a last day.")
-    preempt: Literal["Never", "LowerPriority", "Any"] = Field(description="What reclaims within the cohort.")
+    preempt: Literal["Never", "LowerPriority", "Any"] = Field(
+        description="Whose jobs a more important job of the same tenant may end."
+    )
     isolation: Isolation = Field(
         "shared",
         description="What stands between its pods and those of other organizations: the kernel that they share, "

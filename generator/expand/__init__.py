@@ -42,6 +42,7 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
         releases=dict(places.releases(names)),
         networks=dict(places.networks(names)),
         sandboxes=dict(places.sandboxes(names)),
+        queue_releases=dict(places.queue_releases(names)),
         prices=people.price_plan(names),
         assets=tuple(_assets(names)),
         public_files=dict(_public_files(names)),

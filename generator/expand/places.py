@@ -217,6 +217,15 @@ def sandboxes(names: Names) -> Iterator[tuple[str, Sandbox]]:
             yield name, sandbox
 
 
+def queue_releases(names: Names) -> Iterator[tuple[str, Release]]:
+    """What the catalogue knows of the versions of queues."""
+    for name, cluster in names.words.clusters.items():
+        if cluster.kind == "kubernetes":
+            release = names.optional(Release, f"kueue-{cluster.queues.replace('.', '-')}")
+            if release:
+                yield name, release
+
+
 def blocks(racks: tuple[Racks, ...]) -> dict[str, Block]:
     """The nodes of all racks by block."""
     ranges: dict[str, list[NodeRange]] = {}

@@ -9,6 +9,7 @@ from generator.artifact import Artifact, Json, Yaml
 from generator.model import Center
 from generator.outputs import policies, queues, roles, sandboxes, services, tenants
 from generator.outputs.objects import metadata, node_label
+from generator.spec.pools import Kubernetes
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
@@ -19,14 +20,23 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         files = [
             Artifact(
                 f"{folder}/cluster.yaml",
-                Yaml(tuple(_objects(center, name))),
-                (f"clusters.{name}", "organizations", "pools", "halls", "metadata.name", "network.domain"),
+                Yaml(tuple(_objects(center, name, cluster))),
+                (f"clusters.{name}", "organizations", "pools", "halls", "assets", "metadata.name", "network.domain"),
+            ),
+            Artifact(
+                f"{folder}/kueue.yaml",
+                Yaml(tuple(queues.manager(center, cluster))),
+                (f"clusters.{name}", "metadata.name"),
             ),
             *tenants.artifacts_of(center, name),
             *services.artifacts_of(center, name),
         ]
         yield from files
-        yield Artifact(f"{folder}/nodes.json", Json(_node_labels(center, name)), ("pools", "halls", f"clusters.{name}"))
+        yield Artifact(
+            f"{folder}/nodes.json",
+            Json(_node_labels(center, name)),
+            ("pools", "halls", "fabrics", f"clusters.{name}", "metadata.name"),
+        )
         if cluster.parts:
             parts = {part: named.model_dump() for part, named in cluster.parts.items()}
             yield Artifact(f"{folder}/parts.json", Json(parts), (f"clusters.{name}.parts",))
@@ -40,18 +50,19 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         yield Artifact(f"{folder}/kustomization.yaml", Yaml((kustomization,)), causes)
 
 
-def _objects(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
+def _objects(center: Center, name: str, cluster: Kubernetes) -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(center, "center-system")}
     yield from roles.tenant_roles(center)
-    yield from sandboxes.runtime_classes(center, cluster)
-    yield from policies.policies(center, cluster)
-    yield from queues.objects(center, cluster)
+    yield from sandboxes.runtime_classes(center, name)
+    yield from policies.policies(center, name)
+    yield from queues.objects(center, name, cluster)
 
 
 def _node_labels(center: Center, cluster: str) -> dict[str, dict[str, str]]:
     """Labels that apply sets on nodes; a kubelet may not change them."""
     return {
         node.name: {node_label("pool"): nodes.pool.name, node_label("rack"): node.rack}
+        | queues.leaf_label(center, nodes, node)
         for nodes in center.ranges()
         if cluster in nodes.pool.clusters
         for node in nodes.nodes()

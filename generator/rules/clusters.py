@@ -8,6 +8,8 @@ from generator.model import Center
 from generator.rules import Finding, rule
 
 NODE_LIMIT = 5000
+OLDEST_QUEUES = 17
+"""Minor version of Kueue 0 since which an owner takes back what is its own whatever the fair shares are."""
 OLDEST_KUBERNETES = 34
 """Minor version of Kubernetes 1 below which the queues are neither supported nor tested (Kueue's own floor)."""
 
@@ -50,6 +52,17 @@ def kubernetes_is_new_enough(center: Center) -> Iterator[Finding]:
                 f'cluster "{name}" runs Kubernetes {cluster.version}; its queues need 1.{OLDEST_KUBERNETES} or newer'
             )
             yield Finding(("clusters", name, "version"), message)
+
+
+@rule("cluster.queues-version")
+def queues_are_new_enough(center: Center) -> Iterator[Finding]:
+    """A guarantee holds only where its owner gets it back however little the borrower has."""
+    for name, cluster in center.clusters.items():
+        if cluster.kind == "kubernetes" and int(cluster.queues.partition(".")[2]) < OLDEST_QUEUES:
+            message = (
+                f'cluster "{name}" has queues of Kueue {cluster.queues}; guarantees need 0.{OLDEST_QUEUES} or newer'
+            )
+            yield Finding(("clusters", name, "queues"), message)
 
 
 @rule("cluster.slurm-version")

@@ -14,23 +14,12 @@ def _unit(pool: Pool) -> str:
     return "accelerators" if pool.accelerators_per_node else "nodes"
 
 
-def _size(share: Share) -> int:
-    """A share in the unit of its pool, however it is written."""
-    return share.accelerators if share.pool.accelerators_per_node else share.amount
-
-
-def _capacity(center: Center, pool: Pool) -> int:
-    """What a pool has for tenants, in its unit: its nodes less the spares, which take the place of those in repair."""
-    nodes = max(0, center.counts[pool.name] - max(pool.spares, center.out_of_service(pool)))
-    return nodes * max(1, pool.accelerators_per_node)
-
-
 def _of(pool: Pool, shares: Iterable[Share]) -> list[Share]:
     return [share for share in shares if share.pool is pool]
 
 
 def _sum(pool: Pool, shares: Iterable[Share]) -> int:
-    return sum(map(_size, _of(pool, shares)))
+    return sum(share.size for share in _of(pool, shares))
 
 
 def _less(center: Center, pool: Pool) -> str:
@@ -53,10 +42,10 @@ def promises_fit_into_pools(center: Center) -> Iterator[Finding]:
     """Quota is what a tenant may always have, so all of it together fits into the pool less its spares."""
     for pool in center.pools.values():
         shares = [share for tenant in center.tenants.values() for share in _of(pool, tenant.quota)]
-        promised, capacity = sum(map(_size, shares)), _capacity(center, pool)
+        promised, capacity = center.promised(pool), center.capacity(pool)
         if promised > capacity:
             # The largest share has the most to give; of equal ones the last is the one that a reader meets at the end.
-            largest = max(reversed(shares), key=_size)
+            largest = max(reversed(shares), key=lambda share: share.size)
             message = (
                 f'tenants are promised {promised} {_unit(pool)} of pool "{pool.name}", '
                 f"it has {capacity}{_less(center, pool)}"
@@ -77,13 +66,12 @@ def shares_use_what_the_pool_has(center: Center) -> Iterator[Finding]:
 def guarantees_are_part_of_quota(center: Center) -> Iterator[Finding]:
     """An organization keeps for itself only what its own tenants have been promised."""
     for organization, guarantees in center.guarantees.items():
-        tenants = [tenant for tenant in center.tenants.values() if tenant.organization == organization]
         for share in guarantees:
             pool = share.pool
-            owned = _sum(pool, (quota for tenant in tenants for quota in tenant.quota))
-            if _size(share) > owned:
+            owned = center.promised(pool, organization)
+            if share.size > owned:
                 message = (
-                    f'organization "{organization}" keeps {_size(share)} {_unit(pool)} of pool "{pool.name}" '
+                    f'organization "{organization}" keeps {share.size} {_unit(pool)} of pool "{pool.name}" '
                     f"for itself, its tenants have {owned}"
                 )
                 yield Finding(share.path, message, "raise the quota of a tenant, or lower the guarantee")
@@ -98,18 +86,28 @@ def only_some_classes_borrow(center: Center) -> Iterator[Finding]:
             yield Finding((*tenant.path, "borrow"), message)
 
 
+@rule("quota.borrow-alone")
+def borrowers_have_a_queue(center: Center) -> Iterator[Finding]:
+    """A tenant has a queue where it has quota, and what it borrows passes through that queue."""
+    for tenant in center.tenants.values():
+        for share in tenant.borrow:
+            if not _of(share.pool, tenant.quota):
+                message = f'tenant "{tenant.name}" may borrow of pool "{share.pool.name}" and has no quota there'
+                yield Finding(share.path, message, f'add "{share.pool.name}" to its quota')
+
+
 def _loans(center: Center) -> Iterator[tuple[Tenant, Share, int]]:
     """What each tenant may borrow of a pool, and what it would then hold with its quota."""
     for tenant in center.tenants.values():
         for share in tenant.borrow:
-            yield tenant, share, _sum(share.pool, tenant.quota) + _size(share)
+            yield tenant, share, _sum(share.pool, tenant.quota) + share.size
 
 
 @rule("quota.borrow-more")
 def nobody_borrows_more_than_there_is(center: Center) -> Iterator[Finding]:
     """With all that it may borrow a tenant holds at most the whole pool; more can never be lent."""
     for tenant, share, held in _loans(center):
-        pool, capacity = share.pool, _capacity(center, share.pool)
+        pool, capacity = share.pool, center.capacity(share.pool)
         if held > capacity:
             message = (
                 f'tenant "{tenant.name}" could hold {held} {_unit(pool)} of pool "{pool.name}" with what it borrows, '
@@ -122,9 +120,8 @@ def nobody_borrows_more_than_there_is(center: Center) -> Iterator[Finding]:
 def what_others_keep_is_not_borrowed(center: Center) -> Iterator[Finding]:
     """What other organizations keep for themselves is never lent, however idle it is."""
     for tenant, share, held in _loans(center):
-        pool, capacity = share.pool, _capacity(center, share.pool)
-        others = {name: shares for name, shares in center.guarantees.items() if name != tenant.organization}
-        kept = sum(_sum(pool, shares) for shares in others.values())
+        pool, capacity = share.pool, center.capacity(share.pool)
+        kept = sum(center.kept(pool, name) for name in center.guarantees if name != tenant.organization)
         if capacity - kept < held <= capacity:
             message = (
                 f'tenant "{tenant.name}" could hold {held} {_unit(pool)} of pool "{pool.name}" with what it borrows, '
@@ -135,7 +132,7 @@ def what_others_keep_is_not_borrowed(center: Center) -> Iterator[Finding]:
 
 def _lower(share: Share, by: int) -> str | None:
     """The amount that fits, when there is one."""
-    left = _size(share) - by
+    left = share.size - by
     return f'at most "{left} {_unit(share.pool)}" can be borrowed' if left > 0 else None
 
 

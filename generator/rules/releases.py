@@ -25,3 +25,13 @@ def releases_are_known(center: Center) -> Iterator[Finding]:
             message = f'cluster "{name}" runs Kubernetes {cluster.version}, which the catalogue does not know'
             hint = "use a version of the catalogue, or describe this one in catalog/releases/ beside the spec"
             yield Finding(("clusters", name, "version"), message, hint)
+
+
+@rule("cluster.queues-unknown", severity="warning")
+def queues_are_known(center: Center) -> Iterator[Finding]:
+    """The same holds for the queues: what is rendered for an unknown version of them has never run on it."""
+    for name, cluster in center.clusters.items():
+        if cluster.kind == "kubernetes" and name not in center.queue_releases:
+            message = f'cluster "{name}" has queues of Kueue {cluster.queues}, which the catalogue does not know'
+            hint = "use a version of the catalogue, or describe this one in catalog/releases/ beside the spec"
+            yield Finding(("clusters", name, "queues"), message, hint)

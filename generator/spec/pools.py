@@ -14,6 +14,7 @@ from generator.spec.halls import MOST_IN_A_RACK
 from generator.spec.parts import Part
 
 Role = Literal["worker", "control", "login", "storage", "monitor"]
+Level = Literal["leaf", "rack"]
 
 _NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,61}-([0-9]{1,3})(?:\.\.([0-9]{1,3}))?")
 
@@ -101,6 +102,14 @@ class Kubernetes(Strict):
         default_factory=list,
         max_length=50,
         description="Registries, or folders in them, that images of tenants come from; default: any.",
+    )
+    queues: Annotated[str, Field(pattern=r"^0\.[0-9]{2}$")] = Field(
+        "0.18", description="Minor version of Kueue, whose queues bind quota.", examples=["0.18"]
+    )
+    topology: list[Level] = Field(
+        default_factory=lambda: list[Level](("leaf", "rack")),
+        max_length=2,
+        description="How near the pods of a job may ask to be: within what a leaf serves, within a rack.",
     )
     parts: dict[Name, Part] = Field(
         default_factory=dict, description="What it runs that others have made; center fetch brings it."

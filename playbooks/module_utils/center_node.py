@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,24 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.center_disk import Disk, RefusedError, closing
+from ansible.module_utils.center_packages import find_missing, foresee
 from ansible.module_utils.center_plan import Change, Plan
 from ansible.module_utils.center_units import worst
 
-# How each package manager lists packages: its program, where its database is, and what prints name, version, status.
-PACKAGE_MANAGERS = {
-    "apt": ("/usr/bin/dpkg-query", "--admindir=%s/var/lib/dpkg", "-Wf${Package}\\t${Version}\\t${db:Status-Status}\\n"),
-    # One that rpm lists is installed.
-    "dnf": ("/usr/bin/rpm", "--dbpath=%s/var/lib/rpm", "-qa", "--qf=%{NAME}\\t%{VERSION}-%{RELEASE}\\tinstalled\\n"),
-}
 DIFFS_LIMIT = 256 * 2**10
 GUARD = "run/center/guard"
 GUARD_SECONDS = 60
 
 
 def main(given: dict[str, Any]) -> dict[str, Any]:
-    """Look at the node without touching it; `refused` says why the tree cannot be placed there."""
+    """Look at the node without touching it; `refused` says why the tree cannot be placed there.
+
+    What was started just now gets time to fail: then the second look counts.
+    """
+    params = {"root": "/", "bears": "restart", "packages_ready": False, **given}
     try:
-        return bring({"root": "/", "bears": "restart", "packages_ready": False, **given}, check=True)
+        answer = bring(params, check=True)
+        if answer["steady_in"]:
+            time.sleep(answer["steady_in"])
+            answer = bring(params, check=True)
+        return answer
     except RefusedError as fault:
         return {"refused": str(fault)}
 
@@ -50,6 +52,8 @@ def _brought(disk: Disk, params: dict[str, Any], check: bool) -> dict[str, Any]:
     missing = [package for package in missing if package not in late]
     if missing and params["packages_ready"]:
         raise RefusedError(f"packages are still missing after installation: {', '.join(missing)}")
+    # The packages of a folder that stands for a root are not those that its package manager would speak of.
+    effects = foresee(manager, missing) if plan.units.live else []
     if plan.early and not missing:  # all that is missing waits for an empty node
         plan = Plan(disk, params, early=False, lenient=True)
     if not check:
@@ -61,17 +65,19 @@ def _brought(disk: Disk, params: dict[str, Any], check: bool) -> dict[str, Any]:
         "complete": check or not missing,
         "package_manager": manager,
         "packages": missing,
+        "package_effects": effects,
         "package_needs": needs_of(plan, params, missing),
         "changes": [shown(change, plan) for change in changes],
         "diff": bounded([change.diff for change in changes + plan.waiting]),
         "stale": [unit._asdict() for unit in now],
-        "restart": [] if check else [unit._asdict() for unit in now],
+        "restart": [] if check else [unit._asdict() for unit in now if unit.state != "masked"],
         "boot": plan.wants_boot(),
         "withheld": [shown(change, plan) for change in plan.waiting],
         "withheld_packages": late,
         "waiting": [unit._asdict() for unit in later],
         "closed": plan.units.closed(),
         "kept": plan.kept,
+        "steady_in": plan.units.steady_in(),
     }
 
 
@@ -130,25 +136,6 @@ def needs_of(plan: Plan, params: dict[str, Any], packages: list[str]) -> str:
 
 def shown(change: Change, plan: Plan) -> dict[str, str]:
     return {"path": change.path, "action": change.action, "needs": plan.needs(change)}
-
-
-def find_missing(packages: list[str], root: str) -> tuple[str, list[str]]:
-    """The package manager of this node, and which of `packages` it does not have (in the wanted version)."""
-    manager = next((name for name, command in PACKAGE_MANAGERS.items() if os.access(command[0], os.X_OK)), None)
-    if manager is None:
-        raise RefusedError(f"none of these package managers is here: {', '.join(PACKAGE_MANAGERS)}")
-    if not packages:
-        return manager, []
-    names = [package.partition("=")[0] for package in packages]
-    program, database, *listing = PACKAGE_MANAGERS[manager]
-    query = [program, database % root, *listing, "--", *names]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=False)
-    installed = set()
-    for line in answer.stdout.splitlines():
-        name, version, status = line.split("\t")
-        if status == "installed":
-            installed |= {name, f"{name}={version}"}
-    return manager, [package for package in packages if package not in installed]
 
 
 def bounded(diffs: list[str]) -> list[dict[str, str]]:

@@ -21,8 +21,13 @@ CHANGED = "/run/center/changed"  # when files of a unit changed that cannot note
 UNIT_FOLDER = "/etc/systemd/system"
 UNIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket|timer|path|mount|target)")
 CLASSES = ("live", "restart", "drain", "reboot")
-PROPERTIES = "ActiveState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,Result,ActiveEnterTimestampMonotonic"
+PROPERTIES = (
+    "ActiveState,SubState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,Result,NRestarts,"
+    "ActiveEnterTimestampMonotonic"
+)
 SECONDS = 90
+# How long a daemon runs before its start counts; one that systemd restarts often has to run longer.
+STEADY_SECONDS, OFTEN, OFTEN_SECONDS = 10, 3, 60
 # What a mark of acceptance names, as far as a shell can say it.
 MACHINE = "cat /sys/class/dmi/id/product_uuid 2>/dev/null || cat /etc/machine-id"
 
@@ -30,7 +35,8 @@ MACHINE = "cat /sys/class/dmi/id/product_uuid 2>/dev/null || cat /etc/machine-id
 class Stale(NamedTuple):
     """A unit that does not run with the files on disk.
 
-    `state` says what has to be done: "started", "restarted", "enabled", or "booted", which only a boot does.
+    `state` says what has to be done: "started", "restarted", "failing" (restarted, for it does not stay up), "enabled",
+    "booted", which only a boot does, or "masked", which only an administrator undoes.
     """
 
     name: str
@@ -97,8 +103,10 @@ class Units:
         self.disk = disk
         self.units = units
         self.live = disk.root == "/"
-        names = sorted({*units, *filter(None, map(unit_of, paths))})
+        self.placed = {*filter(None, map(unit_of, paths))}
+        names = sorted({*units, *self.placed})
         self.states = show(names) if self.live and names else {}
+        self.now = time.clock_gettime(time.CLOCK_MONOTONIC)
         gated = any(unit.get("gate") for unit in units.values())
         self.accepted = not gated or accepted_here(disk.root)
 
@@ -110,25 +118,36 @@ class Units:
         """Units that wait for this machine to be accepted."""
         return sorted(name for name in self.units if self._is_closed(name))
 
+    def steady_in(self) -> float:
+        """Seconds until every daemon has run long enough for its start to count; 0 when all have."""
+        ages = [age for name in self.units if (age := self._age(name)) is not None]
+        return max(0.0, STEADY_SECONDS - min(ages, default=STEADY_SECONDS))
+
     def disturbs(self, name: str) -> bool:
         """Whether a change of the unit's files or packages must wait for an empty node: what does not run, cannot."""
         unit = self.units.get(name)
         if unit is None or unit["class"] not in ("drain", "reboot"):
             return False
         state = self.states.get(name)
-        return is_running(state) if state else self.disk.look(f"{STARTED}/{name}") is not None
+        if state:
+            return is_running(state) and not self._is_failing(name)
+        return self.disk.look(f"{STARTED}/{name}") is not None
 
     def _judge(self, name: str, wanted: str | None, touched: bool) -> Iterator[Stale]:
         kind, state = self.units[name]["class"], self.states.get(name)
         if self._is_closed(name):
             return
         other = touched or (wanted is not None and self._started_with(name) != wanted) or self._changed_since(name)
-        disabled = state is not None and state["UnitFileState"] in ("", "disabled", "masked")
-        if kind == "reboot":
+        disabled = state is not None and state["UnitFileState"] in ("", "disabled")
+        if self._is_masked(name):
+            yield Stale(name, "masked", "live", "masked there: unmask it or take it out of the spec")
+        elif kind == "reboot":
             if disabled:
                 yield Stale(name, "enabled", "live", "not enabled")
             if other:
                 yield Stale(name, "booted", "reboot", "the node was booted with something else")
+        elif self._is_failing(name):
+            yield Stale(name, "failing", "restart", "keeps failing: it ends soon after each start")
         elif state and not is_running(state):
             yield Stale(name, "started", "restart", "not running")
         elif kind != "live" and other:
@@ -141,6 +160,28 @@ class Units:
             return False
         state = self.states.get(name)
         return not (state and is_running(state))
+
+    def _is_masked(self, name: str) -> bool:
+        """Whether an administrator forbids the start; a file of ours in place of the mask lifts it."""
+        state = self.states.get(name)
+        return state is not None and state["UnitFileState"].startswith("masked") and name not in self.placed
+
+    def _is_failing(self, name: str) -> bool:
+        """Whether systemd starts it again and again: what runs at this moment may have died a second ago."""
+        state, age = self.states.get(name), self._age(name)
+        if state is None:
+            return False
+        restarts = int(state.get("NRestarts") or 0)
+        enough = OFTEN_SECONDS if restarts >= OFTEN else STEADY_SECONDS
+        return state["SubState"] == "auto-restart" or (restarts > 0 and age is not None and age < enough)
+
+    def _age(self, name: str) -> float | None:
+        """Seconds since a daemon was started, if it runs."""
+        state = self.states.get(name)
+        daemon = state is not None and name.endswith(".service") and state["Type"] != "oneshot"
+        if state is None or not daemon or state["ActiveState"] != "active":
+            return None
+        return self.now - int(state["ActiveEnterTimestampMonotonic"] or 0) / 1e6
 
     def _started_with(self, name: str) -> str | None:
         return self._read(f"{STARTED}/{name}")

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import yaml
+
 from tests.rehearsal.centre import Answer, Centre, expect
 from tests.rehearsal.console import Step
 from tests.rig.cluster import ControlPlane, KubectlError, Manifest
@@ -51,7 +53,9 @@ class Cluster:
 
     def start(self, step: Step) -> None:
         tools = build_tools(step.say)
-        self.plane = self._ending.enter_context(ControlPlane(tools, self._folder / "cluster"))
+        configured = yaml.safe_load((self.centre.tree / "clusters/cloud/kueue.yaml").read_text("utf-8"))
+        kueue = yaml.safe_load(configured["data"]["controller_manager_config.yaml"])
+        self.plane = self._ending.enter_context(ControlPlane(tools, self._folder / "cluster", kueue_config=kueue))
         self.plane.kubectl("apply", "--server-side", f"--filename={tools.gateway_crds}")
         self.plane.add_nodes(list(nodes()))
         self.vision = self.plane.kubeconfig_for("vision-member", ["oidc:vision"])

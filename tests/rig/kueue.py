@@ -19,8 +19,14 @@ HOST = "127.0.0.1"
 VERSION = "kueue.x-k8s.io/v1beta2"
 NAMESPACE = "kueue-system"
 CONFIG = Path(__file__).with_name("kueue_config.yaml")
-# What the configured frameworks admit; the webhooks of all other kinds would only refuse to answer.
-WORKLOADS = frozenset({"jobs", "deployments", "pods"})
+# Frameworks and what of the webhooks' rules is theirs; the webhooks of all other kinds would only refuse to answer.
+WORKLOADS = {
+    "batch/job": {"jobs"},
+    "deployment": {"deployments"},
+    "pod": {"pods"},
+    "statefulset": {"statefulsets", "statefulsets/scale"},
+}
+PLAIN = {"integrations": {"frameworks": ["batch/job", "deployment", "pod"]}}
 # The manager reads its metrics certificate from a fixed folder below /etc. It gets an /etc of its own in a
 # private mount namespace, so that nothing of the machine is written.
 PRIVATE_ETC = """
@@ -37,7 +43,7 @@ class Kueue:
     """Where one Kueue manager listens, and how to start it."""
 
     def __init__(self, program: Path, workdir: Path, serving: Certificate, config: Mapping[str, Any]) -> None:
-        """Prepare a manager in `workdir`; `config` overrides the top-level fields of its configuration."""
+        """Prepare a manager in `workdir`; `config` is its configuration but for what is the rig's to say."""
         self._program = program
         self._workdir = workdir
         self._webhook_port = free_port()
@@ -52,7 +58,9 @@ class Kueue:
             "metrics": {**own["metrics"], "bindAddress": f"{HOST}:{self.metrics_port}"},
             "webhook": {"host": HOST, "port": self._webhook_port, "certDir": str(workdir)},
         }
-        (workdir / "config.yaml").write_text(yaml.safe_dump({**own, **config, **addresses}))
+        whole = {**PLAIN, **config, **own, **addresses}
+        self._workloads = frozenset[str]().union(*(WORKLOADS[each] for each in whole["integrations"]["frameworks"]))
+        (workdir / "config.yaml").write_text(yaml.safe_dump(whole))
 
     def command(self, kubeconfig: Path) -> list[str | Path]:
         """Return the command that runs the manager; `unshare` maps the user to root where it is not."""
@@ -80,7 +88,7 @@ class Kueue:
             client = {"url": address + path, "caBundle": bundle}
             if all("kueue.x-k8s.io" in rule["apiGroups"] for rule in webhook["rules"]):
                 yield {**webhook, "clientConfig": client}
-            elif all(WORKLOADS.issuperset(rule["resources"]) for rule in webhook["rules"]):
+            elif all(self._workloads.issuperset(rule["resources"]) for rule in webhook["rules"]):
                 yield {**webhook, "clientConfig": client, "namespaceSelector": _outside_the_system()}
 
 

@@ -161,7 +161,9 @@ class VendorRepository:
         _output(["gpgconf", "--homedir", self._keys.name, "--kill", "all"])
         self._keys.cleanup()
 
-    def publish(self, name: str, version: str, files: Files, depends: Sequence[str] = ()) -> None:
+    def publish(
+        self, name: str, version: str, files: Files, depends: Sequence[str] = (), conflicts: Sequence[str] = ()
+    ) -> None:
         """Build a package and put it beside those that are there."""
         with tempfile.TemporaryDirectory() as folder:
             built = Path(folder)
@@ -173,10 +175,12 @@ class VendorRepository:
                 file.chmod(0o755 if text.startswith("#!") else 0o644)
             control = {
                 "Package": name, "Version": version, "Architecture": "all", "Maintainer": "a vendor <vendor@example>",
-                "Description": "for test hosts", **({"Depends": ", ".join(depends)} if depends else {}),
+                "Description": "for test hosts", "Depends": ", ".join(depends), "Conflicts": ", ".join(conflicts),
             }  # fmt: skip
             (built / "DEBIAN").mkdir()
-            (built / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in control.items()))
+            (built / "DEBIAN/control").write_text(
+                "".join(f"{key}: {value}\n" for key, value in control.items() if value)
+            )
             _output(["dpkg-deb", "--build", "--root-owner-group", built, self.root / f"{name}_{version}.deb"])
         (self.root / "Packages").write_text(_output(["apt-ftparchive", "packages", "."], self.root))
         (self.root / "Release").write_text(_output(["apt-ftparchive", "release", "."], self.root))

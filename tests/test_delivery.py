@@ -1,0 +1,30 @@
+"""The second way to a cluster: what Kustomize reads from the tree is what `center apply` would bring."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lessons import ROOT
+from tests.rig.tools import build_tools
+
+TREES = sorted(ROOT.glob("tests/centers/*/expected/clusters/*/kustomization.yaml"))
+
+
+def objects(text: str) -> set[tuple[str, str, str]]:
+    found = [body for body in yaml.safe_load_all(text) if body]
+    return {(body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]) for body in found}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("file", TREES, ids=lambda file: str(file.relative_to(ROOT).parent))
+def test_kustomize_reads_every_object_of_a_cluster(file: Path) -> None:
+    built = subprocess.run(
+        [build_tools().kubectl, "kustomize", file.parent], capture_output=True, text=True, check=True, timeout=120
+    )
+    rendered = [other for other in file.parent.rglob("*.yaml") if other != file]
+    wanted = set().union(*(objects(other.read_text("utf-8")) for other in rendered))
+    assert objects(built.stdout) == wanted and len(wanted) > 10

@@ -1,0 +1,126 @@
+"""What goes wrong on a host is named by its cause, before an apply as well as after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests import test_apply_hosts
+from tests.rig.hosts import LOGIN_USER
+from tests.rig.vendor_packages import VendorRepository
+from tests.test_apply_hosts import Rig, units
+
+booted, rig = test_apply_hosts.booted, test_apply_hosts.rig
+DEMO = "/etc/systemd/system/demo.service"
+APT = ("/var/lib/apt", "/var/cache/apt", "/var/log/apt")
+CRASHING = """[Service]
+ExecStart=/bin/sh -c 'sleep {seconds}; exit 1'
+Restart=on-failure
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def line(answer: dict[str, Any], about: str) -> str:
+    """The line of a report about something."""
+    return next((line for line in answer["lines"] if about in line), "")
+
+
+@pytest.mark.hosts
+def test_a_greeting_of_a_login_shell_hinders_nobody(rig: Rig) -> None:
+    greeting = f"/home/{LOGIN_USER}/.bashrc"
+    rig.hosts.run("train-1", ["sh", "-c", f"cp -p {greeting} /run/bashrc; echo 'echo Welcome' >{greeting}"])
+    try:
+        assert rig.run("check")["hosts"]["train-1"]["state"] == "changed"
+        assert rig.run("apply")["exit_code"] == 0
+    finally:
+        rig.hosts.run("train-1", ["cp", "-p", "/run/bashrc", greeting])
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("seconds", [0.2, 6])
+def test_a_daemon_that_does_not_stay_up_is_not_done_and_not_healthy(rig: Rig, seconds: float) -> None:
+    rig.run("apply", "train-1")
+    sound = rig.hosts.run("train-1", ["cat", DEMO])
+    rig.tree.gives(DEMO, CRASHING.format(seconds=seconds), units=["demo.service"])
+    done, status = rig.run("apply", "train-1"), rig.run("check", "train-1")
+    assert (done["exit_code"], rig.states(done)) == (1, {"train-1": "failed"})
+    if seconds > 1:  # sooner, systemd gives up
+        assert "restart demo.service (keeps failing: it ends soon" in done["hosts"]["train-1"]["reason"]
+        assert line(status, "restart demo.service on train-1: keeps failing")
+        assert line(rig.run("check", "train-1"), "keeps failing"), "at whatever moment one looks"
+    assert (status["exit_code"], units(status["hosts"]["train-1"])) == (2, ["demo.service"])
+
+    rig.tree.gives(DEMO, sound, units=["demo.service"])
+    assert rig.run("apply", "train-1")["exit_code"] == 0
+    assert rig.run("check", "train-1")["exit_code"] == 0
+
+
+@pytest.mark.hosts
+def test_a_daemon_that_fell_once_and_stays_up_then_is_healthy(rig: Rig) -> None:
+    once = "[Service]\nExecStart=/bin/sh -c '[ -e /run/fell ] || { touch /run/fell; exit 1; }; exec sleep infinity'\n"
+    rig.tree.gives(DEMO, f"{once}Restart=on-failure\n[Install]\nWantedBy=multi-user.target\n", units=["demo.service"])
+    assert rig.run("apply", "train-1")["exit_code"] == 0
+    assert rig.run("check", "train-1")["exit_code"] == 0
+    assert rig.hosts.run("train-1", ["systemctl", "show", "-P", "NRestarts", "demo.service"]) == "1\n"
+
+
+@pytest.mark.hosts
+def test_a_masked_unit_is_named_as_such_and_left_alone(rig: Rig) -> None:
+    unit = "/lib/systemd/system/own.service"
+    rig.hosts.run("train-1", ["sh", "-c", f"printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >{unit}"])
+    rig.hosts.run("train-1", ["systemctl", "mask", "own.service"])
+    rig.tree.wants("units", {"name": "own.service", "class": "restart"}, to="pool_train")
+    foretold, done = rig.run("check", "train-1"), rig.run("apply", "train-1")
+    says = "cannot start own.service on train-1: masked there: unmask it or take it out of the spec"
+    assert line(foretold, "own.service") == says
+    assert done["exit_code"] == 1
+    reason = done["hosts"]["train-1"]["reason"]
+    assert "cannot start own.service (masked there" in reason and "Unit" not in reason
+    assert rig.unit("train-1", "demo.service").active == "active", "all else is done"
+
+    rig.hosts.run("train-1", ["systemctl", "unmask", "own.service"])
+    rig.hosts.run("train-1", ["sh", "-c", f"printf '[Install]\\nWantedBy=multi-user.target\\n' >>{unit}"])
+    assert rig.run("apply", "train-1")["exit_code"] == 0
+    # With its file in the tree, the mask is only another file in its place.
+    rig.hosts.run("train-1", ["sh", "-c", f"systemctl stop demo; ln -sf /dev/null {DEMO}; systemctl daemon-reload"])
+    assert line(rig.run("check", "train-1"), "start demo.service on train-1: not running")
+    assert rig.run("apply", "train-1")["exit_code"] == 0
+
+
+@pytest.mark.hosts
+def test_what_an_installation_removes_is_shown_first_or_not_done(rig: Rig) -> None:
+    with VendorRepository(rig.network) as repository:
+        source = f"deb [signed-by=/etc/apt/keyrings/vendor.asc] {repository.url} {repository.suite}\n"
+        rig.tree.gives("/etc/apt/sources.list.d/vendor.list", source, before_packages=True)
+        rig.tree.gives("/etc/apt/keyrings/vendor.asc", repository.signing_key.read_bytes(), before_packages=True)
+        repository.publish("clock-one", "1.0", {"usr/share/clock-one": "one\n"})
+        repository.publish("clock-tool", "1.0", {"usr/share/clock-tool": "one\n"})
+        rig.tree.wants("packages", "clock-one", "clock-tool")
+        assert rig.run("apply", "train-1")["exit_code"] == 0
+
+        repository.publish("clock-tool", "2.0", {"usr/share/clock-tool": "two\n"})
+        files = {"usr/share/clock-two": "two\n"}
+        repository.publish("clock-two", "1.0", files, ["clock-tool (>= 2.0)"], ["clock-one"])
+        rig.tree.wants("packages", "clock-two")
+        foretold, done = rig.run("check", "train-1"), rig.run("apply", "train-1")
+        assert package_lines(foretold) == ["install clock-two on train-1"], "its lists do not know it yet"
+        assert rig.states(done) == {"train-1": "failed"}
+        assert "would also remove clock-one, which had not been shown" in done["hosts"]["train-1"]["reason"]
+        assert rig.hosts.files("train-1", ["/usr/share/clock-one"])
+
+        lists = rig.hosts.files("train-1", APT)
+        foretold = rig.run("check", "train-1")
+        deeds = ["install clock-two", "remove clock-one", "upgrade clock-tool"]
+        assert package_lines(foretold) == [f"{deed} on train-1" for deed in deeds]
+        assert rig.hosts.files("train-1", APT) == lists, "a preview writes nothing"
+        done = rig.run("apply", "train-1")
+        assert (done["exit_code"], package_lines(done)) == (0, package_lines(foretold))
+        assert not rig.hosts.files("train-1", ["/usr/share/clock-one"])
+        assert rig.read("train-1", "/usr/share/clock-tool") == "two\n"
+    assert rig.run("apply", "train-1")["hosts"]["train-1"]["state"] == "unchanged"
+
+
+def package_lines(answer: dict[str, Any]) -> list[str]:
+    return sorted(line for line in answer["lines"] if "clock-" in line and " on train-1" in line)

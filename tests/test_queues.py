@@ -1,0 +1,131 @@
+"""Quota binds for every vendor of the catalogue, borrowed capacity goes back, and nobody gets past the queues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.queue_site import PLACE, QUEUE, SECONDS, Site, centre, job, tenant
+from tests.rig.cluster import KubectlError
+from tests.rig.processes import wait_until
+
+pytestmark = pytest.mark.cluster
+
+CATALOG = Path(__file__).parent.parent / "generator/catalog"
+
+
+def vendors() -> dict[str, tuple[str, str]]:
+    """A model of each vendor, and the resource by which clusters offer it: read from the catalogue's files."""
+    found = {}
+    for file in sorted((CATALOG / "vendors").glob("*.yaml")):
+        plugins = yaml.safe_load(file.read_text("utf-8"))["plugins"]
+        models = [yaml.safe_load(each.read_text("utf-8")) for each in (CATALOG / "accelerators").glob("*.yaml")]
+        model = min((each for each in models if each["vendor"] == file.stem), key=lambda each: str(each["name"]))
+        plugin = model.get("plugin") or next(iter(plugins))
+        found[file.stem] = (model["name"], plugins[plugin]["resource"])
+    return found
+
+
+VENDORS = vendors()
+NODES = dict.fromkeys([*VENDORS, "own"], 2)
+MODELS = {name: model for name, (model, _) in VENDORS.items()} | {"own": VENDORS["simulated"][0]}
+RESOURCES = {name: resource for name, (_, resource) in VENDORS.items()} | {"own": VENDORS["simulated"][1]}
+TWO = dict.fromkeys(VENDORS, 2)
+# Each vendor's pool has four accelerators; the last pool is one tenant's alone.
+ORGANIZATIONS: dict[str, Any] = {
+    "east": {"weight": 2, "tenants": {"owner": tenant(TWO)}},
+    "west": {"tenants": {"guest": tenant(TWO, TWO)}},
+    "north": {"guarantee": {"own": "2 accelerators"}, "tenants": {"hermit": tenant({"own": 4})}},
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("queues")
+    site = Site(folder / "site", centre(MODELS, NODES, ORGANIZATIONS), RESOURCES, NODES)
+    with site.started():
+        yield site
+
+
+def test_quota_binds_and_goes_back_for_every_vendor(site: Site) -> None:
+    for pool in VENDORS:
+        for number in range(5):
+            site.submit("guest", pool, f"{pool}-{number}")
+    full = {("guest", pool): 4 for pool in VENDORS}
+    wait_until(lambda: +site.used() == full, SECONDS, "two of its own and two borrowed in each pool")
+    for pool in VENDORS:
+        for number in range(2):
+            site.submit("owner", pool, f"{pool}-{number}")
+    back = {(name, pool): 2 for pool in VENDORS for name in ("guest", "owner")}
+    wait_until(lambda: +site.used() == back, SECONDS, "what was borrowed in the hands of its owner")
+    wait_until(lambda: len(list(site.places())) == 4 * len(VENDORS), SECONDS, "pods of all that is admitted")
+    for _, pool, node in site.places():
+        assert node.rpartition("-a")[0] == pool
+
+
+def test_a_dedicated_pool_serves_its_tenant_alone(site: Site) -> None:
+    """A queue that the tenant lacks admits nothing; nor does its own queue, when the job names the other pool."""
+    stray = {"nodeSelector": {f"{PLACE}/pool": "own"}}
+    site.submit("guest", "own", "stranger")
+    assert site.ask("guest", job("stray", "simulated", RESOURCES["simulated"], **stray)).is_success
+    site.submit("hermit", "own", "at-home")
+    wait_until(lambda: site.used()["hermit", "own"] == 1, SECONDS, "the job of the pool's own tenant")
+    for name in ("stranger", "stray"):
+        assert site.plane.read("job", name, "--namespace", "guest--main")["spec"]["suspend"]
+    assert {who for who, _, node in site.places() if node.startswith("own-")} <= {"hermit"}
+
+
+def test_work_that_no_queue_counts_is_refused_or_counted(site: Site) -> None:
+    people = site.plane.kubeconfig_for("somebody", ["oidc:people"])
+    where = ("--namespace", "hermit--main")
+
+    def create(manifest: dict[str, Any]) -> str:
+        return site.plane.kubectl("create", *where, "-f-", kubeconfig=people, stdin=json.dumps(manifest))
+
+    with pytest.raises(KubectlError, match=QUEUE):
+        create(job("free", None, RESOURCES["own"]))
+    before = site.plane.read("clusterqueue", "hermit.own")["status"]["flavorsUsage"]
+    create(job("modest", "own"))
+    wait_until(
+        lambda: site.plane.read("clusterqueue", "hermit.own")["status"]["flavorsUsage"] != before,
+        SECONDS,
+        "a job without requests that counts as what the namespace says for it",
+    )
+
+
+def test_jobs_may_ask_to_stay_together(site: Site) -> None:
+    [topology] = [body for body in site.objects if body["kind"] == "Topology"]
+    levels = [f"{PLACE}/leaf", f"{PLACE}/rack", "kubernetes.io/hostname"]
+    assert [level["nodeLabel"] for level in topology["spec"]["levels"]] == levels
+    labels = site.plane.read("node", "nvidia-a14-1")["metadata"]["labels"]
+    assert labels[f"{PLACE}/leaf"] == labels[f"{PLACE}/rack"] == "a14"
+    together = job("together", "own", RESOURCES["own"])
+    asks = {"kueue.x-k8s.io/podset-required-topology": f"{PLACE}/rack"}
+    together["spec"]["template"]["metadata"]["annotations"] = asks
+    together["spec"] |= {"parallelism": 2, "completions": 2}
+    assert site.ask("hermit", together).is_success
+    mine = ("pods", "--namespace", "hermit--main", "--selector", "batch.kubernetes.io/job-name=together")
+
+    def racks() -> list[str]:
+        nodes = [pod["spec"].get("nodeName", "") for pod in site.plane.read(*mine)["items"]]
+        return [node.rpartition("-")[0] for node in nodes if node]
+
+    wait_until(lambda: len(racks()) == 2, SECONDS, "two pods")
+    assert len(set(racks())) == 1
+
+
+def test_flavors_stay_in_their_bounds(site: Site) -> None:
+    flavors = [body["spec"] for body in site.objects if body["kind"] == "ResourceFlavor"]
+    assert len(flavors) == len(NODES)
+    assert all(1 <= len(flavor["nodeLabels"]) <= 8 for flavor in flavors)
+    queues = [body["spec"] for body in site.objects if body["kind"] == "ClusterQueue"]
+    assert all(len(group["flavors"]) == 1 for queue in queues for group in queue["resourceGroups"])
+
+
+def test_a_second_apply_finds_nothing(site: Site) -> None:
+    site.in_cluster("diff")
