@@ -45,12 +45,13 @@ class Policy:
 
 
 def rule(group: str, resources: str, operations: str = "CREATE UPDATE") -> dict[str, Any]:
-    """Requests for these kinds of a group."""
+    """Requests for these kinds of a group, in namespaces: a selector of those would match whatever is in none."""
     return {
         "apiGroups": [group],
         "apiVersions": ["*"],
         "operations": operations.split(),
         "resources": resources.split(),
+        "scope": "Namespaced",
     }
 
 
