@@ -25,7 +25,9 @@ def center(nodes: int, tenants: int = 3) -> str:
             kinds.append(f"gpu{cluster}: {{type: rack-48u, holds: {{train{cluster}: {PER_RACK}}}}}")
             # A /24 for each of 4,035 nodes; so many clusters need more than the private networks hold.
             pods, services = f"{20 + cluster // 16}.{cluster % 16 * 16}.0.0/12", f"60.{cluster}.0.0/16"
-            clusters.append(f'c{cluster}: {{kind: kubernetes, version: "1.36", pods: {pods}, services: {services}}}')
+            clusters.append(
+                f'c{cluster}: {{kind: kubernetes, version: "1.36", cni: calico, pods: {pods}, services: {services}}}'
+            )
             pools.append(f"train{cluster}: {{server: simulated-host, accelerator: simulated-8, cluster: c{cluster}}}")
             place = f"racks: {row}01..03, per-rack: 1, slot: 8"
             pools.append(f"ctl{cluster}: {{server: generic-1u, role: control, cluster: c{cluster}, {place}}}")

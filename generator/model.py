@@ -11,12 +11,13 @@ from typing import Any
 from generator import spec
 from generator.assets import Asset
 from generator.catalog.check import Check
-from generator.catalog.models import Entry, PricePlan, Release, TenantClass
+from generator.catalog.models import Entry, NetworkPlugin, PricePlan, Release, Sandbox, TenantClass
 from generator.known_hosts import HostKey
 from generator.nodes import Block, Node, NodeRange, Pool, Racks, number_of
 from generator.plant import CoolingLoop, Device, HallAir, Net, Supply, Water
 from generator.problems import Path
 from generator.services import ServiceKind
+from generator.spec.common import Isolation
 from generator.spec.pools import Cluster, Role
 
 
@@ -65,6 +66,7 @@ class Tenant:
     quota: tuple[Share, ...]
     borrow: tuple[Share, ...]
     until: str | None = None
+    isolation: Isolation = "shared"
 
     @property
     def path(self) -> Path:
@@ -72,6 +74,10 @@ class Tenant:
 
     def namespaces(self) -> list[str]:
         return [f"{self.name}--{environment}" for environment in self.environments]
+
+    def shares(self, cluster: str) -> Iterator[Share]:
+        """What its work may hold in a cluster at most: its own, and what it may borrow."""
+        return (share for share in (*self.quota, *self.borrow) if cluster in share.pool.clusters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,10 @@ class Center:
     prices: PricePlan | None = None
     releases: dict[str, Release] = field(default_factory=dict)
     """The release of each cluster whose version the catalogue knows."""
+    networks: dict[str, NetworkPlugin] = field(default_factory=dict)
+    """The network plugin of each cluster that names one."""
+    sandboxes: dict[str, Sandbox] = field(default_factory=dict)
+    """The sandbox of each cluster that has one."""
     queue_releases: dict[str, Release] = field(default_factory=dict)
     """The release of the queues of each cluster, where the catalogue knows it."""
     assets: tuple[Asset, ...] = ()
@@ -280,6 +290,10 @@ class Center:
         for loop in self.loops.values():
             yield from loop.units
             yield from loop.tanks
+
+    def sandbox_of(self, tenant: Tenant, cluster: str) -> Sandbox | None:
+        """What the pods of a tenant run in, where they must."""
+        return self.sandboxes.get(cluster) if tenant.isolation == "sandbox" else None
 
     def tenants_of(self, cluster: str) -> list[Tenant]:
         """Tenants that have a share of some pool of the cluster."""

@@ -210,6 +210,7 @@ def job(name: str, pool: str | None, resource: str | None = None, **pod: Any) ->
     container = {
         "name": "main",
         "image": "registry.invalid/main:1",
+        "imagePullPolicy": "Always",
         "resources": {"requests": requests, "limits": requests},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }

@@ -197,6 +197,9 @@ def test_wrong_usage_says_what_is_right(arguments: tuple[str, ...], hint: str) -
 
 BENCH = 'sources: {bench: {grade: A, locator: "our data sheet, page 3"}}'
 # What a person would fill in, for each kind: lines of the file, and how a centre then uses the thing.
+COUNTED = [
+    "pods", "jobs", "deployments", "services", "configmaps", "secrets", "claims", "autoscalers", "policies", "roles",
+]  # fmt: skip
 FILLED: dict[str, tuple[dict[str, str], Edits]] = {
     "accelerators": (
         {"vendor: null": "vendor: simulated", "power: FACT": "power: 150 W", "memory: FACT": "memory: 24 GB"},
@@ -276,8 +279,10 @@ FILLED: dict[str, tuple[dict[str, str], Edits]] = {
             "priority: null": "priority: 10",
             "may-borrow: null": "may-borrow: true",
             "preempt: null": "preempt: Never",
-            "pods: null": "pods: 10",
-            "services: null": "services: 0",
+            **{f"{what}: null": f"{what}: 10" for what in COUNTED},
+            "storage: null": "storage: 1 TB",
+            "cores: null": "cores: 1",
+            "memory: null": "memory: 1 GB",
         },
         (("class: research", "class: simulated-own"),),
     ),
@@ -294,6 +299,8 @@ FILLED: dict[str, tuple[dict[str, str], Edits]] = {
         (),
     ),
     "checks": ({"why: null": "why: nobody knows", "# argv: []": "argv: [\"true\"]"}, ()),
+    "networks": ({"policies: FACT": "policies: true"}, (("cni: calico", "cni: simulated-own"),)),
+    "sandboxes": ({"handler: FACT": "handler: own"}, (("cni: calico", "cni: calico, sandbox: simulated-own"),)),
     "releases": ({"ends: FACT": 'ends: "2027-02-28"'}, ()),
 }  # fmt: skip
 
@@ -307,8 +314,8 @@ def filled(text: str, folder: str) -> str:
                 f"{key}{{value: null, status: N}}",
                 f"{key.removeprefix('# ')}{{value: {new.partition(': ')[2]}, status: V, sources: [bench]}}",
             )
-        assert text.count(f"\n{old}\n") == 1 or text.count(f"\n    {old}\n") == 1, old
-        text = text.replace(f"{old}\n", f"{new}\n", 1)
+        assert re.search(rf"^ *{re.escape(old)}$", text, re.M), old
+        text = re.sub(rf"^( *){re.escape(old)}$", rf"\1{new}", text, flags=re.M)
     return re.sub(r"^# sources: \{sheet.*$", BENCH, text, flags=re.M) if "[bench]" in text else text
 
 

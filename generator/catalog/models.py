@@ -21,6 +21,7 @@ from generator.catalog.entries import facts as facts
 from generator.catalog.vendor_model import Plugin as Plugin
 from generator.catalog.vendor_model import Vendor as Vendor
 from generator.quantity import (
+    Capacity,
     Efficiency,
     Flow,
     Length,
@@ -33,7 +34,7 @@ from generator.quantity import (
     TemperatureRise,
     Volume,
 )
-from generator.spec.common import Date, Name, Strict, Text, refuse
+from generator.spec.common import Date, Isolation, Name, Strict, Text, refuse
 
 
 class Memory(Quantity):
@@ -268,6 +269,47 @@ class Release(Entry):
     ends: Fact[Date] = Field(description="Last day on which its makers repair it.")
 
 
+class NetworkPlugin(Entry):
+    """What connects the pods of a cluster."""
+
+    folder: ClassVar[str] = "networks"
+    kind: Literal["network"] = Field(description=KIND)
+    policies: Fact[bool] = Field(description="Whether it enforces NetworkPolicies.")
+
+
+class Sandbox(Entry):
+    """A runtime that keeps pods off the kernel of their node."""
+
+    folder: ClassVar[str] = "sandboxes"
+    kind: Literal["sandbox"] = Field(description=KIND)
+    handler: Fact[Name] = Field(description="Its name in the configuration of the container runtime.")
+    vendors: Fact[list[Name]] = Field(description="Vendors whose accelerators it can hand to pods.")
+    cores: Fact[float] = Field(description="Cores that it takes itself for each pod, beside what the pod asks for.")
+    memory: Fact[Memory] = Field(description="Memory that it takes itself for each pod.")
+
+
+class Counts(Strict):
+    """Most objects of each kind in one environment."""
+
+    pods: Annotated[int, Field(ge=1)] = Field(description="Pods, beside one for each accelerator it may hold.")
+    jobs: Annotated[int, Field(ge=0)] = Field(description="Jobs, waiting and finished ones too.")
+    deployments: Annotated[int, Field(ge=0)] = Field(description="Deployments, and as many stateful sets.")
+    services: Annotated[int, Field(ge=0)] = Field(description="Services of Kubernetes.")
+    configmaps: Annotated[int, Field(ge=1)] = Field(description="Configuration maps.")
+    secrets: Annotated[int, Field(ge=0)] = Field(description="Secrets.")
+    claims: Annotated[int, Field(ge=0)] = Field(description="Volume claims.")
+    autoscalers: Annotated[int, Field(ge=0)] = Field(description="Autoscalers.")
+    policies: Annotated[int, Field(ge=0)] = Field(description="Network policies of its own.")
+    roles: Annotated[int, Field(ge=0)] = Field(description="Roles of its own, and as many bindings.")
+
+
+class Size(Strict):
+    """Cores and memory of one container."""
+
+    cores: Annotated[float, Field(gt=0, le=1000)] = Field(description="Cores, also parts of one.")
+    memory: Memory = Field(description="Memory.")
+
+
 class TenantClass(Entry):
     """What tenants of a class may do."""
 
@@ -279,5 +321,12 @@ class TenantClass(Entry):
     preempt: Literal["Never", "LowerPriority", "Any"] = Field(
         description="Whose jobs a more important job of the same tenant may end."
     )
-    pods: Annotated[int, Field(ge=1)] = Field(description="Most pods in one environment.")
-    services: Annotated[int, Field(ge=0)] = Field(description="Most services of Kubernetes in one environment.")
+    isolation: Isolation = Field(
+        "shared",
+        description="What stands between its pods and those of other organizations: the kernel that they share, "
+        "a sandbox, or nodes of their own.",
+    )
+    counts: Counts = Field(description="Most objects in one environment.")
+    storage: Capacity = Field(description="All volume claims of one environment together.")
+    request: Size = Field(description="What a container asks for that says nothing.")
+    limit: Size = Field(description="What a container may use that says nothing.")

@@ -40,6 +40,8 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
         guarantees=dict(people.guarantees(names, pools)),
         services=dict(people.services_of(names, pools, tenants)),
         releases=dict(places.releases(names)),
+        networks=dict(places.networks(names)),
+        sandboxes=dict(places.sandboxes(names)),
         queue_releases=dict(places.queue_releases(names)),
         prices=people.price_plan(names),
         assets=tuple(_assets(names)),

@@ -24,6 +24,7 @@ def tenants(names: Names, pools: dict[str, Pool]) -> Iterator[tuple[str, Tenant]
                 yield name, Tenant(
                     name, organization, class_, tuple(tenant.admins), tuple(tenant.members),
                     tuple(dict.fromkeys(tenant.environments)), quota, borrow, tenant.until,
+                    tenant.isolation or class_.isolation,
                 )  # fmt: skip
 
 

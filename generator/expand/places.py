@@ -8,7 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from generator.catalog.models import Accelerator, OperatingSystem, RackType, Release, Server, Vendor
+from generator.catalog.models import (
+    Accelerator,
+    NetworkPlugin,
+    OperatingSystem,
+    RackType,
+    Release,
+    Sandbox,
+    Server,
+    Vendor,
+)
 from generator.expand.names import Names
 from generator.nodes import Block, Contents, NodeRange, Pool, Racks, number_of
 from generator.plant import Net
@@ -188,6 +197,24 @@ def releases(names: Names) -> Iterator[tuple[str, Release]]:
         release = names.optional(Release, f"{cluster.kind}-{cluster.version.replace('.', '-')}")
         if release:
             yield name, release
+
+
+def networks(names: Names) -> Iterator[tuple[str, NetworkPlugin]]:
+    """What connects the pods of each cluster that says so."""
+    for name, cluster in names.words.clusters.items():
+        word = cluster.cni if cluster.kind == "kubernetes" else None
+        plugin = names.find(NetworkPlugin, word, ("clusters", name, "cni")) if word else None
+        if plugin:
+            yield name, plugin
+
+
+def sandboxes(names: Names) -> Iterator[tuple[str, Sandbox]]:
+    """The sandbox of each cluster that has one."""
+    for name, cluster in names.words.clusters.items():
+        word = cluster.sandbox if cluster.kind == "kubernetes" else None
+        sandbox = names.find(Sandbox, word, ("clusters", name, "sandbox")) if word else None
+        if sandbox:
+            yield name, sandbox
 
 
 def queue_releases(names: Names) -> Iterator[tuple[str, Release]]:

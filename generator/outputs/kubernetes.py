@@ -7,7 +7,7 @@ from typing import Any
 
 from generator.artifact import Artifact, Json, Yaml
 from generator.model import Center
-from generator.outputs import policies, queues, roles, services, tenants
+from generator.outputs import policies, queues, roles, sandboxes, services, tenants
 from generator.outputs.objects import metadata, node_label
 from generator.spec.pools import Kubernetes
 
@@ -21,7 +21,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
             Artifact(
                 f"{folder}/cluster.yaml",
                 Yaml(tuple(_objects(center, name, cluster))),
-                (f"clusters.{name}", "organizations", "pools", "halls", "assets", "metadata.name"),
+                (f"clusters.{name}", "organizations", "pools", "halls", "assets", "metadata.name", "network.domain"),
             ),
             Artifact(
                 f"{folder}/kueue.yaml",
@@ -53,7 +53,8 @@ def artifacts(center: Center) -> Iterator[Artifact]:
 def _objects(center: Center, name: str, cluster: Kubernetes) -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(center, "center-system")}
     yield from roles.tenant_roles(center)
-    yield from policies.policies(center)
+    yield from sandboxes.runtime_classes(center, name)
+    yield from policies.policies(center, name)
     yield from queues.objects(center, name, cluster)
 
 

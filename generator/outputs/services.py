@@ -18,16 +18,17 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
             continue
         templates = list(all_templates(service.kind))
         owners = (dotted(service.path), dotted(service.pool.path), dotted(service.tenant.path))
-        causes = (*owners, "metadata.name", "network.domain")
+        causes = (*owners, "metadata.name", "network.domain", f"clusters.{cluster}.sandbox")
         for index, template in enumerate(templates):
             suffix = "" if index == 0 else f"-{index + 1}"
             path = f"clusters/{cluster}/services/{service.name}{suffix}.yaml"
-            yield Artifact(path, YamlTemplate(template, context(center, service)), causes)
+            yield Artifact(path, YamlTemplate(template, context(center, service, cluster)), causes)
 
 
-def context(center: Center, service: ServiceUse) -> dict[str, Any]:
+def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]:
     """What the templates of a service may use; the names are part of the contract with service folders."""
     per_replica = service.inputs.get("accelerators") or service.pool.accelerators_per_node
+    sandbox = center.sandbox_of(service.tenant, cluster)
     return {
         "name": service.name,
         "namespace": service.namespace,
@@ -41,5 +42,6 @@ def context(center: Center, service: ServiceUse) -> dict[str, Any]:
         "part_of_node": service.pool.resources(per_replica),
         "pod_security": POD_SECURITY,
         "container_security": CONTAINER_SECURITY,
+        "sandbox": sandbox.name if sandbox else None,
         "merge": lambda first, second: {**first, **second},
     }

@@ -6,102 +6,127 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.artifact import Artifact, Yaml
-from generator.model import Center, Share, Tenant
+from generator.catalog.models import Size
+from generator.model import Center, Tenant
 from generator.outputs.objects import QUEUES, labels, queue_name
+from generator.outputs.policies import CLASS, SANDBOX, TENANT
 from generator.problems import dotted
 
 _DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
-_SAME_TENANT = "center.internal/tenant"
+
+
+# What each count of a class limits, by the names that a ResourceQuota has for them.
+_COUNTED = {
+    "jobs": ["count/jobs.batch"],
+    "deployments": ["count/deployments.apps", "count/statefulsets.apps"],
+    "services": ["services"],
+    "configmaps": ["configmaps"],
+    "secrets": ["secrets"],
+    "claims": ["persistentvolumeclaims"],
+    "autoscalers": ["count/horizontalpodautoscalers.autoscaling"],
+    "policies": ["count/networkpolicies.networking.k8s.io"],
+    "roles": ["count/roles.rbac.authorization.k8s.io", "count/rolebindings.rbac.authorization.k8s.io"],
+}
+_NEVER = ("services.nodeports", "services.loadbalancers", "replicationcontrollers")
 
 
 def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
     for tenant in center.tenants_of(cluster):
-        shares = [share for share in tenant.quota if cluster in share.pool.clusters]
         for environment, namespace in zip(tenant.environments, tenant.namespaces(), strict=True):
-            devices = _devices(center, cluster, tenant)
-            objects = tuple(_objects(center, tenant, environment, namespace, shares, devices))
+            objects = tuple(_objects(center, cluster, tenant, environment, namespace))
             causes = (dotted(tenant.path), "pools", f"clusters.{cluster}", "metadata.name")
             yield Artifact(f"clusters/{cluster}/namespaces/{namespace}.yaml", Yaml(objects), causes)
 
 
-def _devices(center: Center, cluster: str, tenant: Tenant) -> dict[str, int]:
-    """The most accelerators of each kind that a queue may ever admit; none of pools that are not the tenant's."""
-    devices = {pool.plugin.resource: 0 for pool in center.pools_of(cluster) if pool.plugin}
-    for share in (*tenant.quota, *tenant.borrow):
-        if share.pool.plugin and cluster in share.pool.clusters:
-            devices[share.pool.plugin.resource] += share.accelerators
-    return devices
-
-
 def _objects(
-    center: Center,
-    tenant: Tenant,
-    environment: str,
-    namespace: str,
-    shares: list[Share],
-    devices: dict[str, int],
+    center: Center, cluster: str, tenant: Tenant, environment: str, namespace: str
 ) -> Iterator[dict[str, Any]]:
     owned = labels(center, tenant, environment)
 
     def named(name: str) -> dict[str, Any]:
         return {"name": name, "namespace": namespace, "labels": owned}
 
-    enforced = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
-    yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {**owned, **enforced}}}
-    yield {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": named("objects"),
-        "spec": {
-            "hard": {
-                "pods": str(tenant.class_.pods),
-                "services": str(tenant.class_.services),
-                "services.nodeports": "0",
-                "services.loadbalancers": "0",
-                "configmaps": "200",
-                "secrets": "200",
-                "persistentvolumeclaims": "50",
-                "count/jobs.batch": str(tenant.class_.pods),
-            }
-        },
-    }
-    if devices:
-        # The queue is the quota; this is the wall behind it, never tighter than what the queue may admit.
-        hard = {f"requests.{resource}": str(count) for resource, count in devices.items()}
-        yield {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": named("accelerators"), "spec": {"hard": hard}}
-    yield {
-        "apiVersion": "v1",
-        "kind": "LimitRange",
-        "metadata": named("defaults"),
-        "spec": {
-            "limits": [
-                {
-                    "type": "Container",
-                    "defaultRequest": {"cpu": "100m", "memory": "128Mi"},
-                    "default": {"cpu": "1", "memory": "1Gi"},
-                }
-            ]
-        },
-    }
-    yield from _policies(named, tenant)
+    yield _namespace(center, cluster, tenant, namespace, owned)
+    own = list(_policies(named, tenant))
+    bindings = list(_bindings(named, tenant))
+    hard = _counts(tenant, cluster, {"policies": len(own), "roles": len(bindings)})
+    yield {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": named("objects"), "spec": {"hard": hard}}
+    hard = _most(center, cluster, tenant)
+    yield {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": named("work"), "spec": {"hard": hard}}
+    unsaid = {"defaultRequest": _size(tenant.class_.request), "default": _size(tenant.class_.limit)}
+    limits = [{"type": "Container", **unsaid}]
+    yield {"apiVersion": "v1", "kind": "LimitRange", "metadata": named("defaults"), "spec": {"limits": limits}}
+    yield from own
+    yield from bindings
+    for share in tenant.quota:
+        if cluster in share.pool.clusters:
+            queue = {"clusterQueue": queue_name(tenant, share)}
+            yield {**QUEUES, "kind": "LocalQueue", "metadata": named(share.pool.name), "spec": queue}
+
+
+def _namespace(center: Center, cluster: str, tenant: Tenant, namespace: str, owned: dict[str, str]) -> dict[str, Any]:
+    """What policies must know of a tenant is on its namespaces, which nobody of it may change."""
+    enforced = {}
+    words = center.clusters[cluster]
+    for mode in ("enforce", "audit", "warn"):
+        enforced[f"pod-security.kubernetes.io/{mode}"] = "restricted"
+        # Pinned: with "latest", an upgrade of the cluster would refuse what ran the day before.
+        enforced[f"pod-security.kubernetes.io/{mode}-version"] = f"v{words.version}"
+    known = {CLASS: tenant.class_.name}
+    if sandbox := center.sandbox_of(tenant, cluster):
+        known[SANDBOX] = sandbox.name
+    metadata = {"name": namespace, "labels": {**owned, **enforced, **known}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _counts(tenant: Tenant, cluster: str, own: dict[str, int]) -> dict[str, str]:
+    """Most objects of each kind; those that the centre puts there itself leave the tenant what its class says."""
+    counts = tenant.class_.counts
+    devices = sum(share.accelerators for share in tenant.shares(cluster))
+    hard = {"pods": str(counts.pods + devices), "requests.storage": _megabytes(tenant.class_.storage.magnitude)}
+    for what, names in _COUNTED.items():
+        hard |= dict.fromkeys(names, str(getattr(counts, what) + own.get(what, 0)))
+    return {**hard, **dict.fromkeys(_NEVER, "0"), "resourcequotas": "2"}
+
+
+def _most(center: Center, cluster: str, tenant: Tenant) -> dict[str, str]:
+    """The wall behind the queue, never tighter than what it may admit; nothing of pools that are not the tenant's."""
+    devices = {pool.plugin.resource: 0 for pool in center.pools_of(cluster) if pool.plugin}
+    cpu, memory = 0, 0
+    for share in tenant.shares(cluster):
+        asked = share.resources()
+        cpu += int(asked["cpu"].removesuffix("m"))
+        memory += int(asked["memory"].removesuffix("Mi"))
+        if share.pool.plugin:
+            devices[share.pool.plugin.resource] += share.accelerators
+    hard = {"cpu": f"{cpu}m", "memory": f"{memory}Mi", **{name: str(count) for name, count in devices.items()}}
+    return {f"requests.{resource}": amount for resource, amount in hard.items()}
+
+
+def _size(size: Size) -> dict[str, str]:
+    return {"cpu": f"{round(size.cores * 1000)}m", "memory": _megabytes(size.memory.magnitude)}
+
+
+def _megabytes(gigabytes: float) -> str:
+    return f"{round(gigabytes * 1000)}M"
+
+
+def _bindings(named: Any, tenant: Tenant) -> Iterator[dict[str, Any]]:
+    group = "rbac.authorization.k8s.io"
     for who, role in ((tenant.admins, "center-tenant-admin"), (tenant.members, "center-tenant-member")):
-        subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group"}
         if who:
             yield {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "apiVersion": f"{group}/v1",
                 "kind": "RoleBinding",
                 "metadata": named(role),
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-                "subjects": [{**subject, "name": group} for group in sorted(set(who))],
+                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+                "subjects": [{"apiGroup": group, "kind": "Group", "name": name} for name in sorted(set(who))],
             }
-    for share in shares:
-        queue = {"clusterQueue": queue_name(tenant, share)}
-        yield {**QUEUES, "kind": "LocalQueue", "metadata": named(share.pool.name), "spec": queue}
 
 
 def _policies(named: Any, tenant: Tenant) -> Iterator[dict[str, Any]]:
     """Nothing in or out, except names, the tenant's own pods, and the outside world by way of nobody's pods."""
-    same = {"namespaceSelector": {"matchLabels": {_SAME_TENANT: tenant.name}}}
+    same = {"namespaceSelector": {"matchLabels": {TENANT: tenant.name}}}
     dns = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
     gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "center-system"}}}
     policies: dict[str, dict[str, Any]] = {

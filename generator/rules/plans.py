@@ -111,7 +111,7 @@ def services_have_addresses(center: Center) -> Iterator[Finding]:
     """Every service takes an address; what the classes of tenants allow them to create must have one."""
     for name, cluster in _kubernetes(center):
         network, tenants = ipaddress.IPv4Network(cluster.services), center.tenants_of(name)
-        allowed = sum(tenant.class_.services * len(tenant.environments) for tenant in tenants)
+        allowed = sum(tenant.class_.counts.services * len(tenant.environments) for tenant in tenants)
         given = max(0, network.num_addresses - 2)
         if allowed + OWN_SERVICES > given:
             message = (

@@ -71,6 +71,10 @@ def _check_name(name: object) -> object:
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40), BeforeValidator(_check_name)]
 
 
+Isolation = Literal["shared", "sandbox", "dedicated"]
+"""What stands between pods of different organizations: one kernel for all, a sandbox, or nodes of their own."""
+
+
 def _check_text(text: str) -> str:
     if len(text) > 2000:
         raise refuse("is longer than 2,000 characters")

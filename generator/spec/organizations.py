@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from generator.quantity import Money
-from generator.spec.common import Date, Name, Strict, Text, got, refuse
+from generator.spec.common import Date, Isolation, Name, Strict, Text, got, refuse
 
 _SHARE = re.compile(r"[1-9][0-9]{0,6} (accelerators?|nodes?)")
 
@@ -47,6 +47,9 @@ class Tenant(Strict):
     environments: list[Name] = Field(default_factory=lambda: ["main"], min_length=1, description="Environments.")
     quota: dict[Name, Share] = Field(default_factory=dict, description="Share of each pool.")
     borrow: dict[Name, Share] = Field(default_factory=dict, description="What may be borrowed beyond the quota.")
+    isolation: Isolation | None = Field(
+        None, description="What stands between its pods and those of other organizations; default: as its class says."
+    )
     until: Date | None = Field(None, description="Last day on which its work is admitted.")
     credit: Money | None = Field(None, description="What it may use up; without one, there is no limit.")
     title: Text | None = Field(None, description="Free text.")

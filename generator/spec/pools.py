@@ -32,6 +32,22 @@ NodeText = Annotated[
 ]
 
 
+_SOURCE = re.compile(r"(?=.{1,200}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9._-]+)*")
+
+
+def _check_source(place: object) -> object:
+    if isinstance(place, str) and _SOURCE.fullmatch(place):
+        return place
+    raise refuse(f'needs a registry or a folder in one such as "registry.example/library", {got(place)}')
+
+
+ImageSource = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9._:/-]{1,200}$", examples=["registry.example/library"]),
+    BeforeValidator(_check_source),
+]
+
+
 class Rollout(Strict):
     """How far a change may spread before somebody can stop it."""
 
@@ -78,6 +94,15 @@ class Kubernetes(Strict):
     version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$")] = Field(description="Minor version.", examples=["1.36"])
     pods: Network = Field(description="Addresses of pods.")
     services: Network = Field(description="Addresses of services.")
+    cni: Name | None = Field(None, description="Network plugin of the catalogue that connects its pods.")
+    sandbox: Name | None = Field(
+        None, description="Sandbox of the catalogue, for tenants that are not trusted with the kernel of a node."
+    )
+    images: list[ImageSource] = Field(
+        default_factory=list,
+        max_length=50,
+        description="Registries, or folders in them, that images of tenants come from; default: any.",
+    )
     queues: Annotated[str, Field(pattern=r"^0\.[0-9]{2}$")] = Field(
         "0.18", description="Minor version of Kueue, whose queues bind quota.", examples=["0.18"]
     )

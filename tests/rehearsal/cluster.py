@@ -219,6 +219,7 @@ def _pod(devices: dict[str, str], labels: dict[str, str] | None = None, owners: 
     container = {
         "name": "main",
         "image": "registry.invalid/main:1",
+        "imagePullPolicy": "Always",
         "resources": {"requests": resources, "limits": resources},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }

@@ -1,0 +1,28 @@
+"""Sandboxes: the runtime class in which pods of some tenants must run; hosts bring its program with their image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from generator.model import Center
+from generator.outputs.objects import metadata
+
+
+def runtime_classes(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
+    """The sandbox of a cluster, with what it takes for itself: the queue counts that as well."""
+    sandbox = center.sandboxes.get(cluster)
+    if sandbox is None:
+        return
+    fixed = {}
+    if sandbox.cores.value:
+        fixed["cpu"] = f"{round(sandbox.cores.value * 1000)}m"
+    if sandbox.memory.value:
+        fixed["memory"] = f"{round(sandbox.memory.value.magnitude * 1000)}M"
+    yield {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": metadata(center, sandbox.name),
+        "handler": sandbox.handler.value or sandbox.name,
+        **({"overhead": {"podFixed": fixed}} if fixed else {}),
+    }
