@@ -39,6 +39,8 @@ def accesses(given: Sequence[str], clusters: Sequence[str]) -> dict[str, Access]
     shared: list[Path] = []
     for word in given:
         name, equals, file = word.partition("=")
+        if not (file if equals else word):
+            raise Refused([Problem("usage.kubeconfig", f'"{visible(word)}" names no kubeconfig', hint="CLUSTER=FILE")])
         if not equals or "/" in name:
             shared.append(Path(word))
         elif name in clusters:
@@ -76,6 +78,8 @@ class _Unreadable(Exception):
 def _content(file: Path) -> Json:
     import yaml
 
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise _Unreadable("is no file")
     try:
         with file.open("rb") as opened:
             text = opened.read(KUBECONFIG_BYTES + 1)

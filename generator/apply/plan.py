@@ -92,6 +92,8 @@ def save(path: Path, plan: Plan) -> None:
 
 def load(path: Path) -> Plan:
     """Read a plan; Refused for what is none."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise Refused([Problem("usage.plan", f'"{path}" is not a plan but something else than a file')])
     try:
         with path.open("rb") as file:
             data = json.loads(file.read(LIMIT))
