@@ -393,7 +393,7 @@ def journal_cannot_be_written(centre: Centre, chance: Random) -> None:
 LIES = {
     "garbage": r"head -c 3000 /dev/urandom; exit 0",
     "escapes": r"printf '\033[2J\033]0;owned\007{\r\n'; printf 'evil \033[31m\n' >&2; exit 7",
-    "json": r"""printf '{"answer": {"changed": false, "changes": [{"path": {}}], "units": 3}}'; exit 0""",
+    "json": r"""printf 'center-answer:{"answer": {"changed": false, "changes": [{"path": {}}], "units": 3}}'; exit 0""",
     "endless": r"exec yes",
     "status": r"exit 255",
 }

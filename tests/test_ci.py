@@ -249,7 +249,9 @@ def test_without_arguments_the_centre_is_at_the_root(program: Path, rendered: Pa
     assert hooks_of(folder) == {VALIDATE: "Skipped", COMPARE: "Passed"}
     (folder / "assets.csv").write_text("node,serial\n", "utf-8")
     assert hooks_of(folder) == {VALIDATE: "Passed", COMPARE: "Passed"}
-    (folder / "ssh_ca.pub").write_text((ROOT / "inventories/duo/ssh_ca.pub").read_text("utf-8"), "utf-8")
+    (folder / "ssh_ca.pub").write_text(
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFub3RoZXIgYXV0aG9yaXR5Li4uLi4uLi4uLi4uLi4u\n", "utf-8"
+    )
     assert hooks_of(folder) == {VALIDATE: "Passed", COMPARE: "Failed"}
 
 

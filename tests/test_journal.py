@@ -19,7 +19,7 @@ import pytest
 from generator.apply import journal
 from generator.apply.blocks import Node
 from generator.apply.journal import Journal, Run, read
-from generator.apply.onhost import INTERPRETER
+from generator.apply.onhost import INTERPRETER, MARK
 from generator.apply.report import HostOutcome, State
 from generator.apply.ssh import Answer, Connections
 from generator.problems import Refused
@@ -146,7 +146,7 @@ def test_what_stands_in_a_journal_is_only_data(control: Control) -> None:
 
 @pytest.mark.parametrize("said", ["", "[]", '{"answer": 7}', '{"answer": {"runs": [7, {}], "now": "x"}}'])
 def test_a_node_that_says_something_else_has_no_record(control: Control, said: str) -> None:
-    control.run = lambda *_, **__: Answer(0, said, "")  # type: ignore[method-assign]
+    control.run = lambda *_, **__: Answer(0, said and f"{MARK}{said}\n", "")  # type: ignore[method-assign]
     assert [run.identity for run in control.runs()] == ([""] if "runs" in said else [])
     if "runs" not in said:
         with pytest.raises(Refused, match="cannot be written"):
