@@ -37,10 +37,9 @@ class Tree:
 
     def asks(self, verb: str, named: bool = True, **more: Any) -> Outcome:
         """`named`: whether the cluster is said; `more`: fields of the request."""
-        request = Request(
-            self.folder, self.cluster.target.centre, "center", clusters=("hpc",) if named else (),
-            kubeconfigs=(str(self.cluster.plane.kubeconfig),), **more,
-        )  # fmt: skip
+        reached = {"kubeconfigs": (str(self.cluster.plane.kubeconfig),), **more}
+        clusters = ("hpc",) if named else ()
+        request = Request(self.folder, self.cluster.target.centre, "center", clusters=clusters, **reached)
         return deliver(verb, request, lambda message: None)
 
 
@@ -106,6 +105,28 @@ def test_programs_read_what_people_read(tree: Tree, verb: str) -> None:
     reports.JUNIT.validate(suite)
     named = {case.get("name") for case in ElementTree.fromstring(suite).iter("testcase")}
     assert (f"ConfigMap {space}/a" in named) == (verb != "apply")  # the second apply had nothing to do
+
+
+def test_a_kubeconfig_may_run_commands_when_its_owner_says_so(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = tmp_path / "ran"
+    how = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "touch",
+        "args": [str(ran)],
+        "interactiveMode": "Never",
+    }
+    content = json.loads(tree.cluster.plane.kubeconfig.read_text())
+    content["users"][0]["user"] = {"exec": how}
+    (tmp_path / "kubeconfig").write_text(json.dumps(content))
+    own = tmp_path / "operator.yaml"
+    for words, runs in (("ssh: {forks: 2}\n", False), ("kubernetes: {allow-commands: [kubeconfig]}\n", True)):
+        own.write_text(words)
+        own.chmod(0o600)
+        monkeypatch.setenv("CENTER_OPERATOR", str(own))
+        outcome = tree.asks("diff", kubeconfigs=(str(tmp_path / "kubeconfig"),))
+        assert outcome.code == 1 and ran.exists() == runs
 
 
 def test_a_failure_is_one_in_every_form(tree: Tree) -> None:

@@ -21,6 +21,7 @@ secrets:
     pass: {command: [pass, show, "center/{key}"]}
 key-file: keys/mine
 ssh: {key: /keys/ssh, forks: 40}
+kubernetes: {allow-commands: [~/.kube/cloud]}
 """
 
 
@@ -43,6 +44,7 @@ def test_the_operator_says_what_he_allows(own: Path) -> None:
     found = operator()
     assert found.vaults == {"hpc": Vault(own.parent / "hpc.yml", Path("/home/me/.hpc"))}
     assert found.stores == {"pass": ("pass", "show", "center/{key}")}
+    assert found.commanding == {Path("/home/me/.kube/cloud")}
     assert (found.key_file, found.ssh_key, found.forks) == (own.parent / "keys/mine", Path("/keys/ssh"), 40)
     asked = [
         ("vault:hpc#munge", "slurm-munge", True),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from generator.apply.operator import operator
 from generator.problems import Problem, Refused, did_you_mean
 from generator.text import visible
 
@@ -53,10 +54,14 @@ def accesses(given: Sequence[str], clusters: Sequence[str]) -> dict[str, Access]
         files = [own[name]] if name in own else shared
         holding = next((file for file in files if name in _contexts(file)), None)
         if holding:
-            found[name] = Access(holding, name)
+            found[name] = Access(holding, name, _may_command(holding))
         elif len(files) == 1 and (name in own or len(clusters) == 1):
-            found[name] = Access(files[0])
+            found[name] = Access(files[0], None, _may_command(files[0]))
     return found
+
+
+def _may_command(file: Path) -> bool:
+    return file.resolve() in operator().commanding
 
 
 def unknown_cluster(name: str, hint: str) -> Problem:
@@ -112,7 +117,7 @@ def read_kubeconfig(access: Access, secrets: contextlib.ExitStack) -> Configurat
     except (LookupError, TypeError) as error:
         raise refused(f"is no kubeconfig ({type(error).__name__}: {visible(error)})") from error
     if not access.allow_commands and (how := user.keys() & {"exec", "auth-provider"}):
-        hint = "allow commands of this kubeconfig explicitly, or use one with a certificate or a token"
+        hint = 'allow it in your operator.yaml, "kubernetes: {allow-commands: [FILE]}", or use a certificate or a token'
         raise refused(f'gets its credentials by "{min(how)}", which may run a command', hint)
     for holder, name in (
         (cluster, "certificate-authority"),

@@ -64,10 +64,15 @@ class _Ssh(Strict):
     forks: int | None = Field(default=None, ge=1, le=500)
 
 
+class _Kubernetes(Strict):
+    allow_commands: list[str] = Field(default=[], max_length=100)
+
+
 class _Words(Strict):
     secrets: _Secrets = _Secrets.model_construct()
     key_file: str | None = None
     ssh: _Ssh = _Ssh.model_construct()
+    kubernetes: _Kubernetes = _Kubernetes.model_construct()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ class Operator:
     stores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ssh_key: Path | None = None
     forks: int | None = None
+    commanding: frozenset[Path] = frozenset()
+    """Kubeconfigs whose commands may be run to get credentials."""
 
     def allows(self, reference: str, use: str) -> bool:
         """Whether a secret may be used so; a star at the end of an allowed reference stands for any rest."""
@@ -125,6 +132,7 @@ def _read(file: Path, read: Source) -> Operator:
         stores={name: tuple(store.command) for name, store in secrets.stores.items()},
         ssh_key=_path(file, words.ssh.key) if words.ssh.key else None,
         forks=words.ssh.forks,
+        commanding=frozenset(_path(file, said).resolve() for said in words.kubernetes.allow_commands),
     )
 
 
