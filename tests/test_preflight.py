@@ -61,7 +61,9 @@ def test_machines_as_they_should_be_pass_and_a_dead_one_is_named(field: Field) -
         assert told(field, *LIVING, exits=0) == {}
         done = field.run("preflight", exits=1)
     [line] = [line for line in done.stdout.splitlines() if line.startswith("error")]
-    assert line.startswith("error[reachable]: train: 1 of 3 nodes: did not answer: train-a01-3 (ssh: connect to host")
+    assert line.startswith(
+        "error[reachable]: train: 1 of 3 nodes: did not answer: train-a01-3 (ssh: connect to port 22"
+    )
     assert done.stdout.splitlines()[-1].startswith("4 nodes: ")
 
 

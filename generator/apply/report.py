@@ -137,6 +137,8 @@ class HostsReport:
         yield from self._grouped(self.check and not short)
         waits = self._by((line, host.node) for host in self.hosts.values() for line in host.waiting)
         yield from (f"{what}: {named(nodes)}" for what, nodes in waits.items())
+        held = [host for host in self.hosts.values() if host.state in ("changed", "waiting") and host.reason]
+        yield from (f"{why}: {named(nodes)}" for why, nodes in self._by((h.reason, h.node) for h in held).items())
         closed = self._by((unit, host.node) for host in self.hosts.values() for unit in host.closed)
         for unit, nodes in closed.items():
             yield f'{unit} stays off until "center accept" has passed: {named(nodes)}'

@@ -62,6 +62,17 @@ class Site(hosts.Site):
         self._ending.enter_context(Doorway(self.network, int(self.plane.server.rpartition(":")[2])))
         for name in WORKERS:
             self.plane.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+        self._record()
+
+    def _record(self) -> None:
+        """What an apply to this cluster has left: by it a run knows that the nodes are looked for in the right one."""
+        self.plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "center-system"}})
+        uid = self.plane.read("namespace", "center-system")["metadata"]["uid"]
+        marks = {"centre": "starter", "cluster": "cloud", "tree": "of-yesterday"}
+        annotations = {f"center.internal/{name}": value for name, value in marks.items()}
+        metadata = {"name": "center", "namespace": "center-system", "annotations": annotations}
+        data = {"Namespace": f"/center-system {uid}"}
+        self.plane.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 
     def center(self, verb: str, *words: str | Path, exits: int = 0) -> Answer:
         """Run a verb for all hosts, with the key to log in and, where the verb takes it, the way to the cluster."""
