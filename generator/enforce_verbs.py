@@ -13,7 +13,7 @@ import click
 
 from generator.console import DIFFERENT, FAILED, FINE, Done, say, show
 from generator.model import Center
-from generator.problems import Problem, Refused, did_you_mean
+from generator.problems import Problem, Refused
 from generator.source import Source
 from generator.steps import judged
 from generator.world_verbs import center_argument, cluster_option, kubeconfig_option
@@ -54,13 +54,11 @@ def enforce(
     """
     from generator.apply import enforce as enforcing
     from generator.apply.clusters import Target
-    from generator.apply.kubeconfig import accesses, unknown_cluster
+    from generator.apply.kubeconfig import accesses, check_known
 
     _, found = judged(center)
     known = sorted(name for name, words in found.clusters.items() if words.kind == "kubernetes")
-    for name in cluster:
-        if name not in known:
-            raise Refused([unknown_cluster(name, did_you_mean(name, known) or f"clusters: {', '.join(known)}")])
+    check_known(cluster, known)
     judgement = judge(replace(found, as_of=as_of.date().isoformat()), read_spent(spent) if spent else {})
     reached = accesses(kubeconfig, known)
     done = [

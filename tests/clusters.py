@@ -71,6 +71,12 @@ def rich_tree(namespace: str) -> list[Body]:
     ]
 
 
+def credentials_by_touching(file: Path) -> Body:
+    """What a kubeconfig says of a command that gives credentials; this one only leaves a file behind."""
+    api = "client.authentication.k8s.io/v1"
+    return {"apiVersion": api, "command": "touch", "args": [str(file)], "interactiveMode": "Never"}
+
+
 @dataclass
 class Cluster:
     """A control plane under the hands of one test, which owns a namespace and the record of members."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from tests.rig.cluster import ControlPlane, Manifest
+from tests.rig.cluster import ControlPlane, Manifest, restricted_container
 from tests.rig.processes import wait_until
 from tests.rig.tools import build_tools
 
@@ -207,15 +207,13 @@ class Site:
 def job(name: str, pool: str | None, resource: str | None = None, **pod: Any) -> Manifest:
     """A job that meets the restricted Pod Security Standard; without a resource it requests nothing."""
     requests = {"cpu": "1", "memory": "1Gi", resource: "1"} if resource else {}
-    container = {
-        "name": "main",
-        "image": "registry.invalid/main:1",
-        "imagePullPolicy": "Always",
-        "resources": {"requests": requests, "limits": requests},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
     security = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
-    spec = {"containers": [container], "securityContext": security, "restartPolicy": "Never", **pod}
+    spec = {
+        "containers": [restricted_container(requests)],
+        "securityContext": security,
+        "restartPolicy": "Never",
+        **pod,
+    }
     labels = {QUEUE: pool} if pool else {}
     template = {"metadata": {"labels": {"asks": pool or "nothing"}}, "spec": spec}
     return {

@@ -11,7 +11,17 @@ import pytest
 
 from generator.apply.clusters import Target, apply_cluster, diff_cluster, status_cluster, unlock_cluster
 from generator.apply.kubeconfig import Access
-from tests.clusters import Body, Cluster, as_writes, body, config, deployment, manifests, rich_tree
+from tests.clusters import (
+    Body,
+    Cluster,
+    as_writes,
+    body,
+    config,
+    credentials_by_touching,
+    deployment,
+    manifests,
+    rich_tree,
+)
 from tests.rig.cluster import ControlPlane, KubectlError
 from tests.rig.processes import free_port, wait_until
 from tests.rig.tools import build_tools
@@ -319,13 +329,7 @@ def _kubeconfig(path: Path, plane: ControlPlane, **user: object) -> Path:
 
 def test_commands_in_a_kubeconfig_run_only_when_allowed(cluster: Cluster, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
-    command = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "command": "touch",
-        "args": [str(ran)],
-        "interactiveMode": "Never",
-    }
-    path = _kubeconfig(tmp_path / "kubeconfig", cluster.plane, exec=command)
+    path = _kubeconfig(tmp_path / "kubeconfig", cluster.plane, exec=credentials_by_touching(ran))
 
     (problem,) = diff_cluster(Target("c", "hpc", Access(path)), []).problems
     assert problem.rule == "cluster.kubeconfig" and '"exec"' in problem.message

@@ -12,7 +12,7 @@ import pytest
 from generator.apply.request import Outcome, Request
 from generator.apply.world import deliver
 from tests import reports
-from tests.clusters import Body, Cluster, body, config
+from tests.clusters import Body, Cluster, body, config, credentials_by_touching
 
 pytestmark = pytest.mark.cluster
 pytest_plugins = ("tests.cluster_fixtures",)
@@ -111,14 +111,8 @@ def test_a_kubeconfig_may_run_commands_when_its_owner_says_so(
     tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = tmp_path / "ran"
-    how = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "command": "touch",
-        "args": [str(ran)],
-        "interactiveMode": "Never",
-    }
     content = json.loads(tree.cluster.plane.kubeconfig.read_text())
-    content["users"][0]["user"] = {"exec": how}
+    content["users"][0]["user"] = {"exec": credentials_by_touching(ran)}
     (tmp_path / "kubeconfig").write_text(json.dumps(content))
     own = tmp_path / "operator.yaml"
     for words, runs in (("ssh: {forks: 2}\n", False), ("kubernetes: {allow-commands: [kubeconfig]}\n", True)):

@@ -23,8 +23,6 @@ from generator.apply.survey import entries, file_changes, texts, unit_changes
 from generator.problems import Problem, Refused
 from generator.text import visible
 
-# All that Ansible sees of the caller's environment.
-PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR")
 # How long somebody who wants the run to end may go unheard.
 HEARING_SECONDS = 1
 

@@ -10,30 +10,28 @@ from typing import Any
 from generator.apply import clusters
 from generator.apply.comparison import Manifest, Step
 from generator.apply.junit import Case
-from generator.apply.kubeconfig import accesses, unknown_cluster
+from generator.apply.kubeconfig import Access, check_known, out_of_reach
 from generator.apply.manifests import clusters_of, labels_of, manifests_of
 from generator.apply.parts import objects_of, parts_of, together
 from generator.apply.plan import Plan, tree_digest
 from generator.apply.request import Outcome, Progress, Request
-from generator.problems import Problem, Refused, did_you_mean
+from generator.problems import Refused
 
 
 def chosen(tree: Path, names: Sequence[str]) -> list[str]:
     """The clusters of the tree with these names, or all; Refused for one that the tree lacks."""
     known = clusters_of(tree)
-    for name in names:
-        if name not in known:
-            raise Refused([unknown_cluster(name, did_you_mean(name, known) or f"clusters: {', '.join(known)}")])
+    check_known(names, known)
     return list(names) or known
 
 
-def one_cluster(verb: str, request: Request, name: str, plan: Plan | None, progress: Progress) -> Outcome:
+def one_cluster(
+    verb: str, request: Request, name: str, access: Access | None, plan: Plan | None, progress: Progress
+) -> Outcome:
     """Diff, apply, show the status of a cluster, or take its lock away."""
-    access = accesses(request.kubeconfigs, clusters_of(request.tree)).get(name)
     if access is None:
-        message = f'nothing says how to reach cluster "{name}"'
         hint = f"give --kubeconfig {name}=FILE or a file with a context {name}; or --hosts for the hosts alone"
-        return Outcome((), (Problem("cluster.kubeconfig", message, hint=hint),), 1)
+        return Outcome((), (out_of_reach(name, hint),), 1)
     target = clusters.Target(request.centre, name, access)
     if verb == "unlock":
         problems = clusters.unlock_cluster(target, request.lock)

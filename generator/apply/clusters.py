@@ -129,19 +129,18 @@ def apply_cluster(
                 message = f'cluster "{target.cluster}" or its tree has changed since the preview'
                 raise Refused([Problem("plan.stale", message, hint="look at a new diff")])
             result = Work(kube, found, ready_seconds, progress, tell, problems=found.problems)
+            labelled: list[Step] = []
             if not found.problems and (diff.steps or expected_record(found, {}) != record):
                 try:
                     # The lock must not have changed since before the comparison, so nobody wrote in between.
                     with findings_about(target), hold_lease(kube, lease, new_holder(), lease_seconds):
-                        result.carry_out(_diff(target, found).steps)
+                        result.carry_out(found.steps)
                         if not result.problems:
-                            result.done += label(kube, labels, unlabelled)
+                            labelled = label(kube, labels, unlabelled)
                 except Refused as refusal:
                     result.problems += refusal.problems
-            labelled = [step for step in result.done if step in unlabelled]
-            done = (*_sorted(found, [step for step in result.done if step not in labelled]), *labelled)
-            problems = tuple(result.problems)
-            written = sum(step.verb != "delete" and step not in labelled for step in done)
+            done, problems = (*_sorted(found, result.done), *labelled), tuple(result.problems)
+            written = sum(step.verb != "delete" for step in result.done)
             return ClusterReport(target.cluster, done, diff.withheld, len(found.wanted) - written, problems)
     except Refused as refusal:
         return ClusterReport(target.cluster, problems=tuple(refusal.problems))

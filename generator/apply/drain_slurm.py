@@ -21,7 +21,6 @@ ANSWER_BYTES = 8 * 2**20
 NAMES_AT_ONCE = 1000
 NODES_AT_MOST = 10**5
 NOT_FOUND = 127
-NOT_CONNECTED = 255
 NODE_LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\|(?P<state>[a-z_]+)[^a-z_|]*\|(?P<reason>.*)")
 JOB_LINE = re.compile(r"(?P<job>[0-9]+)\|(?P<state>[A-Z_]+)\|(?P<nodes>\S+)")
 # Of a list such as "train-a[01-03,7]-1,io-1": a name with its brackets, and what stands inside and between them.

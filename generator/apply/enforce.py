@@ -13,6 +13,7 @@ from typing import Literal
 
 from generator.apply.clusters import Target, findings_about
 from generator.apply.kube import ApiError, Json, Kube, Resource
+from generator.apply.kubeconfig import out_of_reach
 from generator.apply.lease import hold_lease, new_holder, read_lease, refuse_if_held
 from generator.apply.membership import read_record
 from generator.problems import Problem, Refused
@@ -89,8 +90,7 @@ def enforce(target: Target, judgement: Judgement, *, check: bool) -> Enforcement
 
 def unreached(cluster: str) -> Enforcement:
     """What came of a cluster that no kubeconfig reaches."""
-    message, hint = f'nothing says how to reach cluster "{cluster}"', f"give --kubeconfig {cluster}=FILE"
-    return Enforcement(cluster, problems=(Problem("cluster.kubeconfig", message, hint=hint),))
+    return Enforcement(cluster, problems=(out_of_reach(cluster, f"give --kubeconfig {cluster}=FILE"),))
 
 
 def _queues(kube: Kube, centre: str, judgement: Judgement) -> Iterator[Json]:

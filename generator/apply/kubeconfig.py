@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,12 +47,12 @@ def accesses(given: Sequence[str], clusters: Sequence[str]) -> dict[str, Access]
         elif name in clusters:
             own[name] = Path(file)
         else:
-            hint = did_you_mean(name, clusters) or f"clusters: {', '.join(clusters)}"
-            raise Refused([unknown_cluster(name, hint)])
+            check_known([name], clusters)
+    contexts = {file: _contexts(file) for file in (*own.values(), *shared)}
     found: dict[str, Access] = {}
     for name in clusters:
         files = [own[name]] if name in own else shared
-        holding = next((file for file in files if name in _contexts(file)), None)
+        holding = next((file for file in files if name in contexts[file]), None)
         if holding:
             found[name] = Access(holding, name, _may_command(holding))
         elif len(files) == 1 and (name in own or len(clusters) == 1):
@@ -64,8 +64,18 @@ def _may_command(file: Path) -> bool:
     return file.resolve() in operator().commanding
 
 
-def unknown_cluster(name: str, hint: str) -> Problem:
-    return Problem("usage.unknown-cluster", f'the tree has no cluster "{visible(name)}"', hint=hint)
+def check_known(names: Iterable[str], known: Collection[str]) -> None:
+    """Refused for the first of these clusters that is none of the known ones."""
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"clusters: {', '.join(known)}"
+            message = f'the tree has no cluster "{visible(name)}"'
+            raise Refused([Problem("usage.unknown-cluster", message, hint=hint)])
+
+
+def out_of_reach(cluster: str, hint: str) -> Problem:
+    """The finding about a cluster that no kubeconfig reaches."""
+    return Problem("cluster.kubeconfig", f'nothing says how to reach cluster "{cluster}"', hint=hint)
 
 
 def _contexts(file: Path) -> list[str]:

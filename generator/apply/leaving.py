@@ -17,14 +17,13 @@ from generator.apply.drain import Drains
 from generator.apply.members import Member, absent, forget, modules
 from generator.apply.occupancy import Unreachable
 from generator.apply.onhost import Unanswered, ask
-from generator.apply.ssh import Connections
+from generator.apply.ssh import NOT_CONNECTED, Connections
 from generator.problems import Problem, Refused
 from generator.text import visible
 
 Progress = Callable[[str], None]
 
 SECONDS = 300
-NOT_CONNECTED = 255
 # Of the members, so many may leave without being counted by whoever wants it.
 SHARE = 0.1
 DEEDS_SHOWN = 5000

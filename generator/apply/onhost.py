@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from generator.apply.blocks import Node
-from generator.apply.ssh import Connections
+from generator.apply.ssh import NOT_CONNECTED, Connections
 from generator.text import visible
 
 INTERPRETER = "/usr/bin/python3"
@@ -49,7 +49,7 @@ def ask(connections: Connections, node: Node, parts: Sequence[tuple[str, str]], 
     answer = connections.run(node, command, given=work, seconds=seconds, limit=ANSWER_BYTES)
     if answer.status != 0:
         lines = answer.complaint.strip().splitlines() or ["no answer"]
-        raise Unanswered(visible(lines[-1]), reached=answer.status != 255)
+        raise Unanswered(visible(lines[-1]), reached=answer.status != NOT_CONNECTED)
     try:
         return json.loads(_marked(answer.output))["answer"]
     except (ValueError, KeyError, TypeError):

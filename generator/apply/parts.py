@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.apply.comparison import Manifest
+from generator.apply.files import write_whole
 from generator.apply.membership import Key
 from generator.problems import Problem, Refused
 from generator.text import visible
@@ -74,9 +75,7 @@ def fetch(part: Part, folder: Path | None = None) -> bool:
         raise NotThere(f"it has the digest {found}, the spec says {part.digest}")
     try:
         part.file.parent.mkdir(parents=True, exist_ok=True)
-        new = part.file.with_name(f".{part.file.name}.{os.getpid()}")
-        new.write_bytes(text)
-        new.replace(part.file)
+        write_whole(part.file, text)
     except OSError as error:
         raise NotThere(f'"{part.file}" cannot be written: {error.strerror}') from error
     return True

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from generator.apply.files import write_whole
 from generator.apply.report import HostOutcome, HostsReport
 from generator.problems import Problem, Refused
 
@@ -81,12 +81,9 @@ def save(path: Path, plan: Plan) -> None:
     """Write a plan in one step; Refused when it cannot be written."""
     data = {"version": VERSION, **asdict(plan)}
     text = json.dumps(data, indent=1, sort_keys=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        new.write_text(text, "utf-8")
-        new.replace(path)
+        write_whole(path, text.encode())
     except OSError as fault:
-        new.unlink(missing_ok=True)
         raise Refused([Problem("plan.cannot-write", f'"{path}" cannot be written: {fault.strerror}')]) from None
 
 

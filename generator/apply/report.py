@@ -10,6 +10,7 @@ from typing import Any, Literal
 State = Literal["unchanged", "changed", "waiting", "failed", "pending", "skipped"]
 CLASSES = ("live", "restart", "drain", "reboot")
 SHOWN_NODES = 20
+INTERRUPTED = 130
 _MEANING = {
     "drain": "waits until the node is empty",
     "reboot": "waits until the node is empty and may reboot",
@@ -126,7 +127,7 @@ class HostsReport:
     def exit_code(self) -> int:
         """0 nothing wrong; 1 something failed or is pending; 2 differences found, or left; 130 ended by somebody."""
         if self.interrupted:
-            return 130
+            return INTERRUPTED
         if self.faults or self.failed or self.pending or not self.hosts:
             return 1
         left = self.open or any(host.waiting for host in self.hosts.values())

@@ -227,7 +227,7 @@ def bounded(command: Sequence[str], given: bytes, seconds: float, limit: int) ->
         for thread in threads:
             thread.join()
     except subprocess.TimeoutExpired:
-        return Answer(255, "", f"no answer within {seconds:g} s")
+        return Answer(NOT_CONNECTED, "", f"no answer within {seconds:g} s")
     finally:
         process.kill()
         process.wait()

@@ -76,7 +76,6 @@ class Work:
             self.journal.hosts(done.values())
             self.failed |= any(host.state == "failed" for host in done.values())
             outcomes |= done
-            self.outcomes = outcomes
             for host in done.values():
                 self.progress(f"{host.node}: {host.state}{f' ({host.reason})' if host.reason else ''}")
         return outcomes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from operator import or_
@@ -13,24 +13,24 @@ from generator.apply import hosts, junit, plan
 from generator.apply.asked import Ask, access_of
 from generator.apply.blocks import UnknownName, operations
 from generator.apply.cluster_requests import chosen, one_cluster
-from generator.apply.kubeconfig import accesses, unknown_cluster
+from generator.apply.kubeconfig import Access, accesses, check_known
 from generator.apply.lock import LockHeld, unlock
 from generator.apply.manifests import clusters_of
 from generator.apply.plan import Plan
-from generator.apply.report import HostsReport
+from generator.apply.report import INTERRUPTED, HostsReport
 from generator.apply.request import Outcome, Progress, Request
-from generator.problems import Problem, Refused, did_you_mean
-
-INTERRUPTED = 130
+from generator.problems import Problem, Refused
 
 
 def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
     """Diff, apply or show the status of everything that was asked for."""
     reviewed = plan.load(request.plan) if request.plan else request.seen
     with_hosts, clusters = _scope(verb, request, reviewed)
-    outcomes = [_hosts(verb, request, reviewed, progress)] if with_hosts else []
-    for name in clusters if INTERRUPTED not in [outcome.code for outcome in outcomes] else ():
-        outcomes.append(one_cluster(verb, request, name, reviewed, progress))
+    # Who takes a lock of hosts away asks no cluster.
+    reached = accesses(request.kubeconfigs, clusters_of(request.tree)) if clusters or verb != "unlock" else {}
+    outcomes = [_hosts(verb, request, reached, reviewed, progress)] if with_hosts else []
+    if not any(outcome.code == INTERRUPTED for outcome in outcomes):
+        outcomes += [one_cluster(verb, request, name, reached.get(name), reviewed, progress) for name in clusters]
     code = _worst({outcome.code for outcome in outcomes})
     problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
     plans = [outcome.plan for outcome in outcomes if outcome.plan]
@@ -52,30 +52,28 @@ def _scope(verb: str, request: Request, reviewed: Plan | None) -> tuple[bool, li
     """
     if request.limit or request.only_hosts or request.shard != (1, 1):
         return True, []
+    clusters = chosen(request.tree, request.clusters)
     if request.clusters:
-        return False, chosen(request.tree, request.clusters)
+        return False, clusters
     if verb == "unlock":  # a lock is one of hosts, unless a cluster is named
         return True, []
     if request.plan and reviewed:
-        return bool(reviewed.hosts), [
-            name for name in chosen(request.tree, request.clusters) if name in reviewed.clusters
-        ]
-    return True, chosen(request.tree, request.clusters)
+        return bool(reviewed.hosts), [name for name in clusters if name in reviewed.clusters]
+    return True, clusters
 
 
-def _hosts(verb: str, request: Request, reviewed: Plan | None, progress: Progress) -> Outcome:
+def _hosts(
+    verb: str, request: Request, reached: Mapping[str, Access], reviewed: Plan | None, progress: Progress
+) -> Outcome:
     """Hosts; status is a look that says what it means."""
     ssh = access_of(request.user, request.key)
     if verb == "unlock":
         node = unlock(request.tree, ssh, request.lock)
         return Outcome((f"{node.name}: the lock {request.lock} is gone",), (), 0)
-    described = operations(request.tree).get("clusters", {})
-    for name in sorted(request.without - set(described)):
-        raise Refused([unknown_cluster(name, did_you_mean(name, described) or f"clusters: {', '.join(described)}")])
+    check_known(sorted(request.without), operations(request.tree).get("clusters", {}))
     ask = Ask(
         request.tree, ssh, request.limit or None, request.shard, request.up_to, request.wait, request.end_jobs,
-        accesses=accesses(request.kubeconfigs, clusters_of(request.tree)), centre=request.centre,
-        without=request.without, plan=reviewed, leaving=request.leaving,
+        accesses=reached, centre=request.centre, without=request.without, plan=reviewed, leaving=request.leaving,
     )  # fmt: skip
     try:
         report = _report(verb, ask, progress)

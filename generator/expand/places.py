@@ -18,7 +18,7 @@ from generator.catalog.models import (
     Server,
     Vendor,
 )
-from generator.expand.names import Names
+from generator.expand.names import Kind, Names
 from generator.nodes import Block, Contents, NodeRange, Pool, Racks, number_of
 from generator.plant import Net
 from generator.problems import Path
@@ -193,37 +193,41 @@ def _cut(racks: Racks, by_place: list[tuple[Pool, NameRange, int]]) -> Iterator[
 
 def releases(names: Names) -> Iterator[tuple[str, Release]]:
     """What the catalogue knows of the versions of clusters; an unknown version is no error."""
-    for name, cluster in names.words.clusters.items():
-        release = names.optional(Release, f"{cluster.kind}-{cluster.version.replace('.', '-')}")
+    clusters = names.words.clusters.items()
+    return _known_releases(names, {name: f"{cluster.kind}-{cluster.version}" for name, cluster in clusters})
+
+
+def queue_releases(names: Names) -> Iterator[tuple[str, Release]]:
+    """What the catalogue knows of the versions of queues."""
+    clusters = names.words.clusters.items()
+    versions = {name: f"kueue-{cluster.queues}" for name, cluster in clusters if cluster.kind == "kubernetes"}
+    return _known_releases(names, versions)
+
+
+def _known_releases(names: Names, versions: Mapping[str, str]) -> Iterator[tuple[str, Release]]:
+    for name, version in versions.items():
+        release = names.optional(Release, version.replace(".", "-"))
         if release:
             yield name, release
 
 
 def networks(names: Names) -> Iterator[tuple[str, NetworkPlugin]]:
     """What connects the pods of each cluster that says so."""
-    for name, cluster in names.words.clusters.items():
-        word = cluster.cni if cluster.kind == "kubernetes" else None
-        plugin = names.find(NetworkPlugin, word, ("clusters", name, "cni")) if word else None
-        if plugin:
-            yield name, plugin
+    return _named_by_clusters(names, NetworkPlugin, "cni")
 
 
 def sandboxes(names: Names) -> Iterator[tuple[str, Sandbox]]:
     """The sandbox of each cluster that has one."""
-    for name, cluster in names.words.clusters.items():
-        word = cluster.sandbox if cluster.kind == "kubernetes" else None
-        sandbox = names.find(Sandbox, word, ("clusters", name, "sandbox")) if word else None
-        if sandbox:
-            yield name, sandbox
+    return _named_by_clusters(names, Sandbox, "sandbox")
 
 
-def queue_releases(names: Names) -> Iterator[tuple[str, Release]]:
-    """What the catalogue knows of the versions of queues."""
+def _named_by_clusters(names: Names, kind: type[Kind], field: str) -> Iterator[tuple[str, Kind]]:
+    """The entry of the catalogue that each cluster of Kubernetes names in a field, if it names one."""
     for name, cluster in names.words.clusters.items():
-        if cluster.kind == "kubernetes":
-            release = names.optional(Release, f"kueue-{cluster.queues.replace('.', '-')}")
-            if release:
-                yield name, release
+        word = getattr(cluster, field) if cluster.kind == "kubernetes" else None
+        entry = names.find(kind, word, ("clusters", name, field)) if word else None
+        if entry:
+            yield name, entry
 
 
 def blocks(racks: tuple[Racks, ...]) -> dict[str, Block]:

@@ -37,6 +37,14 @@ def node_label(what: str) -> str:
     return f"center.node-restriction.kubernetes.io/{what}"
 
 
+def millicores(cores: float) -> str:
+    return f"{round(cores * 1000)}m"
+
+
+def megabytes(gigabytes: float) -> str:
+    return f"{round(gigabytes * 1000)}M"
+
+
 def queue_name(tenant: Tenant, share: Share) -> str:
     """The cluster-wide queue of a tenant on a pool; in its namespaces the queue has the name of the pool."""
     return f"{tenant.name}.{share.pool.name}"

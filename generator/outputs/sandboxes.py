@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.model import Center
-from generator.outputs.objects import metadata
+from generator.outputs.objects import megabytes, metadata, millicores
 
 
 def runtime_classes(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
@@ -16,9 +16,9 @@ def runtime_classes(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
         return
     fixed = {}
     if sandbox.cores.value:
-        fixed["cpu"] = f"{round(sandbox.cores.value * 1000)}m"
+        fixed["cpu"] = millicores(sandbox.cores.value)
     if sandbox.memory.value:
-        fixed["memory"] = f"{round(sandbox.memory.value.magnitude * 1000)}M"
+        fixed["memory"] = megabytes(sandbox.memory.value.magnitude)
     yield {
         "apiVersion": "node.k8s.io/v1",
         "kind": "RuntimeClass",

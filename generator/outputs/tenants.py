@@ -8,7 +8,7 @@ from typing import Any
 from generator.artifact import Artifact, Yaml
 from generator.catalog.models import Size
 from generator.model import Center, Tenant
-from generator.outputs.objects import QUEUES, labels, queue_name
+from generator.outputs.objects import QUEUES, labels, megabytes, millicores, queue_name
 from generator.outputs.policies import CLASS, SANDBOX, TENANT
 from generator.problems import dotted
 
@@ -83,7 +83,7 @@ def _counts(tenant: Tenant, cluster: str, own: dict[str, int]) -> dict[str, str]
     """Most objects of each kind; those that the centre puts there itself leave the tenant what its class says."""
     counts = tenant.class_.counts
     devices = sum(share.accelerators for share in tenant.shares(cluster))
-    hard = {"pods": str(counts.pods + devices), "requests.storage": _megabytes(tenant.class_.storage.magnitude)}
+    hard = {"pods": str(counts.pods + devices), "requests.storage": megabytes(tenant.class_.storage.magnitude)}
     for what, names in _COUNTED.items():
         hard |= dict.fromkeys(names, str(getattr(counts, what) + own.get(what, 0)))
     return {**hard, **dict.fromkeys(_NEVER, "0"), "resourcequotas": "2"}
@@ -104,11 +104,7 @@ def _most(center: Center, cluster: str, tenant: Tenant) -> dict[str, str]:
 
 
 def _size(size: Size) -> dict[str, str]:
-    return {"cpu": f"{round(size.cores * 1000)}m", "memory": _megabytes(size.memory.magnitude)}
-
-
-def _megabytes(gigabytes: float) -> str:
-    return f"{round(gigabytes * 1000)}M"
+    return {"cpu": millicores(size.cores), "memory": megabytes(size.memory.magnitude)}
 
 
 def _bindings(named: Any, tenant: Tenant) -> Iterator[dict[str, Any]]:

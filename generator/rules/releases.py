@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from generator.model import Center
 from generator.rules import Finding, rule
 
+_HINT = "use a version of the catalogue, or describe this one in catalog/releases/ beside the spec"
+
 
 @rule("cluster.release-ended", severity="warning")
 def releases_are_still_repaired(center: Center) -> Iterator[Finding]:
@@ -23,8 +25,7 @@ def releases_are_known(center: Center) -> Iterator[Finding]:
     for name, cluster in center.clusters.items():
         if cluster.kind == "kubernetes" and name not in center.releases:
             message = f'cluster "{name}" runs Kubernetes {cluster.version}, which the catalogue does not know'
-            hint = "use a version of the catalogue, or describe this one in catalog/releases/ beside the spec"
-            yield Finding(("clusters", name, "version"), message, hint)
+            yield Finding(("clusters", name, "version"), message, _HINT)
 
 
 @rule("cluster.queues-unknown", severity="warning")
@@ -33,5 +34,4 @@ def queues_are_known(center: Center) -> Iterator[Finding]:
     for name, cluster in center.clusters.items():
         if cluster.kind == "kubernetes" and name not in center.queue_releases:
             message = f'cluster "{name}" has queues of Kueue {cluster.queues}, which the catalogue does not know'
-            hint = "use a version of the catalogue, or describe this one in catalog/releases/ beside the spec"
-            yield Finding(("clusters", name, "queues"), message, hint)
+            yield Finding(("clusters", name, "queues"), message, _HINT)

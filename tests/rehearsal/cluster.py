@@ -14,7 +14,7 @@ import yaml
 
 from tests.rehearsal.centre import Answer, Centre, expect
 from tests.rehearsal.console import Step
-from tests.rig.cluster import ControlPlane, KubectlError, Manifest
+from tests.rig.cluster import ControlPlane, KubectlError, Manifest, restricted_container
 from tests.rig.processes import wait_until
 from tests.rig.tools import build_tools
 
@@ -216,16 +216,9 @@ def _try_out(cluster: Cluster, manifest: Manifest) -> None:
 def _pod(devices: dict[str, str], labels: dict[str, str] | None = None, owners: Any = (), **more: Any) -> Manifest:
     """A pod that meets the restricted Pod Security Standard."""
     resources = {"cpu": "1", "memory": "1Gi", **devices}
-    container = {
-        "name": "main",
-        "image": "registry.invalid/main:1",
-        "imagePullPolicy": "Always",
-        "resources": {"requests": resources, "limits": resources},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
     security = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
     meta = {"name": "smuggled", "labels": labels or {}, "ownerReferences": list(owners)}
-    spec = {"containers": [container], "securityContext": security, **more}
+    spec = {"containers": [restricted_container(resources)], "securityContext": security, **more}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
