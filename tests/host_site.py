@@ -29,6 +29,7 @@ from tests.trees import HostTree
 REPOSITORY = Path(__file__).parents[1]
 CONTROLLER = "10.16.255.254"
 CONTROL = "control-1"
+WATCH_SECONDS = 2  # what is started here fails at once or not at all
 WAIT = "while [ ! -e /run/go ]; do sleep 0.1; done"
 # The verbs of `center` without its spec: what they are asked, what they answer, and their exit code.
 DRIVER = """
@@ -204,7 +205,8 @@ class Site:
                 (self.folder / name).mkdir()
             self.operator = self.folder / "operator.yaml"
             allow = [{"reference": f"env:{name}", "use": ["demo"]} for name in self.secrets]
-            self.operator.write_text(json.dumps({"secrets": {"allow": allow}}))
+            own = {"secrets": {"allow": allow}, "hosts": {"watch-seconds": WATCH_SECONDS}}
+            self.operator.write_text(json.dumps(own))
             for name, text in (("ssh", COUNTING), ("guard", ""), ("count", "0\n"), ("point", "never 0\n")):
                 (self.folder / "bin" / name).write_text(text)
             (self.folder / "bin/ssh").chmod(0o755)

@@ -154,6 +154,7 @@ class Quad:
 
 
 OPERATOR = """
+hosts: {watch-seconds: 3}
 secrets:
   allow:
   - {reference: "file:*", use: [slurm-munge, ldap-bind]}

@@ -33,7 +33,7 @@ CONTROLLER = "10.16.255.254"
 NODES = {"control-1": "10.16.0.1", "train-1": "10.16.1.1", "train-2": "10.16.1.2"}
 # The program under test as a process of its own, which can stand in another network and be killed.
 DRIVER = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from generator.apply.asked import Ask
 from generator.apply.hosts import apply_hosts, look
@@ -48,7 +48,7 @@ try:
         answer = {"unlocked": unlock(Path(tree), access, *names).name}
     else:
         limit = frozenset(names) or None
-        ask = Ask(Path(tree), access, limit)
+        ask = Ask(Path(tree), access, limit, watch=int(os.environ.get("WATCH_SECONDS", "2")))
         report = look(ask) if verb == "check" else apply_hosts(ask)
         answer = {**report.to_dict(), "lines": list(report.lines())}
 except Refused as refused:

@@ -98,6 +98,7 @@ def describe(folder: Path, mirror: PackageRepository, authority: Path) -> None:
         "secrets:\n  allow:\n"
         '    - {reference: "env:MUNGE_KEY", use: [slurm-munge]}\n'
         '    - {reference: "env:LDAP_PASSWORD", use: [ldap-bind]}\n'
+        "hosts: {watch-seconds: 3}\n"
     )
     (folder / "operator.yaml").chmod(0o600)
     words = (folder / "center.yaml").read_text("utf-8")

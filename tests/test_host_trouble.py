@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from generator.apply.plan import fingerprint
+from generator.apply.report import FileChange, HostOutcome, UnitChange
 from tests import test_apply_hosts
 from tests.rig.hosts import LOGIN_USER
 from tests.rig.vendor_packages import VendorRepository
@@ -27,6 +29,15 @@ def line(answer: dict[str, Any], about: str) -> str:
     return next((line for line in answer["lines"] if about in line), "")
 
 
+def fingerprint_of(answer: dict[str, Any]) -> str:
+    """What a plan would note of train-1."""
+    said = answer["hosts"]["train-1"]
+    parts = {"files": FileChange, "units": UnitChange}
+    lists = {key: tuple(value) for key, value in said.items() if isinstance(value, list)}
+    lists |= {key: tuple(kind(**one) for one in said[key]) for key, kind in parts.items()}
+    return fingerprint(HostOutcome(**{**said, **lists}))
+
+
 @pytest.mark.hosts
 def test_a_greeting_of_a_login_shell_hinders_nobody(rig: Rig) -> None:
     greeting = f"/home/{LOGIN_USER}/.bashrc"
@@ -44,12 +55,13 @@ def test_a_daemon_that_does_not_stay_up_is_not_done_and_not_healthy(rig: Rig, se
     rig.run("apply", "train-1")
     sound = rig.hosts.run("train-1", ["cat", DEMO])
     rig.tree.gives(DEMO, CRASHING.format(seconds=seconds), units=["demo.service"])
-    done, status = rig.run("apply", "train-1"), rig.run("check", "train-1")
+    patient = {"WATCH_SECONDS": "10"}
+    done, status = (rig.run(verb, "train-1", environment=patient) for verb in ("apply", "check"))
     assert (done["exit_code"], rig.states(done)) == (1, {"train-1": "failed"})
     if seconds > 1:  # sooner, systemd gives up
         assert "restart demo.service (keeps failing: it ends soon" in done["hosts"]["train-1"]["reason"]
         assert line(status, "restart demo.service on train-1: keeps failing")
-        assert line(rig.run("check", "train-1"), "keeps failing"), "at whatever moment one looks"
+        assert line(rig.run("check", "train-1", environment=patient), "keeps failing"), "at whatever moment one looks"
     assert (status["exit_code"], units(status["hosts"]["train-1"])) == (2, ["demo.service"])
 
     rig.tree.gives(DEMO, sound, units=["demo.service"])
@@ -64,6 +76,18 @@ def test_a_daemon_that_fell_once_and_stays_up_then_is_healthy(rig: Rig) -> None:
     assert rig.run("apply", "train-1")["exit_code"] == 0
     assert rig.run("check", "train-1")["exit_code"] == 0
     assert rig.hosts.run("train-1", ["systemctl", "show", "-P", "NRestarts", "demo.service"]) == "1\n"
+
+
+@pytest.mark.hosts
+def test_a_saved_plan_is_stale_when_contents_that_it_does_not_show_have_changed(rig: Rig) -> None:
+    rig.tree.gives("/etc/secret.conf", "wanted\n", mode="0600")
+    rig.run("apply", "train-1")
+    rig.hosts.run("train-1", ["sh", "-c", "echo one >/etc/secret.conf"])
+    first, same = (fingerprint_of(rig.run("check", "train-1")) for _ in range(2))
+    rig.hosts.run("train-1", ["sh", "-c", "echo two >/etc/secret.conf"])
+    other = rig.run("check", "train-1")
+    assert "contents not shown" in line(other, "contents not shown")
+    assert first == same != fingerprint_of(other)
 
 
 @pytest.mark.hosts

@@ -36,7 +36,7 @@ from dataclasses import asdict
 from pathlib import Path
 from generator.apply.blocks import choose, operations
 from generator.apply.drain import Drains
-from generator.apply.hosts import Ask, apply_hosts
+from generator.apply.hosts import Ask, apply_hosts, look
 from generator.apply.leaving import leavers, preview, take_leave
 from generator.apply.members import Member, remember
 from generator.apply.ssh import Connections, SshAccess
@@ -49,7 +49,10 @@ keepers = [nodes[name] for name in keepers]
 try:
     with Connections(access) as connections, Drains(connections, operations(tree), nodes, {}, "0a1b2c3d") as drains:
         if verb == "apply":
-            report = apply_hosts(Ask(tree, access, frozenset(given)))
+            report = apply_hosts(Ask(tree, access, frozenset(given), watch=2))
+            answer = [report.exit_code, list(report.lines())]
+        elif verb == "status":
+            report = look(Ask(tree, access, watch=2), records=True)
             answer = [report.exit_code, list(report.lines())]
         elif verb == "remember":
             answer = remember(connections, keepers, tree, given)
@@ -300,6 +303,16 @@ def test_the_record_outlives_the_control_node_that_keeps_it(rig: Rig) -> None:
 
     found = rig.run(rig.tree_of(SECOND), "leavers", keepers=(SECOND,))
     assert [member["name"] for member in found] == [FIRST, LEAVER]
+
+
+def test_status_tells_of_the_hosts_when_the_record_is_damaged(rig: Rig) -> None:
+    tree = rig.tree_of(FIRST, SECOND)
+    rig.run(tree, "remember", FIRST, SECOND)
+    rig.hosts.run(FIRST, ["sh", "-c", f"echo '[' >{MEMBERS}"])
+    code, lines = rig.run(tree, "status")
+    assert code == 1
+    assert any(line.startswith("create /etc/demo.conf on 2 hosts") for line in lines)
+    assert any("record of members" in line and f"move {MEMBERS} away" in line for line in lines)
 
 
 def test_a_damaged_record_is_named_with_the_way_out(rig: Rig) -> None:

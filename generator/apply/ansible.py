@@ -167,4 +167,4 @@ def imported_runner() -> Any:
 def said(answer: dict[str, Any]) -> str:
     """What a failed task said, in one text."""
     words = [str(answer.get(name) or "").strip() for name in ("msg", "stderr", "module_stderr")]
-    return "; ".join(word for word in words if word) or "failed without a word"
+    return "; ".join(dict.fromkeys(word for word in words if word)) or "failed without a word"

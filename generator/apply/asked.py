@@ -19,6 +19,7 @@ from generator.problems import Problem, Refused
 Progress = Callable[[str], None]
 
 FORKS = 8
+WATCH_SECONDS = 10
 
 
 def silent(message: str) -> None:
@@ -64,6 +65,8 @@ class Ask:
     wait: float = 0.0
     end_jobs: int = 0
     forks: int = field(default_factory=lambda: operator().forks or FORKS)
+    watch: int = field(default_factory=lambda: operator().watch_seconds or WATCH_SECONDS)
+    """Seconds that a daemon has to run before its start counts."""
     secrets: Secrets = field(default_factory=lambda: Secrets(operator()))
     accesses: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}))
     centre: str = ""

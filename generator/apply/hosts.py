@@ -26,7 +26,7 @@ from generator.apply.secret_server import serving
 from generator.apply.ssh import Connections
 from generator.apply.survey import survey
 from generator.apply.wanted import secrets_of
-from generator.apply.work import Work
+from generator.apply.work import Work, sentence
 from generator.problems import Refused
 
 NOBODY = "00000000"  # who only looks drains nothing
@@ -41,13 +41,16 @@ def look(ask: Ask, progress: Progress = silent, records: bool = False) -> HostsR
     with ExitStack() as stack:
         connections = stack.enter_context(Connections(ask.ssh))
         progress(f"looking at {counted(len(nodes))}")
-        found = survey(connections, nodes, ask.reveal)
+        found = survey(connections, nodes, ask.reveal, ask.watch)
         keepers = keepers_of(ask, connections, nodes)
-        departures = Departures(ask, connections, keepers, stack.enter_context(drains_of(ask, connections, NOBODY)))
-        notes = tuple(str(deed) for deed in departures.preview())
         told, left = condition(connections, keepers, ask.tree) if records else ([], False)
         faults = () if nodes else ("no host matched",)
-        return HostsReport(True, found, faults, notes, departures.names, left, tuple(told))
+        try:
+            departures = Departures(ask, connections, keepers, stack.enter_context(drains_of(ask, connections, NOBODY)))
+            notes, leaving = tuple(map(str, departures.preview())), departures.names
+        except Refused as refused:  # who leaves cannot be told; how the others are can
+            faults, notes, leaving = (*faults, *map(sentence, refused.problems)), (), ()
+        return HostsReport(True, found, faults, notes, leaving, left, tuple(told))
 
 
 def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
@@ -59,7 +62,7 @@ def apply_hosts(ask: Ask, progress: Progress = silent) -> HostsReport:
         connections = stack.enter_context(Connections(ask.ssh))
         keepers = keepers_of(ask, connections, nodes)
         if not keepers:
-            return HostsReport(False, survey(connections, nodes, ask.reveal))
+            return HostsReport(False, survey(connections, nodes, ask.reveal, ask.watch))
         shard = ask.shard if ask.is_shard else None
         lock = stack.enter_context(held(connections, keepers[0], shard, keepers[1:]))
         journal = Journal(connections, keepers[0], lock.identity, ask.secrets.without)
@@ -98,7 +101,7 @@ def with_records(report: HostsReport, journal: Journal, lock: Held) -> HostsRepo
 def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Work, progress: Progress) -> HostsReport:
     """Look, let leavers leave, work, remember the members; Refused when a plan was made of something else."""
     progress(f"looking at {counted(len(nodes))}")
-    found = survey(work.connections, nodes, ask.reveal)
+    found = survey(work.connections, nodes, ask.reveal, ask.watch)
     departures = Departures(ask, work.connections, keepers, work.drains)
     if ask.plan and (stale := ask.plan.stale(ask.tree, found, departures.names)):
         raise Refused(stale)

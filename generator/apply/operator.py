@@ -64,6 +64,10 @@ class _Ssh(Strict):
     forks: int | None = Field(default=None, ge=1, le=500)
 
 
+class _Hosts(Strict):
+    watch_seconds: int | None = Field(default=None, ge=1, le=600)
+
+
 class _Kubernetes(Strict):
     allow_commands: list[str] = Field(default=[], max_length=100)
 
@@ -72,6 +76,7 @@ class _Words(Strict):
     secrets: _Secrets = _Secrets.model_construct()
     key_file: str | None = None
     ssh: _Ssh = _Ssh.model_construct()
+    hosts: _Hosts = _Hosts.model_construct()
     kubernetes: _Kubernetes = _Kubernetes.model_construct()
 
 
@@ -94,6 +99,8 @@ class Operator:
     stores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ssh_key: Path | None = None
     forks: int | None = None
+    watch_seconds: int | None = None
+    """How long a daemon has to run before its start counts."""
     commanding: frozenset[Path] = frozenset()
     """Kubeconfigs whose commands may be run to get credentials."""
 
@@ -132,6 +139,7 @@ def _read(file: Path, read: Source) -> Operator:
         stores={name: tuple(store.command) for name, store in secrets.stores.items()},
         ssh_key=_path(file, words.ssh.key) if words.ssh.key else None,
         forks=words.ssh.forks,
+        watch_seconds=words.hosts.watch_seconds,
         commanding=frozenset(_path(file, said).resolve() for said in words.kubernetes.allow_commands),
     )
 

@@ -30,6 +30,8 @@ class FileChange:
     action: str
     diff: str
     needs: str = "live"
+    mark: str = ""
+    """A value for what is there and what shall be, even where the diff is cut or does not show it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ ANSWER_BYTES = 64 * 2**10
 CONTROL_PATH_BYTES = 45
 NOT_CONNECTED = 255
 KEY = "key"
+BEGIN = "center-begin"
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._/+-]+")
 _WHO = re.compile(r" host [0-9a-f.:]+(?= port)|\b[\w.-]+@[0-9a-f.:]+: ")
 
@@ -150,9 +151,12 @@ class Connections:
     ) -> Answer:
         """Run a command on a node as root, with `given` as its input; bounded in time and in what is kept."""
         sudo = [] if self.access.user == "root" else ["sudo", "-n"]
-        remote = shlex.join([*sudo, *command])
+        remote = shlex.join([*sudo, "sh", "-c", 'echo "$0"; exec "$@"', BEGIN, *command])
         ssh = ["ssh", *self.arguments(node.folder), node.name, remote]
         answer = bounded(ssh, given.encode(), seconds, limit)
+        # What a login shell says before our command is none of its words.
+        _, begun, output = answer.output.partition(f"{BEGIN}\n")
+        answer = replace(answer, output=output) if begun else answer
         if answer.status != NOT_CONNECTED:
             return answer
         # The same trouble of many hosts reads the same, so that it is told once.

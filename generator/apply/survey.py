@@ -20,14 +20,17 @@ SECONDS = 120
 DIFF_LINES, LIST_ITEMS = 2000, 2000
 
 
-def survey(connections: Connections, nodes: Sequence[Node], secrets: Secrets) -> dict[str, HostOutcome]:
-    """For each node what differs there: "unchanged", "changed" (would be), "failed", or "pending" without an answer."""
+def survey(connections: Connections, nodes: Sequence[Node], secrets: Secrets, watch: int) -> dict[str, HostOutcome]:
+    """For each node what differs there: "unchanged", "changed" (would be), "failed", or "pending" without an answer.
+
+    A daemon that was started less than `watch` seconds ago is looked at again when they are over.
+    """
     wanted = [(node, wanted_of(node, secrets)) for node in nodes]
 
     def look(work: tuple[Node, dict[str, Any]]) -> HostOutcome:
         node, gets = work
         try:
-            answer = ask(connections, node, program(), {**gets, "bears": "reboot"}, SECONDS)
+            answer = ask(connections, node, program(), {**gets, "bears": "reboot", "watch": watch}, SECONDS + watch)
         except Unanswered as fault:
             return HostOutcome(node.name, node.block, "failed" if fault.reached else "pending", str(fault))
         if not isinstance(answer, dict) or "refused" in answer or not sound(answer):
@@ -75,7 +78,8 @@ def file_changes(answer: dict[str, Any]) -> tuple[FileChange, ...]:
     return tuple(
         FileChange(
             visible(change.get("path")), visible(change.get("action")),
-            shown_diff(diffs[number]) if number < len(diffs) else "", class_of(change),
+            shown_diff(diffs[number]) if number < len(diffs) else "",
+            class_of(change), visible(change.get("mark") or ""),
         )
         for number, change in enumerate(entries(answer, "changes"))
     )  # fmt: skip

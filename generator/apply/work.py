@@ -162,7 +162,7 @@ class Work:
         """
         claimed = [node for node in batch if outcomes[node.name].state == "changed"]
         self.connections.anew(claimed)
-        after = survey(self.connections, claimed, self.ask.reveal)
+        after = survey(self.connections, claimed, self.ask.reveal, self.ask.watch)
         return outcomes | {node.name: judged(outcomes[node.name], after[node.name], bears[node]) for node in claimed}
 
 

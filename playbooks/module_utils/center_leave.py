@@ -40,7 +40,7 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
 
 def leave(disk: Disk, check: bool) -> list[list[str]]:
     """Killed anywhere, the next run finds the rest still to do: the record is the last thing to change."""
-    record, salt = read_record(disk)
+    record, salt, _ = read_record(disk)
     commands = stops(record)
     removed, kept, edited = sort_out(disk, record, salt)
     if not check:

@@ -135,7 +135,7 @@ def needs_of(plan: Plan, params: dict[str, Any], packages: list[str]) -> str:
 
 
 def shown(change: Change, plan: Plan) -> dict[str, str]:
-    return {"path": change.path, "action": change.action, "needs": plan.needs(change)}
+    return {"path": change.path, "action": change.action, "needs": plan.needs(change), "mark": change.mark}
 
 
 def bounded(diffs: list[str]) -> list[dict[str, str]]:

@@ -16,7 +16,16 @@ import secrets
 from typing import Any, NamedTuple
 
 from ansible.module_utils.center_disk import Disk, Found, RefusedError, Wanted, naming
-from ansible.module_utils.center_units import CLASSES, UNIT_FOLDER, Stale, Units, digests, drop_in, worst
+from ansible.module_utils.center_units import (
+    CLASSES,
+    UNIT_FOLDER,
+    WATCH_SECONDS,
+    Stale,
+    Units,
+    digests,
+    drop_in,
+    worst,
+)
 
 RECORD = "/var/lib/center/placed.json"
 DIFF_LIMIT = 32 * 2**10
@@ -27,6 +36,7 @@ class Change(NamedTuple):
     path: str
     action: str  # "create", "update" or "remove"
     diff: str
+    mark: str  # a value for both contents, which a saved plan is compared by
 
 
 class Plan:
@@ -47,12 +57,12 @@ class Plan:
         described = {unit["name"]: unit for unit in params["units"] if unit.get("gate") or not early}
         wanted = [resolve(entry, lenient) for entry in directories + self.files]
         contents = {entry.path: entry.content for entry in wanted if entry.content is not None}
-        self.record, self.salt = read_record(disk)
+        self.record, self.salt, self.salted = read_record(disk)
         marks = {entry.path: self._mark(entry) for entry in wanted if entry.content is not None}
         noted = digests(described, self.files, marks)
         notes = [drop_in(name, digest, bool(described[name].get("gate"))) for name, digest in sorted(noted.items())]
         self.wanted = {entry.path: entry for entry in wanted + notes}
-        self.units = Units(disk, described, contents)
+        self.units = Units(disk, described, contents, params.get("watch", WATCH_SECONDS))
         self.of = {file["path"]: file.get("units", []) for file in self.files}
         self.of.update({note.path: [name] for note, name in zip(notes, sorted(noted))})  # noqa: B905 - Python 3.8
         found = self._compare(wanted)
@@ -130,12 +140,19 @@ class Plan:
             with naming(wanted.path):
                 found = self.disk.look(wanted.path)
             if found is None:
-                changes.append(Change(wanted.path, "create", describe(wanted.path, None, wanted)))
+                changes.append(self._change("create", wanted.path, None, wanted))
             elif not wanted.equals(found):
                 if "directory" in (found.kind, wanted.kind) and found.kind != wanted.kind:
                     raise RefusedError(f"{wanted.path}: a {found.kind} is there, a {wanted.kind} is wanted")
-                changes.append(Change(wanted.path, "update", describe(wanted.path, found, wanted)))
+                changes.append(self._change("update", wanted.path, found, wanted))
         return changes
+
+    def _change(self, action: str, path: str, found: Found | None, wanted: Wanted | None) -> Change:
+        contents = [entry for entry in (found, wanted) if entry is not None and entry.content is not None]
+        # Before the first record there is no lasting salt: then what not everybody may read has no mark.
+        marked = self.salted or all(is_open(entry) for entry in contents)
+        mark = sha256("-".join(map(self._mark, contents)).encode()) if marked and contents else ""
+        return Change(path, action, describe(path, found, wanted), mark)
 
     def _find_orphans(self) -> tuple[list[Change], list[str]]:
         """Files placed earlier that nothing wants now; one that somebody edited since is theirs, and kept."""
@@ -144,7 +161,7 @@ class Plan:
             with naming(path):
                 found = self.disk.look(path)
             if found is not None and found.content is not None and self._mark(found) in self.record[path]:
-                orphans.append(Change(path, "remove", describe(path, found, None)))
+                orphans.append(self._change("remove", path, found, None))
             elif found is not None:
                 kept.append(path)
         if orphans and not self.files:
@@ -176,15 +193,15 @@ def resolve(entry: dict[str, Any], lenient: bool) -> Wanted:
     return Wanted(path, int(entry["mode"], 8), uid, gid, content, link=entry.get("link", False))
 
 
-def read_record(disk: Disk) -> tuple[dict[str, list[str]], str]:
-    """Path -> marks of contents that this program placed there, and the salt of marks that nobody may guess."""
+def read_record(disk: Disk) -> tuple[dict[str, list[str]], str, bool]:
+    """Path -> marks of contents placed there, the salt of marks that nobody may guess, and whether it will last."""
     found = disk.look(RECORD)
     if found is None:
-        return {}, secrets.token_hex(16)
+        return {}, secrets.token_hex(16), False
     try:
         record = json.loads(found.content or b"")
         files = {str(path): [str(one) for one in marks] for path, marks in record["files"].items()}
-        return files, str(record.get("salt", ""))
+        return files, str(record.get("salt", "")), True
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RefusedError(f"{RECORD}: not a record of placed files; move it away to begin a new one") from None
 
@@ -198,9 +215,14 @@ def write_record(disk: Disk, files: dict[str, list[str]], salt: str) -> None:
 def mark_of(entry: Wanted | Found, salt: str) -> str:
     """A value for a content. Where not everybody may read it, one that cannot be compared with guesses."""
     assert entry.content is not None
-    if entry.mode & 0o004 or entry.kind == "link":
+    if is_open(entry):
         return sha256(entry.content)
     return hmac.new(salt.encode(), entry.content, hashlib.sha256).hexdigest()
+
+
+def is_open(entry: Wanted | Found) -> bool:
+    """Whether everybody on the node may read it."""
+    return bool(entry.mode & 0o004) or entry.kind == "link"
 
 
 def sha256(content: bytes) -> str:

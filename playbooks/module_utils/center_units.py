@@ -27,7 +27,7 @@ PROPERTIES = (
 )
 SECONDS = 90
 # How long a daemon runs before its start counts; one that systemd restarts often has to run longer.
-STEADY_SECONDS, OFTEN, OFTEN_SECONDS = 10, 3, 60
+WATCH_SECONDS, OFTEN, OFTEN_SECONDS = 10, 3, 60
 # What a mark of acceptance names, as far as a shell can say it.
 MACHINE = "cat /sys/class/dmi/id/product_uuid 2>/dev/null || cat /etc/machine-id"
 
@@ -95,13 +95,16 @@ def drop_in(unit: str, digest: str, gated: bool) -> Wanted:
 class Units:
     """The units of one node; below another root than / systemd is not asked and every unit counts as running."""
 
-    def __init__(self, disk: Disk, units: dict[str, dict[str, Any]], paths: Iterable[str]) -> None:
+    def __init__(
+        self, disk: Disk, units: dict[str, dict[str, Any]], paths: Iterable[str], watch: float = WATCH_SECONDS
+    ) -> None:
         """Take the units as manifests describe them, and the paths of all files, among which are files of others."""
         for name in units:
             if not UNIT_NAME.fullmatch(name):
                 raise RefusedError(f'"{name}" is not the name of a unit')
         self.disk = disk
         self.units = units
+        self.watch = watch
         self.live = disk.root == "/"
         self.placed = {*filter(None, map(unit_of, paths))}
         names = sorted({*units, *self.placed})
@@ -121,7 +124,7 @@ class Units:
     def steady_in(self) -> float:
         """Seconds until every daemon has run long enough for its start to count; 0 when all have."""
         ages = [age for name in self.units if (age := self._age(name)) is not None]
-        return max(0.0, STEADY_SECONDS - min(ages, default=STEADY_SECONDS))
+        return max(0.0, self.watch - min(ages, default=self.watch))
 
     def disturbs(self, name: str) -> bool:
         """Whether a change of the unit's files or packages must wait for an empty node: what does not run, cannot."""
@@ -172,7 +175,7 @@ class Units:
         if state is None:
             return False
         restarts = int(state.get("NRestarts") or 0)
-        enough = OFTEN_SECONDS if restarts >= OFTEN else STEADY_SECONDS
+        enough = OFTEN_SECONDS if restarts >= OFTEN else self.watch
         return state["SubState"] == "auto-restart" or (restarts > 0 and age is not None and age < enough)
 
     def _age(self, name: str) -> float | None:

@@ -22,7 +22,7 @@ PASSED_ON = ("PATH", "HOME", "LANG")
 
 
 # What the operator's machine has: his own file, and the secret that hosts of a Slurm cluster share.
-OPERATOR = 'secrets: {allow: [{reference: "file:munge.key", use: [slurm-munge]}]}\n'
+OPERATOR = 'secrets: {allow: [{reference: "file:munge.key", use: [slurm-munge]}]}\nhosts: {watch-seconds: 3}\n'
 MUNGE_KEY = "a key that only this rehearsal knows, and that no host may show\n"
 
 
