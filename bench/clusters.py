@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from control_plane.cluster import ControlPlane
+from control_plane.tools import build_tools
 from generator.apply.clusters import Target, apply_cluster
 from generator.apply.comparison import Manifest
 from generator.apply.kubeconfig import Access
-from tests.rig.cluster import ControlPlane
-from tests.rig.tools import build_tools
 
 OBJECTS = 1000
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from control_plane.cluster import ControlPlane
 from generator.apply.clusters import ClusterDiff, ClusterReport, Target, apply_cluster, diff_cluster
 from generator.apply.comparison import Manifest, Step
 from generator.apply.kubeconfig import Access
-from tests.rig.cluster import ControlPlane
 
 Body = dict[str, Any]
 Write = tuple[str, str, str, str]  # verb, plural, namespace, name

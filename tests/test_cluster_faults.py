@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
+from control_plane.processes import wait_until
 from generator.apply.clusters import unlock_cluster
 from tests.clusters import Body, Cluster, body, config
-from tests.rig.processes import wait_until
 
 pytestmark = pytest.mark.cluster
 pytest_plugins = ("tests.cluster_fixtures",)

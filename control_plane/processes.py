@@ -1,4 +1,4 @@
-"""Start programs for a test, wait until they answer, and end them by process id, also after a killed run."""
+"""Start programs, wait until they answer, and end them by process id, also those of a run that was killed."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def state_folder() -> Path:
     """Return this user's folder for what a later run must know of a killed one."""
     folder = Path(tempfile.gettempdir()) / f"center-rig-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to somebody else")
     return folder
 
@@ -183,7 +183,7 @@ class Process:
     ) -> None:
         """Start the program with its output appended to `log`, in network namespace `netns` if one is named.
 
-        `env` is added to the environment of the tests.
+        `env` is added to the environment of this process.
         """
         _sweep_once()
         words = [str(word) for word in argv]
@@ -215,6 +215,11 @@ class Process:
         # Reaped in end() only: until then no other process can get this id, so the group can be signalled.
         waiting = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return self._popen.returncode is None and os.waitid(os.P_PID, self.pid, waiting) is None
+
+    def wait(self) -> int:
+        """Wait until the program ends by itself; return its status."""
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        return self.end()
 
     def wait_ready(self, condition: Callable[[], T], deadline: float = 60.0, what: str = "ready") -> T:
         """Wait until the condition is true; ProcessError with the end of the log if it ends or is late."""
