@@ -1,0 +1,109 @@
+"""A rehearsal told to people as a table, and to programs as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from generator.rehearsal.asks import Kind
+from generator.rehearsal.stage import Result
+from generator.rehearsal.witness import Seen
+
+_HEADS = ("tenant", "environment", "pool", "job", "asked", "outcome", "reason")
+_JOBS: dict[Kind, str] = {
+    "service": "service {}",
+    "within": "within quota",
+    "beyond": "beyond quota",
+    "unqueued": "without a queue",
+}
+
+
+def lines(result: Result) -> Iterator[str]:
+    """What ran, what waited, and why; what the spec does not promise is marked."""
+    known = result.versions
+    yield (
+        f'cluster "{result.cluster}" of {result.centre}: Kubernetes {known["kubernetes"]}, Kueue {known["kueue"]} with '
+        f"its own webhooks, nodes by KWOK {known['kwok']}"
+    )
+    for stand in result.stands:
+        scale = "" if len(stand.nodes) == stand.real else f" of {stand.real}"
+        has = ", ".join(f"{name} {amount}" for name, amount in stand.announced().items() if name != "pods")
+        yield f"pool {stand.pool.name}: {len(stand.nodes)}{scale} nodes, each with {has}"
+    for line in result.left_out:
+        yield f"left out: {line}"
+    yield f"applied: {result.applied} objects and nodes, nothing left for a second apply"
+    yield ""
+    yield from _table([_HEADS, *map(_row, result.seen)])
+    yield ""
+    kept = sum(each.kept for each in result.seen)
+    yield f"{kept} of {len(result.seen)} did what the spec promises"
+
+
+def as_json(result: Result, code: int) -> str:
+    """The same for programs."""
+    return json.dumps(
+        {
+            "exit_code": code,
+            "centre": result.centre,
+            "cluster": result.cluster,
+            "versions": result.versions,
+            "server": result.server,
+            "kubeconfig": str(result.kubeconfig),
+            "applied": result.applied,
+            "left_out": list(result.left_out),
+            "pools": [
+                {
+                    "pool": stand.pool.name,
+                    "nodes": len(stand.nodes),
+                    "of": stand.real,
+                    "each": stand.announced(),
+                }
+                for stand in result.stands
+            ],
+            "jobs": [_entry(each) for each in result.seen],
+        },
+        ensure_ascii=False,
+    )
+
+
+def _entry(seen: Seen) -> dict[str, Any]:
+    ask = seen.ask
+    return {
+        "tenant": ask.tenant,
+        "environment": ask.environment,
+        "namespace": ask.namespace,
+        "pool": ask.pool,
+        "queue": ask.queue,
+        "kind": ask.kind,
+        "name": ask.name,
+        "pods": ask.pods,
+        "each": dict(ask.each),
+        "promised": ask.promised,
+        "outcome": seen.outcome,
+        "as_promised": seen.kept,
+        "reason": seen.reason,
+        "nodes": list(seen.nodes),
+        "pools": list(seen.pools),
+    }
+
+
+def _row(seen: Seen) -> tuple[str, ...]:
+    ask = seen.ask
+    return (
+        ask.tenant, ask.environment, ask.pool, _JOBS[ask.kind].format(ask.name), ask.asked(), _outcome(seen), seen.reason,
+    )  # fmt: skip
+
+
+def _outcome(seen: Seen) -> str:
+    said = str(seen.outcome or "undecided")
+    if seen.nodes:
+        where = f"{len(seen.nodes)} node{'' if len(seen.nodes) == 1 else 's'} of {', '.join(seen.pools)}"
+        said = f"{said} on {where}"
+    return said if seen.kept else f"{said}, NOT {seen.ask.promised}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
