@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from generator.rehearsal.asks import Kind
+from generator.rehearsal.asks import Kind, resource_of
 from generator.rehearsal.stage import Result
 from generator.rehearsal.witness import Seen
 
@@ -90,9 +91,15 @@ def _entry(seen: Seen) -> dict[str, Any]:
 
 def _row(seen: Seen) -> tuple[str, ...]:
     ask = seen.ask
-    return (
-        ask.tenant, ask.environment, ask.pool, _JOBS[ask.kind].format(ask.name), ask.asked(), _outcome(seen), seen.reason,
-    )  # fmt: skip
+    job = _JOBS[ask.kind].format(ask.name)
+    return ask.tenant, ask.environment, ask.pool, job, ask.asked(), _outcome(seen), _brief(seen)
+
+
+def _brief(seen: Seen) -> str:
+    """The part of a reason that is about what was asked for: Kueue names every resource, policies their own names."""
+    resource = re.escape(resource_of(seen.ask.each))
+    about = re.search(rf"insufficient (?:unused )?quota for {resource} in flavor [^,]+, [^,]+", seen.reason)
+    return about[0] if about else seen.reason.rpartition(" denied request: ")[2]
 
 
 def _outcome(seen: Seen) -> str:

@@ -18,6 +18,7 @@ Outcome = Literal["ran", "waited", "refused"]
 Kind = Literal["service", "within", "beyond", "unqueued"]
 PREFIX = "rehearsal"
 PROMISED: dict[Kind, Outcome] = {"service": "ran", "within": "ran", "beyond": "waited", "unqueued": "refused"}
+_SCALES = {"m": 1e-3, "k": 1e3, "M": 1e6}
 _NO_IMAGE = "registry.invalid"
 
 
@@ -62,9 +63,9 @@ def resource_of(each: Mapping[str, str]) -> str:
 
 
 def amount_of(quantity: str) -> float:
-    """A count, or cores in thousandths, as Kubernetes and Kueue write both."""
-    thousandths = quantity.endswith("m")
-    return float(quantity.removesuffix("m")) / (1000 if thousandths else 1)
+    """A count as Kubernetes and Kueue write it, with thousandths of cores and with thousands."""
+    scale = _SCALES.get(quantity[-1:], 1.0)
+    return float(quantity.rstrip("".join(_SCALES))) * scale
 
 
 def of_services(center: Center, works: Iterable[Work]) -> Iterator[Ask]:
@@ -115,7 +116,7 @@ class Trial:
 
 
 def trials(center: Center, cluster: str, held: Mapping[str, float], room: Mapping[str, int]) -> Iterator[Trial]:
-    """The trials of every queue of a cluster; services hold so much of queues, and pools have room for so many nodes."""
+    """The trials of every queue; services hold so much of queues, and pools have room for so many more nodes."""
     for tenant in center.tenants_of(cluster):
         for share in tenant.quota:
             if cluster in share.pool.clusters:

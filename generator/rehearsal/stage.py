@@ -1,4 +1,4 @@
-"""The rehearsal of one cluster: start what it needs, apply what is rendered, let tenants ask, note what became of it."""
+"""The rehearsal of one cluster: start what it needs, apply what is rendered, let tenants ask, see what became of it."""
 
 from __future__ import annotations
 
