@@ -19,7 +19,8 @@ import yaml
 
 from control_plane import kueue
 from control_plane.certificates import Authority, write_kubeconfig, write_token_keys
-from control_plane.processes import Process, free_port, wait_until
+from control_plane.processes import Process, free_port, undisturbed, wait_until
+from control_plane.runs import MARK
 from control_plane.tools import Tools
 
 Manifest = dict[str, Any]
@@ -98,10 +99,11 @@ class ControlPlane:
         self._end()
 
     def _end(self) -> None:
-        # All are asked at once, since some take a second over it; then each is waited for.
-        for process in self.processes.values():
-            process.signal(signal.SIGTERM)
-        self._ending.close()
+        with undisturbed():
+            # All are asked at once, since some take a second over it; then each is waited for.
+            for process in self.processes.values():
+                process.signal(signal.SIGTERM)
+            self._ending.close()
 
     def _start(self) -> None:
         self._workdir.mkdir(parents=True, exist_ok=True)
@@ -121,7 +123,7 @@ class ControlPlane:
 
     def _run(self, name: str, argv: Sequence[str | Path]) -> Process:
         # Whatever a program falls back on, no other cluster is reached.
-        own = {"KUBECONFIG": str(self.kubeconfig)}
+        own = {"KUBECONFIG": str(self.kubeconfig), MARK: str(self._workdir)}
         process = Process(argv, log=self._workdir / "logs" / f"{name}.log", name=name, env=own)
         self.processes[name] = self._ending.enter_context(process)
         return process

@@ -54,6 +54,16 @@ def wait_until(
         time.sleep(POLL_SECONDS)
 
 
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Whatever asks this process to end waits until the block is over, so that what is put in order stays so."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @functools.cache
 def _ports_given() -> set[int]:
     return set()

@@ -6,7 +6,7 @@ allow, which must wait; and past its queue, which must be refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -113,6 +113,12 @@ class Trial:
     @property
     def asks(self) -> tuple[Ask, ...]:
         return (self.runs, *self.others) if self.runs else self.others
+
+    def beside(self, ran: Collection[Ask]) -> Iterator[Ask]:
+        """What must not run now; more than the quota is asked for only while the quota is in use."""
+        for ask in self.others:
+            if ask.kind != "beyond" or self.runs is None or self.runs in ran:
+                yield ask
 
 
 def trials(center: Center, cluster: str, held: Mapping[str, float], room: Mapping[str, int]) -> Iterator[Trial]:

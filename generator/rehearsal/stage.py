@@ -148,11 +148,12 @@ class _Rehearsal:
         made = waves(found, room)
         for number, wave in enumerate(made, 1):
             runs = [trial.runs for trial in wave if trial.runs]
-            others = [ask for trial in wave for ask in trial.others]
-            self._tell(f"wave {number} of {len(made)}: {len(runs)} jobs within quota, then {len(others)} others")
+            self._tell(f"wave {number} of {len(made)}: {len(runs)} jobs within quota")
             for ask in runs:
                 witness.submit(ask)
-            self._decided(witness, runs)
+            ran = [seen.ask for seen in self._decided(witness, runs) if seen.kept]
+            others = [ask for trial in wave for ask in trial.beside(ran)]
+            self._tell(f"wave {number} of {len(made)}: {len(others)} jobs that must not run")
             for ask in others:
                 witness.submit(ask, trying=ask.kind == "unqueued")
             yield from self._decided(witness, [*runs, *others])
