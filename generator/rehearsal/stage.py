@@ -23,6 +23,7 @@ from generator.rehearsal.asks import Ask, Trial, of_services, trials, waves
 from generator.rehearsal.services import nodes_needed, work_of
 from generator.rehearsal.stands import Stand, stands
 from generator.rehearsal.witness import Seen, Witness
+from generator.text import visible
 
 PATIENCE_SECONDS = 60.0
 """How long nothing may change before what is undecided stays so."""
@@ -77,10 +78,16 @@ def _findings(plane: ControlPlane | None = None) -> Iterator[None]:
         yield
     except BuildError as error:
         hint = "the first rehearsal needs Go, or pip to bring it, and a proxy for Go modules"
-        raise Refused([Problem("rehearse.build", str(error), hint=hint)]) from error
+        raise Refused([Problem("rehearse.build", _sentence(error), hint=hint)]) from error
     except (RuntimeError, OSError, httpx.HTTPError) as error:
-        said = "; ".join((plane.ended() if plane else []) or [str(error) or type(error).__name__])
-        raise Refused([Problem("rehearse.broken", f"the rehearsal cannot go on: {said}")]) from error
+        said = "; ".join((plane.ended() if plane else []) or [_sentence(error)])
+        raise Refused([Problem("rehearse.broken", f"the rehearsal cannot go on: {visible(said, 600)}")]) from error
+
+
+def _sentence(error: Exception) -> str:
+    """What has happened, and the last that a program said of it: its whole log is for nobody's eyes."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[0] if len(lines) == 1 else f"{lines[0]}: {visible(lines[-1])}"
 
 
 def _configuration(tree: Path, cluster: str) -> dict[str, Any]:
