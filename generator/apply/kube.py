@@ -6,6 +6,7 @@ Whatever an API server answers is data: it is cut to a length, and control chara
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import random
 import time
@@ -27,6 +28,8 @@ Outcome = TypeVar("Outcome")
 MANAGER = "center"
 WORKERS = 16
 ATTEMPTS = 5
+# How long a server that has answered before may be away: one that is restarted comes back within that.
+PATIENCE_SECONDS, LONGEST_PAUSE = 30.0, 2.0
 PAGE = 500
 ANSWER_BYTES = 64 * 2**20
 CONNECT_SECONDS = 5.0
@@ -264,18 +267,20 @@ class Kube:
         query = dict(query or {}) | ({"timeout": f"{WRITE_SECONDS}s"} if write else {})
         url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
         data = json.dumps(body, ensure_ascii=False).encode() if body is not None else None
-        for attempt in range(1, ATTEMPTS + 1):
+        patient = time.monotonic() + (PATIENCE_SECONDS if self._date else 0)
+        for attempt in itertools.count(1):
             if write and self.fence:
                 self.fence()
-            pause = random.uniform(0.5, 1.0) * 0.2 * 2**attempt
+            pause = random.uniform(0.5, 1.0) * min(LONGEST_PAUSE, 0.2 * 2**attempt)
             try:
                 return self._exchange(method, url, data, media, WRITE_SECONDS if write else READ_SECONDS)
             except ApiError as error:
                 moved = error.status == 409 and method != "PATCH"  # a precondition does not come true again
-                if not (retry and error.passes) or moved or attempt == ATTEMPTS:
+                worn = attempt >= ATTEMPTS and (error.status != 0 or time.monotonic() > patient)
+                if not (retry and error.passes) or moved or worn:
                     raise
             time.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+        raise AssertionError("an attempt returns or raises")
 
     def _exchange(self, method: str, url: str, data: bytes | None, media: str, seconds: float) -> tuple[int, Json]:
         from urllib3 import Timeout
