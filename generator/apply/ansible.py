@@ -51,6 +51,9 @@ class Tally:
         self.effects += texts(answer, "package_effects")
         self.expected = len(entries(answer, "restart"))
         self.stale = {unit.name: unit for unit in unit_changes(answer, "restart")}
+        # The note of what a unit is started with goes without saying where the start is said.
+        for name in self.stale:
+            self.files.pop(note_of(name), None)
         self.boot = answer.get("boot") is True
 
     def started(self, name: str) -> None:
@@ -152,6 +155,11 @@ class Run:
         elif kind == "runner_on_ok" and action == "reboot":
             tally.booted = answer.get("rebooted") is True
         return False
+
+
+def note_of(unit: str) -> str:
+    """The path of the drop-in by which a unit notes what it is started with."""
+    return f"/etc/systemd/system/{unit}.d/50-center.conf"
 
 
 def imported_runner() -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from tests.rig.certificates import write_kubeconfig
@@ -34,13 +34,13 @@ class Gate:
         assert place.hostname and place.port
         local = threading.local()
 
-        def upstream() -> http.client.HTTPSConnection:
+        def forward(request: _Handler) -> None:
             if not hasattr(local, "connection"):
                 local.connection = http.client.HTTPSConnection(place.hostname or "", place.port, context=context)
-            connection: http.client.HTTPSConnection = local.connection
-            return connection
+            request.forward(self, local.connection)
 
-        handler = type("Handler", (_Handler,), {"gate": self, "upstream": staticmethod(upstream)})
+        verbs = {f"do_{verb}": forward for verb in ("GET", "POST", "PUT", "PATCH", "DELETE")}
+        handler = type("Handler", (_Handler,), verbs)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         serving = plane.authority.server(f"gate-{self._server.server_port}", ["127.0.0.1"])
@@ -85,21 +85,19 @@ class Gate:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    gate: ClassVar[Gate]
-    upstream: ClassVar[Callable[[], http.client.HTTPSConnection]]
 
-    def _forward(self) -> None:
+    def forward(self, gate: Gate, connection: http.client.HTTPSConnection) -> None:
+        """Let a request through and its answer back, or do what is due at this one."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        due = self.gate.pass_by()
-        if not self.gate.open.is_set():
-            self.gate.turned_away += 1
+        due = gate.pass_by()
+        if not gate.open.is_set():
+            gate.turned_away += 1
             self.close_connection = True
             return
         if due and due[0] == "before":
             due[1]()
             self.close_connection = True
             return
-        connection = self.upstream()
         headers = {name: value for name, value in self.headers.items() if name.lower() not in {*HOP, "host"}}
         try:
             connection.request(self.command, self.path, body=body or None, headers=headers)
@@ -111,8 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if due:
             due[1]()
-        if not self.gate.open.is_set():
-            self.gate.turned_away += 1
+        if not gate.open.is_set():
+            gate.turned_away += 1
             self.close_connection = True
             return
         self.send_response(answer.status)
@@ -122,8 +120,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _forward
 
     def log_message(self, format: str, *args: object) -> None:
         pass

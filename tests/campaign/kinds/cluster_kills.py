@@ -1,8 +1,9 @@
 """An apply to a cluster that is killed at any request and run once more leaves what a clean run leaves.
 
 A gate before the real API server counts requests; at one of them, before the server hears of it or before its answer
-comes back, the process gets SIGKILL. Then a person unlocks and runs again, or goes back to the tree before. The API server is asked: every object of
-ours with all its fields, the record of members, and what somebody else owns, which carries our label.
+comes back, the process gets SIGKILL. Then a person unlocks and runs again, or goes back to the tree before. The API
+server is asked: every object of ours with all its fields, the record of members, and what somebody else owns, which
+carries our label.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from tests.rig.gate import Gate
 from tests.rig.tools import build_tools
 
 SUBJECT = (
-    *(f"generator/apply/{name}.py" for name in ("cluster*", "comparison", "differences", "kube", "lease", "membership")),
+    "generator/apply/cluster*.py", "generator/apply/comparison.py", "generator/apply/differences.py",
+    "generator/apply/kube.py", "generator/apply/lease.py", "generator/apply/membership.py",
     "tests/clusters.py", "tests/rig/gate.py", "tests/campaign/kinds/cluster_kills.py",
 )  # fmt: skip
 POINTS = 100
