@@ -117,7 +117,10 @@ def diff_(form: str, save: Path | None, **where: Any) -> None:
     help="The gravest class of change; what needs more is named and left.",
 )
 @click.option(
-    "--wait", type=Duration(), default="0s", help="How long nodes may take to become empty, such as 30m or 2h."
+    "--wait",
+    type=Duration(),
+    default="0s",
+    help="How long nodes may take to become empty, and objects of a cluster to do their work, such as 30m or 2h.",
 )
 @click.option("--end-jobs", type=click.IntRange(0), default=0, metavar="N", help="End up to N running jobs for that.")
 @click.option(

@@ -69,6 +69,7 @@ def _apply(
         confirm=request.confirm,
         expected=plan.clusters[name] if plan else "",
         progress=lambda step: progress(_sentence(name, step)),
+        wait=request.wait,
         tell=lambda text: progress(f"{name}: {text}"),
     )
     total = f"{name}: {len(done.done)} objects changed, {done.unchanged} unchanged"

@@ -70,6 +70,13 @@ class Work:
         """When a step has its turn."""
         return turn(step, self.found)
 
+    def await_ours(self, seconds: float) -> None:
+        """Wait until all that is ours works, and name what does not when the time is over."""
+        ours = [key for key, wanted in self.found.wanted.items() if not wanted.part]
+        for line in await_ready(self.kube, self.found, ours, seconds, self.tell):
+            message = f"{line}, after {seconds:g} s of waiting"
+            self.problems.append(Problem("cluster.not-ready", message, hint="look at its pods and events"))
+
     def _await_parts(self) -> None:
         """What others made answers for objects of ours as soon as they are written: it has to work by then."""
         parts = [key for key, wanted in self.found.wanted.items() if wanted.part]

@@ -110,12 +110,13 @@ def apply_cluster(
     progress: Progress = lambda step: None,
     tell: Callable[[str], None] = lambda text: None,
     ready_seconds: float = READY_SECONDS,
+    wait: float = 0.0,
     lease_seconds: float = SECONDS,
 ) -> ClusterReport:
     """Make the cluster hold what is rendered; only if that is `expected`, the fingerprint of a preview, where given.
 
-    `ready_seconds` is how long parts of others may take until they work, before what leans on them is written; `tell`
-    gets a sentence about what is waited for.
+    `ready_seconds` is how long parts of others may take until they work, before what leans on them is written; `wait`
+    is how long our own may take in the end, 0 for not looking; `tell` gets a sentence about what is waited for.
     """
     try:
         with findings_about(target), Kube(target.access) as kube:
@@ -139,6 +140,8 @@ def apply_cluster(
                             labelled = label(kube, labels, unlabelled)
                 except Refused as refusal:
                     result.problems += refusal.problems
+            if wait and not result.problems:
+                result.await_ours(wait)
             done, problems = (*_sorted(found, result.done), *labelled), tuple(result.problems)
             written = sum(step.verb != "delete" for step in result.done)
             return ClusterReport(target.cluster, done, diff.withheld, len(found.wanted) - written, problems)
