@@ -172,8 +172,8 @@ def _everywhere(verb: str, **asked: Any) -> int:
 def _delivered(verb: str, center: str | None, out: Path | None, **asked: Any) -> Outcome:
     """Do what a verb does, with a tree that is exactly what the spec renders to."""
     from generator.apply import world
+    from generator.apply.hosts.ssh import disk_problem
     from generator.apply.request import Request
-    from generator.apply.ssh import disk_problem
 
     _, tree, judged = true_tree(center, out)
     words = {_REQUEST.get(name, name): value for name, value in asked.items()}

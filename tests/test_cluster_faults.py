@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.apply.clusters import unlock_cluster
+from generator.apply.clusters.runs import unlock_cluster
 from tests.clusters import Body, Cluster, body, config
 from tests.rig.gate import Gate
 from tests.rig.processes import wait_until

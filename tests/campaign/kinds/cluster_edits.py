@@ -13,9 +13,7 @@ from tests import cluster_edits
 from tests.campaign.base import Outcome
 
 SUBJECT = (
-    "generator/apply/cluster*.py",
-    "generator/apply/comparison.py",
-    "generator/apply/differences.py",
+    "generator/apply/clusters/*.py",
     "generator/outputs/*.py",
     "generator/outputs/policies/*.py",
     "tests/cluster_edits.py",

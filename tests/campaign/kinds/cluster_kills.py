@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from generator.apply.clusters import unlock_cluster
+from generator.apply.clusters.runs import unlock_cluster
 from tests.campaign.base import Outcome
 from tests.clusters import Body, Cluster, body, config, deployment, rich_tree
 from tests.rig.cluster import ControlPlane
@@ -25,8 +25,7 @@ from tests.rig.gate import Gate
 from tests.rig.tools import build_tools
 
 SUBJECT = (
-    "generator/apply/cluster*.py", "generator/apply/comparison.py", "generator/apply/differences.py",
-    "generator/apply/kube.py", "generator/apply/lease.py", "generator/apply/membership.py",
+    "generator/apply/clusters/*.py",
     "tests/clusters.py", "tests/rig/gate.py", "tests/campaign/kinds/cluster_kills.py",
 )  # fmt: skip
 POINTS = 100
