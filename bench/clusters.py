@@ -10,9 +10,9 @@ from pathlib import Path
 
 from control_plane.cluster import ControlPlane
 from control_plane.tools import build_tools
-from generator.apply.clusters import Target, apply_cluster
-from generator.apply.comparison import Manifest
-from generator.apply.kubeconfig import Access
+from generator.apply.clusters.comparison import Manifest
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.runs import Target, apply_cluster
 
 OBJECTS = 1000
 

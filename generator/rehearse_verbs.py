@@ -45,7 +45,7 @@ def rehearse(center: str | None, cluster: str | None, nodes: int | None, keep: b
     name = _chosen(found, cluster)
     _check_machine()
     from control_plane.runs import private_folder
-    from generator.apply.interruption import interruptible
+    from generator.apply.hosts.interruption import interruptible
     from generator.rehearsal import account, stage
 
     most = nodes or NODES_OF_A_PROCESSOR * (os.cpu_count() or 1)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.cluster import ControlPlane
-from generator.apply.clusters import ClusterDiff, ClusterReport, Target, apply_cluster, diff_cluster
-from generator.apply.comparison import Manifest, Step
-from generator.apply.kubeconfig import Access
+from generator.apply.clusters.comparison import Manifest, Step
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.runs import ClusterDiff, ClusterReport, Target, apply_cluster, diff_cluster
 
 Body = dict[str, Any]
 Write = tuple[str, str, str, str]  # verb, plural, namespace, name

@@ -12,8 +12,8 @@ import pytest
 from control_plane.cluster import ControlPlane, KubectlError
 from control_plane.processes import free_port, wait_until
 from control_plane.tools import build_tools
-from generator.apply.clusters import Target, apply_cluster, diff_cluster, status_cluster, unlock_cluster
-from generator.apply.kubeconfig import Access
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.runs import Target, apply_cluster, diff_cluster, status_cluster, unlock_cluster
 from tests.clusters import (
     Body,
     Cluster,

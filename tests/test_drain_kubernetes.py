@@ -12,11 +12,11 @@ import pytest
 from control_plane.cluster import ControlPlane
 from control_plane.processes import wait_until
 from control_plane.tools import build_tools
-from generator.apply.clusters import Target, apply_cluster
-from generator.apply.comparison import Manifest
-from generator.apply.drain import Drains
-from generator.apply.kubeconfig import Access
-from generator.apply.ssh import Connections, SshAccess
+from generator.apply.clusters.comparison import Manifest
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.runs import Target, apply_cluster
+from generator.apply.hosts.drain import Drains
+from generator.apply.hosts.ssh import Connections, SshAccess
 from tests.clusters import body, deployment
 
 pytestmark = pytest.mark.cluster

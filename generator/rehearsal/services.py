@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from generator.apply.comparison import Manifest
+from generator.apply.clusters.comparison import Manifest
 
 QUEUE = "kueue.x-k8s.io/queue-name"
 _SERVICE = "center.internal/service"

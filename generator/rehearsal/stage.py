@@ -13,10 +13,10 @@ import yaml
 
 from control_plane.cluster import ControlPlane
 from control_plane.tools import MODULES, BuildError, Tools, build_tools
-from generator.apply.clusters import Target, apply_cluster, diff_cluster
-from generator.apply.kubeconfig import Access
-from generator.apply.manifests import labels_of, manifests_of
-from generator.apply.parts import parts_of
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.manifests import labels_of, manifests_of
+from generator.apply.clusters.parts import parts_of
+from generator.apply.clusters.runs import Target, apply_cluster, diff_cluster
 from generator.model import Center
 from generator.problems import Problem, Refused
 from generator.rehearsal.asks import Ask, Trial, of_services, trials, waves
