@@ -132,8 +132,10 @@ class Tools:
 
 
 def cache_folder() -> Path:
-    """Return the folder that keeps compiled programs between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "center-rig"
+    """Return the folder for what is expensive to fetch or build and may be deleted at any time."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "center-rig"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def say(line: str) -> None:

@@ -75,7 +75,7 @@ ROOMS: dict[str, str] = {
     "blanks": "catalog.* spec.* quantity services",
     "service_page": "services shelf problems text",
     "workbench": "shelf service_page blanks catalog.* folders explain resources rules.* problems",
-    "console": "report source validate problems",
+    "console": "report source validate problems text",
     "steps": "console folders validate diff write model outputs render problems",
     "world_verbs": "console steps source problems apply.*",
     "fetch_verbs": "console steps source problems world_verbs apply.*",

@@ -10,6 +10,7 @@ from typing import Any
 from generator.rehearsal.asks import Kind, resource_of
 from generator.rehearsal.stage import Result
 from generator.rehearsal.witness import Seen
+from generator.text import counted
 
 _HEADS = ("tenant", "environment", "pool", "job", "asked", "outcome", "reason")
 _JOBS: dict[Kind, str] = {
@@ -28,9 +29,9 @@ def lines(result: Result) -> Iterator[str]:
         f"its own webhooks, nodes by KWOK {known['kwok']}"
     )
     for stand in result.stands:
-        scale = "" if len(stand.nodes) == stand.real else f" of {stand.real}"
+        scale = "" if len(stand.nodes) == stand.real else f" for its {stand.real}"
         has = ", ".join(f"{name} {amount}" for name, amount in stand.announced().items() if name != "pods")
-        yield f"pool {stand.pool.name}: {len(stand.nodes)}{scale} nodes, each with {has}"
+        yield f"pool {stand.pool.name}: {counted(len(stand.nodes), 'node')}{scale}, each with {has}"
     for line in result.left_out:
         yield f"left out: {line}"
     yield f"applied: {result.applied} objects and nodes, nothing left for a second apply"
@@ -105,8 +106,7 @@ def _brief(seen: Seen) -> str:
 def _outcome(seen: Seen) -> str:
     said = str(seen.outcome or "undecided")
     if seen.nodes:
-        where = f"{len(seen.nodes)} node{'' if len(seen.nodes) == 1 else 's'} of {', '.join(seen.pools)}"
-        said = f"{said} on {where}"
+        said = f"{said} on {counted(len(seen.nodes), 'node')} of {', '.join(seen.pools)}"
     return said if seen.kept else f"{said}, NOT {seen.ask.promised}"
 
 

@@ -7,12 +7,13 @@ allow, which must wait; and past its queue, which must be refused.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from generator.model import Center, Share, Tenant
 from generator.nodes import Pool
 from generator.rehearsal.services import QUEUE, Body, Work
+from generator.text import counted
 
 Outcome = Literal["ran", "waited", "refused"]
 Kind = Literal["service", "within", "beyond", "unqueued"]
@@ -38,6 +39,8 @@ class Ask:
     who: tuple[str, ...]
     """Groups of the people who ask; nobody asks for what apply has brought."""
     manifest: Body | None = None
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the pods of what apply has brought."""
     nodes: int = 0
     """Nodes that it fills while it runs, at most."""
 
@@ -54,7 +57,7 @@ class Ask:
         """How much it asks for, of the resource that its pool is shared by."""
         resource = resource_of(self.each)
         amount = amount_of(self.each.get(resource, "0")) * self.pods
-        return f"{amount:g} {resource} in {self.pods} pod{'' if self.pods == 1 else 's'}"
+        return f"{amount:.10g} {resource} in {counted(self.pods, 'pod')}"
 
 
 def resource_of(each: Mapping[str, str]) -> str:
@@ -72,13 +75,16 @@ def of_services(center: Center, works: Iterable[Work]) -> Iterator[Ask]:
     """Services of tenants: what stands, and one run of each job template."""
     for work in works:
         tenant = center.tenants[work.labels["center.internal/tenant"]]
-        each = _requests(work.template)
-        name = work.service if work.job is None else f"{PREFIX}-{work.service}"
+        environment = work.labels["center.internal/environment"]
         ask = Ask(
-            "service", name, work.namespace, tenant.name, work.labels["center.internal/environment"], work.pool,
-            work.pods, each, () if work.job is None else people(tenant), nodes=work.pods,
+            "service", work.service, work.namespace, tenant.name, environment, work.pool, work.pods,
+            _requests(work.template), who=(), nodes=work.pods,
         )  # fmt: skip
-        yield ask if work.job is None else replace(ask, manifest=_run(ask, work.job))
+        if work.job is None:
+            yield replace(ask, marks=work.template["metadata"]["labels"])
+        else:
+            started = replace(ask, name=f"{PREFIX}-{work.service}", who=people(tenant))
+            yield replace(started, manifest=_run(started, work.job))
 
 
 def people(tenant: Tenant) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from generator.rehearsal.asks import Ask, Trial, of_services, trials, waves
 from generator.rehearsal.services import nodes_needed, work_of
 from generator.rehearsal.stands import Stand, stands
 from generator.rehearsal.witness import Seen, Witness
-from generator.text import visible
+from generator.text import counted, visible
 
 PATIENCE_SECONDS = 60.0
 """How long nothing may change before what is undecided stays so."""
@@ -114,7 +114,7 @@ class _Rehearsal:
         plane.define(tools.gateway_crds)
         standing = stands(self._center, self._cluster, most, nodes_needed(self._works))
         count = sum(len(stand.nodes) for stand in standing)
-        self._tell(f"registering {count} simulated node{'' if count == 1 else 's'}")
+        self._tell(f"registering {counted(count, 'simulated node')}")
         plane.add_nodes([node for stand in standing for node in stand.manifests()])
         applied = self._apply(plane)
         witness = Witness(plane)
@@ -148,19 +148,21 @@ class _Rehearsal:
         """Services first, since they stand all the time; then each wave of jobs."""
         services = list(of_services(self._center, self._works))
         stays = [ask for ask in services if ask.manifest is None]
-        self._tell(f"waiting for {len(stays)} services")
+        if stays:
+            self._tell(f"waiting for {counted(len(stays), 'service')}")
         yield from self._decided(witness, stays)
         room = {stand.pool.name: max(1, len(stand.nodes) - _pods(stays, stand)) for stand in standing}
         found = [*map(Trial, (ask for ask in services if ask.manifest)), *self._trials(witness, room)]
         made = waves(found, room)
         for number, wave in enumerate(made, 1):
             runs = [trial.runs for trial in wave if trial.runs]
-            self._tell(f"wave {number} of {len(made)}: {len(runs)} jobs within quota")
+            self._tell(f"wave {number} of {len(made)}: {counted(len(runs), 'job')} within quota")
             for ask in runs:
                 witness.submit(ask)
             ran = [seen.ask for seen in self._decided(witness, runs) if seen.kept]
             others = [ask for trial in wave for ask in trial.beside(ran)]
-            self._tell(f"wave {number} of {len(made)}: {len(others)} jobs that must not run")
+            if others:
+                self._tell(f"wave {number} of {len(made)}: {counted(len(others), 'job')} that must not run")
             for ask in others:
                 witness.submit(ask, trying=ask.kind == "unqueued")
             yield from self._decided(witness, [*runs, *others])

@@ -142,12 +142,11 @@ class _View:
         }
 
     def pods_of(self, ask: Ask) -> list[Json]:
-        """The pods of a job by their owner; those of what stands by the name that services give them."""
+        """The pods of a job by their owner; those of what stands by their labels."""
         there = [pod for pod in self._pods if pod["metadata"]["namespace"] == ask.namespace]
         if ask.manifest is not None:
             return [pod for pod in there if any(owner["name"] == ask.name for owner in _owners(pod))]
-        named = {"app.kubernetes.io/name": ask.name}
-        return [pod for pod in there if named.items() <= (pod["metadata"].get("labels") or {}).items()]
+        return [pod for pod in there if ask.marks.items() <= (pod["metadata"].get("labels") or {}).items()]
 
     def uids_of(self, ask: Ask, pods: Iterable[Json]) -> Iterator[str]:
         """Whose workloads count: those of the job itself, or of each pod."""
