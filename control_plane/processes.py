@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 POLL_SECONDS = 0.05
 LOG_LINES_SHOWN = 30
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a service manager, and the end of the terminal."""
 # Below the kernel's range for outgoing connections, so that none of those takes a port once it is chosen.
 PORTS = range(20_000, 30_000)
 
@@ -57,11 +60,19 @@ def wait_until(
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Whatever asks this process to end waits until the block is over, so that what is put in order stays so."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    if threading.current_thread() is not threading.main_thread():  # to which alone signals come
+        yield
+        return
+    noted: list[int] = []
+    # Noted and not blocked: a signal that one thread blocks goes to another, and from there to this one all the same.
+    before = {number: signal.signal(number, lambda number, frame: noted.append(number)) for number in ENDING}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+    if noted:
+        signal.raise_signal(noted[0])
 
 
 @functools.cache
