@@ -115,13 +115,14 @@ class Witness:
         waiting = [visible(each["message"], 400) for each in verdicts if each.get("status") == "False"]
         nodes = tuple(sorted({pod["spec"]["nodeName"] for pod in running}))
         pools = tuple(sorted({view.pools.get(node, "") for node in nodes}))
+        given = [visible(each["message"]) for each in verdicts if each.get("status") == "True"]
         if len(running) >= ask.pods:
-            given = [visible(each["message"]) for each in verdicts if each.get("status") == "True"]
             return Seen(ask, "ran", given[0] if given else "", nodes, pools)
         if waiting and not running:
             return Seen(ask, "waited", waiting[0])
         unplaced = [_condition(pod, "PodScheduled").get("message", "") for pod in pods if pod not in running]
-        why = next((visible(text, 400) for text in (*waiting, *unplaced) if text), "nobody said anything about it")
+        said = (visible(text, 400) for text in (*waiting, *unplaced, *given) if text)
+        why = next(said, "no queue has looked at it")
         return Seen(ask, None, f"{len(running)} of {ask.pods} pods run: {why}", nodes, pools)
 
 
