@@ -28,7 +28,6 @@ Label = Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$")]
 PciClass = Annotated[str, Field(pattern=r"^[0-9a-f]{4}$", examples=["1200"])]
 DeviceClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 Module = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
 Privilege = Literal["root", "privileged", "host-network", "host-pid", "host-ipc"]
 
 
@@ -65,9 +64,6 @@ class NodeProgram(Strict):
     )
     read_only: bool = Field(False, description="Whether it is known to run without writing to its own image.")
     runtime: bool = Field(False, description="Whether it sees accelerators only through the vendor's runtime.")
-    ports: list[Port] = Field(
-        default_factory=list, max_length=10, description="Ports that it listens on besides that of metrics."
-    )
 
     @model_validator(mode="after")
     def _is_root_where_it_must(self) -> Self:
@@ -76,9 +72,9 @@ class NodeProgram(Strict):
         return self
 
     @property
-    def words(self) -> list[str]:
-        """Everything that it is told."""
-        return [*self.command, *self.arguments, *self.environment.values()]
+    def is_told_the_port(self) -> bool:
+        """Whether it listens where it is told, and not at a port of its own."""
+        return any("{port}" in word for word in (*self.command, *self.arguments, *self.environment.values()))
 
 
 class Feature(Strict):
@@ -111,6 +107,13 @@ class VendorCluster(Strict):
     selects: Fact[EnvironmentName] | None = Field(
         None, description="Variable by which its runtime lets a container see devices."
     )
+
+    @model_validator(mode="after")
+    def _can_be_told_the_port(self) -> Self:
+        program = self.exporter.value if self.exporter else None
+        if program and "host-network" in program.needs and not program.is_told_the_port:
+            raise refuse('has an exporter on the network of the node that is told no port; say where it reads "{port}"')
+        return self
 
 
 class Torch(Strict):

@@ -178,8 +178,7 @@ def _container(offer: Offer, kind: str, program: NodeProgram, image: str) -> dic
 
 def _inside(offer: Offer, program: NodeProgram) -> int:
     """Where the exporter listens in its own network: at the port that it is told, or the one it has by itself."""
-    told = any("{port}" in word for word in program.words)
-    return (offer.port if told else offer.vendor.exporter_port.value) or 0
+    return (offer.port if program.is_told_the_port else offer.vendor.exporter_port.value) or 0
 
 
 def _told(word: str, offer: Offer) -> str:
