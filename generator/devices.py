@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from generator.catalog.models import Vendor
 from generator.catalog.vendor_cluster import NodeProgram
-from generator.model import Center
+from generator.model import Center, ServiceUse
 from generator.nodes import Pool
 from generator.problems import Path
 from generator.spec.devices import Devices
@@ -63,6 +63,11 @@ class Offer:
         """How the catalogue runs the exporter in a container."""
         known = self.vendor.cluster.exporter if self.vendor.cluster else None
         return known.value if known else None
+
+    @property
+    def resources(self) -> list[str]:
+        """What pods ask for to get its accelerators."""
+        return sorted({pool.plugin.resource for pool in self.pools if pool.plugin})
 
     @property
     def runtime(self) -> str | None:
@@ -121,3 +126,9 @@ def runtime_class(center: Center, pool: Pool, cluster: str) -> str | None:
         if offer.words and pool in offer.pools:
             return offer.runtime
     return None
+
+
+def torch_image(service: ServiceUse) -> str | None:
+    """The image of a PyTorch program: as the service is told, or else what the vendor of its pool publishes."""
+    known = service.pool.vendor.torch if service.pool.vendor else None
+    return service.inputs.get("image") or (known.image.value if known else None)

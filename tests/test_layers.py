@@ -36,7 +36,8 @@ ROOMS: dict[str, str] = {
     "devices": "model nodes spec.* catalog.* problems",
     "expand.*": "spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
     "rules.*": "devices known_hosts model nodes plant energy assets spec.* catalog.* quantity problems",
-    "outputs.*": "devices known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact emit",
+    "outputs.*": "devices known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact"
+    " emit",
     "validate": "source spec.* catalog.* expand.* model rules.* problems",
     "skeleton": "",
     "syntax": "",
