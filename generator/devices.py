@@ -75,6 +75,12 @@ class Offer:
         return self.vendor.handler
 
     @property
+    def selecting_variable(self) -> str | None:
+        """The variable by which that runtime lets a container see accelerators."""
+        known = self.vendor.cluster.selects if self.vendor.cluster else None
+        return known.value if known else None
+
+    @property
     def feature(self) -> Feature | None:
         """How its nodes are found; None where nobody has published enough to tell its cards from others."""
         number, known = self.vendor.pci_vendor.value, self.vendor.cluster.feature if self.vendor.cluster else None

@@ -23,7 +23,7 @@ from tests.accelerator_site import (
     spec,
     write_catalog,
 )
-from tests.queue_site import PLACE, SECONDS, Site
+from tests.queue_site import PLACE, SECONDS, Site, job
 from tests.rig.cluster import KubectlError
 from tests.rig.processes import wait_until
 
@@ -80,12 +80,37 @@ def test_nobody_of_a_tenant_gets_to_them(site: Site) -> None:
         site.plane.kubectl("create", *GUEST, "-f-", kubeconfig=people, stdin=json.dumps(taken))
 
 
+@pytest.mark.parametrize("vendor", [name for name, facts in VENDORS.items() if facts.handler])
+def test_a_runtime_hands_out_no_accelerators_that_no_queue_has_counted(site: Site, vendor: str) -> None:
+    people, facts = site.plane.kubeconfig_for("somebody", [MEMBERS]), VENDORS[vendor]
+
+    def create(resource: str | None, **more: Any) -> str:
+        made = job("taker", vendor, resource, runtimeClassName=facts.handler)
+        [container] = made["spec"]["template"]["spec"]["containers"]
+        container.setdefault("resources", {})
+        if resource is None:
+            container["resources"] = {"requests": {"cpu": "1", "memory": "1Gi"}}
+        container |= more
+        words = ("create", *GUEST, "--dry-run=server", "-f-")
+        return site.plane.kubectl(*words, kubeconfig=people, stdin=json.dumps(made))
+
+    assert "taker" in create(facts.resource)
+    with pytest.raises(KubectlError, match="asks for accelerators"):
+        create(None)
+    with pytest.raises(KubectlError, match="one by one"):
+        create(facts.resource, envFrom=[{"configMapRef": {"name": "mine"}}])
+    variable = facts.facts["cluster"].get("selects", {}).get("value")
+    if variable:
+        with pytest.raises(KubectlError, match="which accelerators a container sees"):
+            create(facts.resource, env=[{"name": variable, "value": "all"}])
+
+
 @each_vendor
 def test_one_training_example_runs_on_the_accelerators_of_each_vendor(site: Site, vendor: str) -> None:
     """Started as a tenant starts it; what its pod says follows from the catalogue, read here without the product."""
     people = site.plane.kubeconfig_for("somebody", [MEMBERS])
-    job = ("create", "job", f"run-{vendor}", f"--from=cronjob/hello-{vendor}", *GUEST)
-    site.plane.kubectl(*job, kubeconfig=people)
+    started = ("create", "job", f"run-{vendor}", f"--from=cronjob/hello-{vendor}", *GUEST)
+    site.plane.kubectl(*started, kubeconfig=people)
     mine = (*GUEST, "--selector", f"batch.kubernetes.io/job-name=run-{vendor}")
     wait_until(lambda: [pool_of(pod) for pod in pods(site, *mine)] == [vendor], SECONDS, f"a node of {vendor}")
     [pod] = pods(site, *mine)
