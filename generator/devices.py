@@ -126,6 +126,30 @@ def exporter_port(center: Center, vendor: Vendor) -> int | None:
     return center.spec.network.ports.get(vendor.name, vendor.exporter_port.value)
 
 
+def runs_on_hosts(center: Center, pool: Pool) -> bool:
+    """Whether the hosts of a pool run the exporter of their vendor from a package."""
+    vendor = pool.vendor
+    if vendor is None or vendor.host is None or vendor.name not in center.spec.network.repositories:
+        return False
+    packages = vendor.host.packages.get(pool.system.package_manager)
+    unit = vendor.host.exporter.unit.value if vendor.host.exporter else None
+    return bool(unit and packages and packages.exporter and packages.exporter.value)
+
+
+def metrics_port(center: Center, pool: Pool) -> int | None:
+    """Where the nodes of a pool tell how their accelerators are; None where no exporter is ours."""
+    in_containers = any(
+        kind == "exporter"
+        for cluster in pool.clusters
+        for offer in offers(center, cluster)
+        if pool in offer.pools
+        for kind, _, _ in offer.programs()
+    )
+    if pool.vendor and (in_containers or runs_on_hosts(center, pool)):
+        return exporter_port(center, pool.vendor)
+    return None
+
+
 def runtime_class(center: Center, pool: Pool, cluster: str) -> str | None:
     """The runtime that pods must name to get the accelerators of a pool, where the cluster has it."""
     for offer in offers(center, cluster):

@@ -167,6 +167,22 @@ def test_feature_rules_tell_vendors_apart(site: Site) -> None:
         seen |= set(rule["labels"])
 
 
+def test_series_of_vendors_are_told_apart(site: Site) -> None:
+    ports = {name: facts.port for name, facts in VENDORS.items()} | spec()["network"]["ports"]
+    found: dict[str, set[int]] = {}
+    for file in sorted((site.folder / "generated/monitoring/targets").glob("accelerators-*.json")):
+        for target in json.loads(file.read_text("utf-8")):
+            [place] = target["targets"]
+            found.setdefault(target["labels"]["vendor"], set()).add(int(place.rpartition(":")[2]))
+    assert found == {name: {ports[name]} for name, said in offers().items() if "exporter" in said}
+    exposed = {
+        name.rpartition("-")[0]: daemon["spec"]["template"]["spec"]["containers"][0]["ports"][0]["hostPort"]
+        for name, daemon in daemons(site).items()
+        if name.endswith("-exporter")
+    }
+    assert {name: {port} for name, port in exposed.items()} == found
+
+
 def test_yaml_of_the_tree_is_what_kustomize_lists(site: Site) -> None:
     folder = site.folder / "generated/clusters/cloud"
     listed = yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))["resources"]

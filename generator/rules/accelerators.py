@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from generator.devices import Offer, offers
+from generator.devices import Offer, offers, runs_on_hosts
 from generator.model import Center
 from generator.rules import Finding, rule
 
@@ -74,13 +74,8 @@ def what_is_offered_is_there(center: Center) -> Iterator[Finding]:
 def one_exporter_runs_on_a_node(center: Center) -> Iterator[Finding]:
     """An exporter that hosts get as a package has the port already; one in a container beside it never starts."""
     for offer in _offers(center):
-        repository = center.spec.network.repositories.get(offer.vendor.name)
-        host = offer.vendor.host
-        if not (repository and host and host.exporter and host.exporter.unit.value and offer.words):
-            continue
         for pool in offer.pools:
-            packages = host.packages.get(pool.system.package_manager)
-            if offer.words.exporter and packages and packages.exporter and packages.exporter.value:
+            if offer.words and offer.words.exporter and runs_on_hosts(center, pool):
                 message = (
                     f'hosts of pool "{pool.name}" run the exporter of vendor "{offer.vendor.name}" from its package, '
                     "and a container would be the second on its port"
