@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.centers import center
+from bench.centers import SSH_AUTHORITY, center
 
 CENTER = Path(sys.executable).with_name("center")
 RUNS = 3
@@ -45,7 +45,7 @@ def make(folder: Path, nodes: int, tenants: int = 3) -> Path:
     place = folder / f"center-{nodes}-{tenants}"
     place.mkdir()
     (place / "center.yaml").write_text(center(nodes, tenants), "utf-8")
-    (place / "ssh_ca.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBench bench\n", "ascii")
+    (place / "ssh_ca.pub").write_bytes(SSH_AUTHORITY.read_bytes())
     return place
 
 

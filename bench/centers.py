@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import string
+from pathlib import Path
 
 ROW_RACKS, PER_RACK, BLOCK_ROWS, CLUSTER_ROWS = 63, 4, 4, 16
 """63 racks of 4 nodes make a row; 4 rows make a block of 1,008 nodes, 16 rows a cluster of 4,032."""
+
+SSH_AUTHORITY = Path(__file__).parent.parent / "inventories/starter/ssh_ca.pub"
 
 
 def center(nodes: int, tenants: int = 3) -> str:

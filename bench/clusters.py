@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from generator.apply.clusters import Target, apply_cluster
-from generator.apply.comparison import Manifest
-from generator.apply.kubeconfig import Access
+from generator.apply.clusters.comparison import Manifest
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.runs import Target, apply_cluster
 from tests.rig.cluster import ControlPlane
 from tests.rig.tools import build_tools
 

@@ -23,7 +23,7 @@ AT_ONCE = 32
 # The program itself, and beside it a count of what Ansible did for it.
 COUNTING = """
 import atexit, json, os
-from generator.apply import ansible
+from generator.apply.hosts import ansible
 from generator.cli import main
 
 counts = {"runs": 0, "tasks": 0, "changed": 0}

@@ -19,7 +19,7 @@ from generator.steps import judged
 from generator.world_verbs import center_argument, cluster_option, kubeconfig_option
 
 if TYPE_CHECKING:
-    from generator.apply.enforce import Judgement
+    from generator.apply.clusters.enforce import Judgement
 
 SPENT_BYTES = 2**20
 _CREDIT = "credit"
@@ -52,9 +52,9 @@ def enforce(
     A held queue admits nothing new; what runs goes on, and data stays. A timer calls this; doing it twice changes
     nothing.
     """
-    from generator.apply import enforce as enforcing
-    from generator.apply.clusters import Target
-    from generator.apply.kubeconfig import accesses, check_known
+    from generator.apply.clusters import enforce as enforcing
+    from generator.apply.clusters.kubeconfig import accesses, check_known
+    from generator.apply.clusters.runs import Target
 
     _, found = judged(center)
     known = sorted(name for name, words in found.clusters.items() if words.kind == "kubernetes")
@@ -82,7 +82,7 @@ def enforce(
 
 def judge(center: Center, spent: Mapping[str, Decimal]) -> Judgement:
     """Whose queues are to be held, by the day of the centre and by what was spent."""
-    from generator.apply.enforce import Judgement
+    from generator.apply.clusters.enforce import Judgement
 
     for name in sorted(set(spent) - set(center.tenants)):
         say(f'the spec has no tenant "{name[:60]}", what it has spent counts for nobody')

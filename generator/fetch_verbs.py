@@ -24,8 +24,8 @@ from generator.world_verbs import center_argument, cluster_option, out_option
 )
 def fetch(center: str | None, out: Path | None, cluster: tuple[str, ...], folder: Path | None) -> None:
     """Fetch the parts of clusters that others have made, by digest, into a cache of yours; diff and apply need them."""
-    from generator.apply import parts
-    from generator.apply.cluster_requests import chosen
+    from generator.apply.clusters import parts
+    from generator.apply.clusters.requests import chosen
 
     _, tree, _ = true_tree(center, out)
     problems = []

@@ -17,9 +17,9 @@ from generator.steps import judged, true_tree
 from generator.world_verbs import center_argument, key_option, limit_option, out_option
 
 if TYPE_CHECKING:
-    from generator.apply.findings import Report
-    from generator.apply.ssh import SshAccess
-    from generator.apply.trust import Outcome
+    from generator.apply.hosts.findings import Report
+    from generator.apply.hosts.ssh import SshAccess
+    from generator.apply.hosts.trust import Outcome
 
 format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True
@@ -40,7 +40,7 @@ def trust(center: str | None, limit: tuple[str, ...], record: bool, replace: tup
     With an SSH authority, nodes need a certificate of it for their own name. With a file of known hosts, keys are shown
     at first contact and recorded after a yes; a key that has changed is only recorded for a node that --replace names.
     """
-    from generator.apply import trust as trusting
+    from generator.apply.hosts import trust as trusting
 
     file, found = judged(center)
     ssh, replaced = found.spec.access.ssh, frozenset(replace)
@@ -84,7 +84,7 @@ def _agrees(outcome: Outcome, form: str, nodes: int) -> bool:
 @format_option
 def preflight(center: str | None, out: Path | None, limit: tuple[str, ...], ssh_key: Path | None, form: str) -> None:
     """Compare nodes with what the spec says they are, before anything is installed. Changes nothing."""
-    from generator.apply.preflight import preflight as look
+    from generator.apply.hosts.preflight import preflight as look
 
     _run(center, out, ssh_key, form, lambda tree, access: look(tree, frozenset(limit) or None, access, progress))
 
@@ -110,7 +110,7 @@ def accept(
 
     A node that fails a check is out of acceptance, whatever it was before.
     """
-    from generator.apply import accept as accepting
+    from generator.apply.hosts import accept as accepting
 
     work = accepting.revoke if revoke else accepting.accept
     pools, nodes = frozenset(pool) or None, frozenset(limit) or None
@@ -121,7 +121,7 @@ def _run(
     center: str | None, out: Path | None, key: Path | None, form: str, work: Callable[[Path, SshAccess], Report]
 ) -> None:
     """Do something with the nodes of a tree that is exactly what the spec renders to."""
-    from generator.apply.asked import access_of
+    from generator.apply.hosts.asked import access_of
 
     _, tree, found = true_tree(center, out)
     with _usage():
@@ -131,7 +131,7 @@ def _run(
 
 
 def _check_names(names: tuple[str, ...], known: dict[str, Any]) -> None:
-    from generator.apply.blocks import UnknownName
+    from generator.apply.hosts.blocks import UnknownName
 
     with _usage():
         for name in names:
@@ -142,7 +142,7 @@ def _check_names(names: tuple[str, ...], known: dict[str, Any]) -> None:
 @contextmanager
 def _usage() -> Iterator[None]:
     """A name that the centre does not have is wrong usage, not a failure."""
-    from generator.apply.blocks import UnknownName
+    from generator.apply.hosts.blocks import UnknownName
 
     try:
         yield

@@ -117,7 +117,10 @@ def diff_(form: str, save: Path | None, **where: Any) -> None:
     help="The gravest class of change; what needs more is named and left.",
 )
 @click.option(
-    "--wait", type=Duration(), default="0s", help="How long nodes may take to become empty, such as 30m or 2h."
+    "--wait",
+    type=Duration(),
+    default="0s",
+    help="How long nodes may take to become empty, and objects of a cluster to do their work, such as 30m or 2h.",
 )
 @click.option("--end-jobs", type=click.IntRange(0), default=0, metavar="N", help="End up to N running jobs for that.")
 @click.option(
@@ -169,8 +172,8 @@ def _everywhere(verb: str, **asked: Any) -> int:
 def _delivered(verb: str, center: str | None, out: Path | None, **asked: Any) -> Outcome:
     """Do what a verb does, with a tree that is exactly what the spec renders to."""
     from generator.apply import world
+    from generator.apply.hosts.ssh import disk_problem
     from generator.apply.request import Request
-    from generator.apply.ssh import disk_problem
 
     _, tree, judged = true_tree(center, out)
     words = {_REQUEST.get(name, name): value for name, value in asked.items()}

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from generator.apply.clusters import ClusterDiff, ClusterReport, Target, apply_cluster, diff_cluster
-from generator.apply.comparison import Manifest, Step
-from generator.apply.kubeconfig import Access
+from generator.apply.clusters.comparison import Manifest, Step
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.runs import ClusterDiff, ClusterReport, Target, apply_cluster, diff_cluster
 from tests.rig.cluster import ControlPlane
 
 Body = dict[str, Any]

@@ -128,12 +128,15 @@ class Site:
 
     def run(self, *words: str, exits: int = 0) -> str:
         """Run a verb of the product; what it printed."""
-        command = [sys.executable, "-m", "generator", *words]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env=self._environment
-        )
+        done = self.done(*words)
         assert done.returncode == exits, (done.returncode, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout
+
+    def done(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "generator", *words]
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env=self._environment
+        )
 
     def in_cluster(self, verb: str, *words: str, exits: int = 0) -> str:
         reach = ("--cluster", "cloud", "--kubeconfig", str(self.plane.kubeconfig))

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from generator.apply.accept import what_now
-from generator.apply.blocks import Node
-from generator.apply.field import Subject
-from generator.apply.findings import Remark, Report
+from generator.apply.hosts.accept import what_now
+from generator.apply.hosts.blocks import Node
+from generator.apply.hosts.field import Subject
+from generator.apply.hosts.findings import Remark, Report
 from tests.field import CARD, LIVING, NODES, Field, booted, findings, make_centre
 from tests.obstacles import give_way_to
 from tests.reports import JUNIT, NODES_JSON

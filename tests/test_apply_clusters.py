@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from generator.apply.clusters import Target, apply_cluster, diff_cluster, status_cluster, unlock_cluster
-from generator.apply.kubeconfig import Access
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.runs import Target, apply_cluster, diff_cluster, status_cluster, unlock_cluster
 from tests.clusters import (
     Body,
     Cluster,

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from generator.apply.blocks import UnknownName, choose, control_nodes
-from generator.apply.lock import ACQUIRE, FOLDER
+from generator.apply.hosts.blocks import UnknownName, choose, control_nodes
+from generator.apply.hosts.lock import ACQUIRE, FOLDER
 from tests.obstacles import give_way_to
 from tests.rig.base import obstacle
 from tests.rig.hosts import LOGIN_USER, CommandFailed, TestHosts, UnitState, make_ssh_key
@@ -35,10 +35,10 @@ NODES = {"control-1": "10.16.0.1", "train-1": "10.16.1.1", "train-2": "10.16.1.2
 DRIVER = """
 import json, os, sys
 from pathlib import Path
-from generator.apply.asked import Ask
-from generator.apply.hosts import apply_hosts, look
-from generator.apply.lock import unlock
-from generator.apply.ssh import SshAccess
+from generator.apply.hosts.asked import Ask
+from generator.apply.hosts.runs import apply_hosts, look
+from generator.apply.hosts.lock import unlock
+from generator.apply.hosts.ssh import SshAccess
 from generator.problems import Refused
 
 tree, user, key, verb, *names = sys.argv[1:]

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from generator import catalog
-from generator.apply import expectation
+from generator.apply.hosts import expectation
 from generator.catalog.check import Check
 from generator.problems import Refused
 from tests.lessons import ROOT

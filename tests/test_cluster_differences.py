@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from generator.apply.differences import changed_fields, is_applied
+from generator.apply.clusters.differences import changed_fields, is_applied
 from tests.clusters import Body, Cluster, body, config, deployment, rich_tree
 
 pytestmark = pytest.mark.cluster

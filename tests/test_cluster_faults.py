@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from generator.apply.clusters import unlock_cluster
+from generator.apply.clusters.runs import unlock_cluster
 from tests.clusters import Body, Cluster, body, config
+from tests.rig.gate import Gate
 from tests.rig.processes import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -140,6 +143,35 @@ def test_a_paused_writer_that_lost_its_lock_stops(cluster: Cluster) -> None:
     assert len(cluster.writes()) <= 16
     assert not cluster.apply(smaller).problems
     _assert_exactly(cluster, _names("a", 2))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_server_that_is_away_for_ten_seconds_is_waited_for(cluster: Cluster, when: str, tmp_path: Path) -> None:
+    tree = _tree(cluster.namespace)
+    with Gate(cluster.plane, tmp_path) as gate:
+        gate.arm(when, 80, lambda: gate.shut(10))
+        process = cluster.start(tree, kubeconfig=str(gate.kubeconfig))
+        output, _ = process.communicate(timeout=120)
+        assert json.loads(output) == {"done": len(tree), "rules": []}
+        assert gate.turned_away > 10
+    _assert_exactly(cluster, _names("a"))
+
+
+def test_a_server_that_hangs_for_ten_seconds_is_waited_for(cluster: Cluster) -> None:
+    tree = _tree(cluster.namespace)
+    server = cluster.plane.processes["kube-apiserver"]
+    process = cluster.start(tree)
+    cluster.after_writes(FIRST + 20, process)
+    server.signal(signal.SIGSTOP)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        server.signal(signal.SIGCONT)
+    else:
+        raise AssertionError("it ended while the server was stopped")
+    output, _ = process.communicate(timeout=120)
+    assert json.loads(output) == {"done": len(tree), "rules": []}
+    _assert_exactly(cluster, _names("a"))
 
 
 def test_a_writer_keeps_its_lock_while_it_works(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ import pytest
 from generator.apply.request import Outcome, Request
 from generator.apply.world import deliver
 from tests import reports
-from tests.clusters import Body, Cluster, body, config, credentials_by_touching
+from tests.clusters import Body, Cluster, body, config, credentials_by_touching, deployment
 
 pytestmark = pytest.mark.cluster
 pytest_plugins = ("tests.cluster_fixtures",)
@@ -35,12 +35,13 @@ class Tree:
         (self.folder / "clusters/hpc/all.yaml").write_text(text)
         (self.folder / "index.json").write_text(json.dumps({"files": text}))
 
-    def asks(self, verb: str, named: bool = True, **more: Any) -> Outcome:
-        """`named`: whether the cluster is said; `more`: fields of the request."""
+    def asks(self, verb: str, named: bool = True, told: list[str] | None = None, **more: Any) -> Outcome:
+        """`named`: whether the cluster is said; `told` gets progress; `more`: fields of the request."""
         reached = {"kubeconfigs": (str(self.cluster.plane.kubeconfig),), **more}
         clusters = ("hpc",) if named else ()
         request = Request(self.folder, self.cluster.target.centre, "center", clusters=clusters, **reached)
-        return deliver(verb, request, lambda message: None)
+        heard: list[str] = [] if told is None else told
+        return deliver(verb, request, heard.append)
 
 
 @pytest.fixture
@@ -105,6 +106,20 @@ def test_programs_read_what_people_read(tree: Tree, verb: str) -> None:
     reports.JUNIT.validate(suite)
     named = {case.get("name") for case in ElementTree.fromstring(suite).iter("testcase")}
     assert (f"ConfigMap {space}/a" in named) == (verb != "apply")  # the second apply had nothing to do
+
+
+def test_apply_waits_for_what_it_has_written_as_long_as_it_is_told(tree: Tree) -> None:
+    space = tree.cluster.namespace
+    told: list[str] = []
+    tree.holds(config("a", space, key="1"))
+    assert tree.asks("apply", wait=60.0, told=told).code == 0, "what has no work to do is not waited for"
+    tree.holds(deployment("web", space))  # there is no node that it could run on
+    assert tree.asks("apply").code == 0
+    outcome = tree.asks("apply", wait=1.0, told=told)
+    [problem] = outcome.problems
+    assert (outcome.code, problem.rule) == (1, "cluster.not-ready")
+    assert problem.message == f"Deployment {space}/web 0 of 1 replicas available, after 1 s of waiting"
+    assert f"hpc: waiting for Deployment {space}/web 0 of 1 replicas available" in told
 
 
 def test_a_kubeconfig_may_run_commands_when_its_owner_says_so(

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from generator.apply.clusters import Target, apply_cluster
-from generator.apply.comparison import Manifest
-from generator.apply.drain import Drains
-from generator.apply.kubeconfig import Access
-from generator.apply.ssh import Connections, SshAccess
+from generator.apply.clusters.comparison import Manifest
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.runs import Target, apply_cluster
+from generator.apply.hosts.drain import Drains
+from generator.apply.hosts.ssh import Connections, SshAccess
 from tests.clusters import body, deployment
 from tests.rig.cluster import ControlPlane
 from tests.rig.processes import wait_until

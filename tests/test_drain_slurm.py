@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from generator.apply.drain_slurm import expanded
-from generator.apply.occupancy import run_of
+from generator.apply.hosts.drain_slurm import expanded
+from generator.apply.hosts.occupancy import run_of
 from tests.obstacles import give_way_to
 from tests.rig.base import obstacle
 from tests.rig.hosts import LOGIN_USER, TestHosts, make_ssh_key
@@ -72,9 +72,9 @@ systemctl restart munge "$1"
 DRIVER = """
 import json, sys
 from pathlib import Path
-from generator.apply.blocks import choose
-from generator.apply.drain import Drains
-from generator.apply.ssh import Connections, SshAccess
+from generator.apply.hosts.blocks import choose
+from generator.apply.hosts.drain import Drains
+from generator.apply.hosts.ssh import Connections, SshAccess
 
 tree, user, key, run, clusters, verb, *given = json.load(sys.stdin)
 nodes = {node.name: node for node in choose(Path(tree))}

@@ -16,12 +16,12 @@ from typing import Any, cast
 
 import pytest
 
-from generator.apply import journal
-from generator.apply.blocks import Node
-from generator.apply.journal import Journal, Run, read
-from generator.apply.onhost import INTERPRETER, MARK
+from generator.apply.hosts import journal
+from generator.apply.hosts.blocks import Node
+from generator.apply.hosts.journal import Journal, Run, read
+from generator.apply.hosts.onhost import INTERPRETER, MARK
+from generator.apply.hosts.ssh import Answer, Connections
 from generator.apply.report import HostOutcome, State
-from generator.apply.ssh import Answer, Connections
 from generator.problems import Refused
 
 PROGRAM = Path(__file__).parents[1] / "playbooks/module_utils/center_journal.py"

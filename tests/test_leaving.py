@@ -34,12 +34,12 @@ DRIVER = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-from generator.apply.blocks import choose, operations
-from generator.apply.drain import Drains
-from generator.apply.hosts import Ask, apply_hosts, look
-from generator.apply.leaving import leavers, preview, take_leave
-from generator.apply.members import Member, remember
-from generator.apply.ssh import Connections, SshAccess
+from generator.apply.hosts.blocks import choose, operations
+from generator.apply.hosts.drain import Drains
+from generator.apply.hosts.runs import Ask, apply_hosts, look
+from generator.apply.hosts.leaving import leavers, preview, take_leave
+from generator.apply.hosts.members import Member, remember
+from generator.apply.hosts.ssh import Connections, SshAccess
 from generator.problems import Refused
 
 tree, user, key, keepers, verb, *given = json.load(sys.stdin)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from generator.apply.drain import Drains
-from generator.apply.kubeconfig import Access
-from generator.apply.leaving import preview, take_leave
-from generator.apply.members import Member
-from generator.apply.ssh import Connections, SshAccess
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.hosts.drain import Drains
+from generator.apply.hosts.leaving import preview, take_leave
+from generator.apply.hosts.members import Member
+from generator.apply.hosts.ssh import Connections, SshAccess
 from tests.cluster_fixtures import cluster, plane
 from tests.clusters import Cluster, body
 from tests.rig.processes import wait_until

@@ -13,10 +13,10 @@ from typing import cast
 
 import pytest
 
-from generator.apply import lock
-from generator.apply.blocks import Node
-from generator.apply.lock import Lock, LockHeld, held, locks, unlock
-from generator.apply.ssh import Answer, Connections, SshAccess
+from generator.apply.hosts import lock
+from generator.apply.hosts.blocks import Node
+from generator.apply.hosts.lock import Lock, LockHeld, held, locks, unlock
+from generator.apply.hosts.ssh import Answer, Connections, SshAccess
 from generator.problems import Refused
 from tests.campaign.kinds.locks import NODE, Here, contest, overlaps
 from tests.rig.processes import wait_until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from generator.apply.clusters import apply_cluster, diff_cluster
+from generator.apply.clusters.runs import apply_cluster, diff_cluster
 from tests.cluster_fixtures import cluster, plane
 from tests.clusters import Cluster, body, manifests
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from generator.apply.blocks import Node
-from generator.apply.onhost import ANSWER_BYTES, Unanswered, ask
-from generator.apply.ssh import Connections, SshAccess
+from generator.apply.hosts.blocks import Node
+from generator.apply.hosts.onhost import ANSWER_BYTES, Unanswered, ask
+from generator.apply.hosts.ssh import Connections, SshAccess
 
 SSH = """#!/bin/bash
 {before}

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from generator.apply import journal, leaving, lock, members, trust
-from generator.apply.blocks import Policy
+from generator.apply.hosts import journal, leaving, lock, members, trust
+from generator.apply.hosts.blocks import Policy
 from generator.apply.report import CLASSES
 from generator.cli import cli
 from generator.console import DEFECT, DIFFERENT, FAILED, FINE, USAGE

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from generator.apply import parts
-from generator.apply.comparison import Manifest
+from generator.apply.clusters import parts
+from generator.apply.clusters.comparison import Manifest
 from tests.clusters import Cluster, body, config, deployment
 from tests.lessons import ROOT
 from tests.rig.certificates import Authority
@@ -199,7 +199,7 @@ def manifests(cluster: Cluster, programs: int = 1) -> list[Manifest]:
 
 @pytest.mark.cluster
 def test_what_leans_on_a_part_waits_until_the_part_works(cluster: Cluster) -> None:
-    from generator.apply.clusters import apply_cluster
+    from generator.apply.clusters.runs import apply_cluster
 
     space, told = cluster.namespace, list[str]()
     report = apply_cluster(cluster.target, manifests(cluster), tell=told.append, ready_seconds=1)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from generator.apply.expectation import COMPARISONS, Machine
-from generator.apply.findings import Remark, Report
+from generator.apply.hosts.expectation import COMPARISONS, Machine
+from generator.apply.hosts.findings import Remark, Report
 from tests.field import CARD, CONTROLLER, LIVING, NETWORK_CARD, Field, booted, findings, make_centre
 from tests.lessons import ROOT
 from tests.obstacles import give_way_to
@@ -27,8 +27,8 @@ WORKERS = ("train-a01-1", "train-a01-2")
 OFF = """
 import json, sys, time
 from pathlib import Path
-from generator.apply.preflight import preflight
-from generator.apply.ssh import SshAccess
+from generator.apply.hosts.preflight import preflight
+from generator.apply.hosts.ssh import SshAccess
 tree, key, offset, *nodes = sys.argv[1:]
 access = SshAccess("center", Path(key))
 report = preflight(Path(tree), frozenset(nodes), access, clock=lambda: time.time() + float(offset))

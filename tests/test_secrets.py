@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from generator.apply import secret_server
+from generator.apply.hosts import secret_server
+from generator.apply.hosts.secret_server import serving
 from generator.apply.operator import Operator, Vault
-from generator.apply.secret_server import serving
 from generator.apply.secrets import MOST_BYTES, Secret, Secrets
 from generator.problems import Problem, Refused
 

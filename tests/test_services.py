@@ -46,6 +46,8 @@ def test_the_example_becomes_objects_of_the_tenant(folder: Path, tmp_path: Path)
     assert {body["metadata"]["namespace"] for body in bodies} == {NAMESPACE}
     for body in bodies:
         assert body["metadata"]["labels"]["center.internal/service"] == "mine"
+    scaled = {body["spec"]["scaleTargetRef"]["name"] for body in bodies if body["kind"] == "HorizontalPodAutoscaler"}
+    assert not [body for body in bodies if body["metadata"]["name"] in scaled and "replicas" in body.get("spec", {})]
     assert any('"kueue.x-k8s.io/queue-name": "train"' in json.dumps(body) for body in bodies), "no queue counts it"
 
 

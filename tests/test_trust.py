@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from generator import known_hosts
-from generator.apply.trust import read_certificate
+from generator.apply.hosts.trust import read_certificate
 from generator.known_hosts import HostKey
 from tests.field import LIVING, NODES, Field, booted, findings, make_centre
 from tests.lessons import ROOT

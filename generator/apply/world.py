@@ -9,13 +9,14 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from generator.apply import hosts, junit, plan
-from generator.apply.asked import Ask, access_of
-from generator.apply.blocks import UnknownName, operations
-from generator.apply.cluster_requests import chosen, one_cluster
-from generator.apply.kubeconfig import Access, accesses, check_known
-from generator.apply.lock import LockHeld, unlock
-from generator.apply.manifests import clusters_of
+from generator.apply import junit, plan
+from generator.apply.clusters.kubeconfig import Access, accesses, check_known
+from generator.apply.clusters.manifests import clusters_of
+from generator.apply.clusters.requests import chosen, one_cluster
+from generator.apply.hosts import runs as hosts
+from generator.apply.hosts.asked import Ask, access_of
+from generator.apply.hosts.blocks import UnknownName, operations
+from generator.apply.hosts.lock import LockHeld, unlock
 from generator.apply.plan import Plan
 from generator.apply.report import INTERRUPTED, HostsReport
 from generator.apply.request import Outcome, Progress, Request

@@ -55,11 +55,13 @@ class Plan:
         self.files = [file for file in params["files"] if file.get("before_packages") or not early]
         directories = [] if early else params["directories"]
         described = {unit["name"]: unit for unit in params["units"] if unit.get("gate") or not early}
-        wanted = [resolve(entry, lenient) for entry in directories + self.files]
+        resolved = {file["path"]: resolve(file, lenient) for file in params["files"]}
+        wanted = [resolve(entry, lenient) for entry in directories] + [resolved[file["path"]] for file in self.files]
         contents = {entry.path: entry.content for entry in wanted if entry.content is not None}
         self.record, self.salt, self.salted = read_record(disk)
-        marks = {entry.path: self._mark(entry) for entry in wanted if entry.content is not None}
-        noted = digests(described, self.files, marks)
+        # A note that is placed early is already the last one, so it is of all files.
+        marks = {entry.path: self._mark(entry) for entry in resolved.values() if entry.content is not None}
+        noted = digests(described, params["files"], marks)
         notes = [drop_in(name, digest, bool(described[name].get("gate"))) for name, digest in sorted(noted.items())]
         self.wanted = {entry.path: entry for entry in wanted + notes}
         self.units = Units(disk, described, contents, params.get("watch", WATCH_SECONDS))

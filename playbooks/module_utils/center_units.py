@@ -156,7 +156,7 @@ class Units:
         elif kind != "live" and other:
             yield Stale(name, "restarted", kind, "started with other files")
         elif disabled:
-            yield Stale(name, "started", "live", "not enabled")
+            yield Stale(name, "enabled", "live", "not enabled")
 
     def _is_closed(self, name: str) -> bool:
         if self.accepted or not self.units[name].get("gate"):

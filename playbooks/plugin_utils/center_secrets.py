@@ -1,6 +1,6 @@
 # Copyright the center authors. SPDX-License-Identifier: Apache-2.0
 # Used inside Ansible, on the controller; nothing but the standard library.
-"""Ask the process that started Ansible for a secret; the other end is generator/apply/secret_server.py."""
+"""Ask the process that started Ansible for a secret; the other end is generator/apply/hosts/secret_server.py."""
 
 from __future__ import annotations
 

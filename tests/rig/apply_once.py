@@ -6,9 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from generator.apply.clusters import Target, apply_cluster
-from generator.apply.comparison import Manifest
-from generator.apply.kubeconfig import Access
+from generator.apply.clusters.comparison import Manifest
+from generator.apply.clusters.kubeconfig import Access
+from generator.apply.clusters.runs import Target, apply_cluster
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from tests.host_faults import FAULTS, Centre
 from tests.rig.base import obstacle as rig_obstacle
 
 SUBJECT = (
-    "generator/apply/*.py", "playbooks/**/*.py", "tests/host_site.py", "tests/host_faults.py",
-    "tests/campaign/kinds/faults.py",
+    "generator/apply/*.py", "generator/apply/hosts/*.py", "playbooks/**/*.py",
+    "tests/host_site.py", "tests/host_faults.py", "tests/campaign/kinds/faults.py",
 )  # fmt: skip
 NEEDS_HOSTS = True
 SEEDS = 5

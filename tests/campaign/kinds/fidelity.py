@@ -27,6 +27,7 @@ from tests.rig.base import obstacle as rig_obstacle
 
 SUBJECT = (
     "generator/apply/*.py",
+    "generator/apply/hosts/*.py",
     "generator/outputs/**/*.py",
     "generator/world_verbs.py",
     "templates/hosts/**/*",

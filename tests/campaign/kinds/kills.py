@@ -26,12 +26,8 @@ from tests.rig.base import obstacle as rig_obstacle
 from tests.rig.processes import wait_until
 from tests.trees import HostTree
 
-WRITERS = (
-    "ansible", "hosts", "interruption", "journal", "lock", "onhost",
-    "secret_server", "secrets", "ssh", "survey", "work",
-)  # fmt: skip
 SUBJECT = (
-    *(f"generator/apply/{name}.py" for name in WRITERS),
+    "generator/apply/hosts/*.py", "generator/apply/secrets.py",
     "playbooks/**/*.py", "playbooks/**/*.yml", "playbooks/ansible.cfg",
     "tests/host_site.py", "tests/trees.py", "tests/campaign/kinds/kills.py",
 )  # fmt: skip

@@ -19,13 +19,13 @@ from pathlib import Path
 from random import Random
 from typing import cast
 
-from generator.apply import lock
-from generator.apply.blocks import Node
-from generator.apply.ssh import Answer, Connections
+from generator.apply.hosts import lock
+from generator.apply.hosts.blocks import Node
+from generator.apply.hosts.ssh import Answer, Connections
 from generator.problems import Refused
 from tests.campaign.base import Outcome
 
-SUBJECT = ("generator/apply/lock.py", "tests/campaign/kinds/locks.py")
+SUBJECT = ("generator/apply/hosts/lock.py", "tests/campaign/kinds/locks.py")
 STARTS = 50
 UNITS = 20
 BRIEF_STARTS = 12

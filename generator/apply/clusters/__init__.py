@@ -1,0 +1,1 @@
+"""Kubernetes clusters: compared with the tree and brought to it through their API, and nothing else."""

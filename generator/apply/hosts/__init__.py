@@ -1,0 +1,1 @@
+"""Hosts: looked at, changed by Ansible, drained, left; one run at a time, which may die anywhere."""

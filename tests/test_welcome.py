@@ -1,0 +1,52 @@
+"""The page of a tenant says what its queues and namespaces say, read from the rendered tree by other means."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lessons import ROOT
+
+ROW = re.compile(r"^\| (?P<queue>[a-z0-9-]+) \| .* \| (?P<certain>\d+) (?P<unit>\w+) \| (?P<loan>\d+) \| ", re.M)
+SAMPLES = ["starter", "duo", "chaohu-mingyue"]
+
+
+def documents(folder: Path) -> list[dict[str, Any]]:
+    files = sorted(folder.rglob("*.yaml"))
+    return [body for file in files for body in yaml.safe_load_all(file.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_page_says_what_the_queues_say(sample: str, tmp_path: Path) -> None:
+    tree = tmp_path / "generated"
+    command = [sys.executable, "-m", "generator", "-q", "render", sample, "--out", str(tree)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    pages = {file.stem: file.read_text("utf-8") for file in (tree / "tenants").glob("*.md")}
+    seen = 0
+    for cluster in sorted((tree / "clusters").iterdir()):
+        bodies = documents(cluster)
+        queues = {body["metadata"]["name"]: body["spec"] for body in bodies if body["kind"] == "ClusterQueue"}
+        for body in bodies:
+            if body["kind"] != "LocalQueue":
+                continue
+            namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
+            page = pages[namespace.partition("--")[0]]
+            chapter = page.partition(f"## Kubernetes cluster {cluster.name}\n")[2].partition("\n## ")[0]
+            assert f"`{namespace}`" in chapter
+            rows = {row["queue"]: row for row in ROW.finditer(chapter)}
+            [flavor] = queues[body["spec"]["clusterQueue"]]["resourceGroups"][0]["flavors"]
+            amounts = {each["name"]: each for each in flavor["resources"]}
+            if rows[name]["unit"] == "accelerators":
+                [device] = [each for resource, each in amounts.items() if "/" in resource]
+                assert (int(rows[name]["certain"]), int(rows[name]["loan"])) == (
+                    int(device["nominalQuota"]),
+                    int(device.get("borrowingLimit", 0)),
+                )
+                seen += 1
+    assert seen
