@@ -188,3 +188,19 @@ def test_yaml_of_the_tree_is_what_kustomize_lists(site: Site) -> None:
     listed = yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))["resources"]
     assert "devices.yaml" in listed and "exceptions.md" not in listed
     assert {str(file.relative_to(folder)) for file in folder.rglob("*.yaml")} - {"kustomization.yaml"} == set(listed)
+
+
+def test_the_page_says_which_vendors_are_offered_how() -> None:
+    page = (ROOT / "docs/accelerators.md").read_text("utf-8").partition("## Which vendors")[2]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    told = {row[0]: row[1:] for row in rows[1:]}
+    assert set(told) == set(VENDORS)
+    for name, vendor in VENDORS.items():
+        plugin, exporter, claims, torch = told[name]
+        facts = vendor.facts["cluster"]
+        assert plugin.startswith("rendered") == (vendor.program is not None), name
+        assert ("(" in plugin) == (vendor.plugin != vendors()[name].plugin)
+        assert (exporter == "rendered") == (vendor.exporter is not None), name
+        assert (exporter == "no runtime") == (facts["exporter"]["value"] is not None and vendor.exporter is None), name
+        assert claims == facts.get("claims", {}).get("device-class", {}).get("value", "")
+        assert torch == (vendor.facts["torch"]["device"]["value"] or "nothing")
