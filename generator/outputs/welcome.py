@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.artifact import Artifact, TextTemplate
+from generator.devices import runtime_class
 from generator.model import Center, Share, Tenant
 from generator.nodes import Pool
 from generator.problems import dotted
@@ -18,6 +19,8 @@ class Queue:
     pool: Pool
     certain: int
     borrowed: int
+    runtime: str | None
+    """The runtime that a pod names to get the accelerators of the pool, where there is one."""
 
     @property
     def unit(self) -> str:
@@ -45,10 +48,13 @@ def artifacts(center: Center) -> Iterator[Artifact]:
 
 def _places(center: Center, tenant: Tenant) -> Iterator[Place]:
     for name, cluster in center.clusters.items():
-        queues = tuple(_queue(tenant, share) for share in tenant.quota if name in share.pool.clusters)
+        queues = tuple(_queue(center, tenant, share, name) for share in tenant.quota if name in share.pool.clusters)
         logins = tuple(node.name for node in center.nodes_of(center.pools_of(name, "login")))
         yield Place(name, cluster.kind, queues, logins)
 
 
-def _queue(tenant: Tenant, share: Share) -> Queue:
-    return Queue(share.pool, share.size, sum(more.size for more in tenant.borrow if more.pool is share.pool))
+def _queue(center: Center, tenant: Tenant, share: Share, cluster: str) -> Queue:
+    borrowed = sum(more.size for more in tenant.borrow if more.pool is share.pool)
+    sandbox = center.sandbox_of(tenant, cluster)
+    runtime = sandbox.name if sandbox else runtime_class(center, share.pool, cluster)
+    return Queue(share.pool, share.size, borrowed, runtime)
