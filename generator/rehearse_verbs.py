@@ -30,7 +30,7 @@ RUN_BYTES = 10**9
     "--nodes",
     type=click.IntRange(1, 5000),
     metavar="N",
-    help=f"Most simulated nodes, shared among pools by size; default: {NODES_OF_A_PROCESSOR} for each processor here.",
+    help=f"Most fake nodes, shared among pools by size; default: {NODES_OF_A_PROCESSOR} for each processor here.",
 )
 @click.option("--keep", is_flag=True, help="Afterwards leave the cluster up until this is interrupted (Ctrl-C).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)

@@ -38,6 +38,8 @@ class Needs(Strict):
 
     cluster: Literal["kubernetes"] = "kubernetes"
     accelerator: bool = False
+    torch: bool = False
+    """Whether it runs a PyTorch program, which the catalogue must know how to run on the pool's accelerators."""
 
 
 class Example(Strict):

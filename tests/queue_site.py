@@ -6,6 +6,7 @@ What tests expect follows from the numbers that they write into the spec; nothin
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -46,7 +47,7 @@ sources:
 Spec = dict[str, Any]
 
 
-def centre(models: Mapping[str, str], nodes: Mapping[str, int], organizations: Spec) -> Spec:
+def centre(models: Mapping[str, str], nodes: Mapping[str, int], organizations: Spec, **network: Any) -> Spec:
     """A centre with a pool of small servers for each model of accelerator, a rack for each pool."""
     racks = {pool: f"a{number:02d}" for number, pool in enumerate(models, 2)}
     kinds = {pool: {"type": "rack-48u", "holds": {pool: nodes[pool]}, "leaves": {"fast": 1}} for pool in models}
@@ -59,6 +60,7 @@ def centre(models: Mapping[str, str], nodes: Mapping[str, int], organizations: S
             "domain": "site.example",
             "plans": {"nodes": "10.16.0.0/16", "facility": "10.24.0.0/24"},
             "ntp": ["10.16.0.1"],
+            **network,
         },
         "fabrics": {"fast": {"kind": "roce", "leaf": "generic-64x400g", "serves": "rack"}},
         "power": {
@@ -103,11 +105,19 @@ def tenant(quota: Mapping[str, int], borrow: Mapping[str, int] | None = None, **
 class Site:
     """The folder of a centre, and a control plane that was given what is rendered from it."""
 
-    def __init__(self, folder: Path, spec: Spec, resources: Mapping[str, str], nodes: Mapping[str, int]) -> None:
-        """`resources` are what the nodes of each pool call their accelerators."""
+    def __init__(
+        self,
+        folder: Path,
+        spec: Spec,
+        resources: Mapping[str, str],
+        nodes: Mapping[str, int],
+        cache: Path | None = None,
+    ) -> None:
+        """`resources` are what the nodes of each pool call their accelerators, `cache` is where parts of others lie."""
         self.folder, self.resources = folder, resources
+        self._environment = {**os.environ, **({"XDG_CACHE_HOME": str(cache)} if cache else {})}
         self._nodes = nodes
-        (folder / "catalog/servers").mkdir(parents=True)
+        (folder / "catalog/servers").mkdir(parents=True, exist_ok=True)
         (folder / "catalog/servers/small.yaml").write_text(SERVER)
         (folder / "ssh_ca.pub").write_bytes((ROOT / "inventories/starter/ssh_ca.pub").read_bytes())
         self.write(spec)
@@ -124,7 +134,9 @@ class Site:
 
     def done(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "generator", *words]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env=self._environment
+        )
 
     def in_cluster(self, verb: str, *words: str, exits: int = 0) -> str:
         reach = ("--cluster", "cloud", "--kubeconfig", str(self.plane.kubeconfig))

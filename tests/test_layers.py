@@ -43,9 +43,11 @@ ROOMS: dict[str, str] = {
     "nodes": "spec.* catalog.* plant quantity problems",
     "model": "spec.* catalog.* assets known_hosts plant nodes quantity services problems",
     "energy": "model plant",
+    "devices": "model nodes spec.* catalog.* problems",
     "expand.*": "spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
-    "rules.*": "known_hosts model nodes plant energy assets spec.* catalog.* quantity problems",
-    "outputs.*": "known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact emit",
+    "rules.*": "devices known_hosts model nodes plant energy assets spec.* catalog.* quantity problems",
+    "outputs.*": "devices known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact"
+    " emit",
     "validate": "source spec.* catalog.* expand.* model rules.* problems",
     "skeleton": "",
     "syntax": "",

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from control_plane.cluster import KubectlError
 from control_plane.processes import wait_until
 from tests.queue_site import PLACE, QUEUE, SECONDS, Site, centre, job, tenant
+from tests.vendors import free_ports, vendors
 
 pytestmark = pytest.mark.cluster
 
-CATALOG = Path(__file__).parent.parent / "generator/catalog"
-
-
-def vendors() -> dict[str, tuple[str, str]]:
-    """A model of each vendor, and the resource by which clusters offer it: read from the catalogue's files."""
-    found = {}
-    for file in sorted((CATALOG / "vendors").glob("*.yaml")):
-        plugins = yaml.safe_load(file.read_text("utf-8"))["plugins"]
-        models = [yaml.safe_load(each.read_text("utf-8")) for each in (CATALOG / "accelerators").glob("*.yaml")]
-        model = min((each for each in models if each["vendor"] == file.stem), key=lambda each: str(each["name"]))
-        plugin = model.get("plugin") or next(iter(plugins))
-        found[file.stem] = (model["name"], plugins[plugin]["resource"])
-    return found
-
-
 VENDORS = vendors()
 NODES = dict.fromkeys([*VENDORS, "own"], 2)
-MODELS = {name: model for name, (model, _) in VENDORS.items()} | {"own": VENDORS["simulated"][0]}
-RESOURCES = {name: resource for name, (_, resource) in VENDORS.items()} | {"own": VENDORS["simulated"][1]}
+MODELS = {name: vendor.model for name, vendor in VENDORS.items()} | {"own": VENDORS["simulated"].model}
+RESOURCES = {name: vendor.resource for name, vendor in VENDORS.items()} | {"own": VENDORS["simulated"].resource}
 TWO = dict.fromkeys(VENDORS, 2)
 # Each vendor's pool has four accelerators; the last pool is one tenant's alone.
 ORGANIZATIONS: dict[str, Any] = {
@@ -47,7 +31,8 @@ ORGANIZATIONS: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("queues")
-    site = Site(folder / "site", centre(MODELS, NODES, ORGANIZATIONS), RESOURCES, NODES)
+    spec = centre(MODELS, NODES, ORGANIZATIONS, ports=free_ports(VENDORS))
+    site = Site(folder / "site", spec, RESOURCES, NODES)
     with site.started():
         yield site
 
@@ -72,12 +57,17 @@ def test_a_dedicated_pool_serves_its_tenant_alone(site: Site) -> None:
     """A queue that the tenant lacks admits nothing; nor does its own queue, when the job names the other pool."""
     stray = {"nodeSelector": {f"{PLACE}/pool": "own"}}
     site.submit("guest", "own", "stranger")
-    assert site.ask("guest", job("stray", "simulated", RESOURCES["simulated"], **stray)).is_success
+    for pool in VENDORS:
+        assert site.ask("guest", job(f"stray-{pool}", pool, RESOURCES[pool], **stray)).is_success
+        site.submit("hermit", pool, f"guest-of-{pool}")
     site.submit("hermit", "own", "at-home")
     wait_until(lambda: site.used()["hermit", "own"] == 1, SECONDS, "the job of the pool's own tenant")
-    for name in ("stranger", "stray"):
-        assert site.plane.read("job", name, "--namespace", "guest--main")["spec"]["suspend"]
+    for who, prefix in (("guest", "stra"), ("hermit", "guest-of-")):
+        there = site.plane.read("jobs", "--namespace", f"{who}--main")["items"]
+        waiting = [each["spec"]["suspend"] for each in there if each["metadata"]["name"].startswith(prefix)]
+        assert waiting == [True] * (len(VENDORS) + (who == "guest"))
     assert {who for who, _, node in site.places() if node.startswith("own-")} <= {"hermit"}
+    assert "hermit" not in {who for who, _, node in site.places() if not node.startswith("own-")}
 
 
 def test_work_that_no_queue_counts_is_refused(site: Site) -> None:

@@ -55,6 +55,10 @@ def of(bodies: list[tuple[str, Body]], kind: str) -> Iterator[tuple[str, Body]]:
     return ((cluster, body) for cluster, body in bodies if body["kind"] == kind)
 
 
+def runtimes(bodies: list[tuple[str, Body]]) -> dict[str, Body]:
+    return {body["metadata"]["name"]: body for _, body in of(bodies, "RuntimeClass")}
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_no_quota_of_a_namespace_is_tighter_than_what_its_queues_may_admit(
     sample: str, samples: dict[str, list[tuple[str, Body]]]
@@ -129,8 +133,7 @@ def test_a_class_is_one_file(tmp_path: Path) -> None:
     assert (hard["pods"], hard["secrets"], hard["requests.storage"]) == ("23", "3", "1500000M")
     [(_, limits)] = of(bodies, "LimitRange")
     assert limits["spec"]["limits"][0]["defaultRequest"]["cpu"] == "250m"
-    [(_, runtime)] = of(bodies, "RuntimeClass")
-    assert (runtime["metadata"]["name"], runtime["handler"]) == ("gvisor", "runsc")
+    assert runtimes(bodies)["gvisor"]["handler"] == "runsc"
     [template] = [body["spec"]["jobTemplate"]["spec"]["template"] for _, body in of(bodies, "CronJob")]
     assert template["spec"]["runtimeClassName"] == "gvisor"
 
@@ -139,9 +142,8 @@ def test_a_virtual_machine_is_counted(tmp_path: Path) -> None:
     site = Path(shutil.copytree(ROOT / "inventories/starter", tmp_path / "mine"))
     spec = (site / "center.yaml").read_text("utf-8").replace("cni: calico", "cni: calico, sandbox: kata-qemu")
     (site / "center.yaml").write_text(spec, "utf-8")
-    [(_, runtime)] = of(rendered(site), "RuntimeClass")
     # 160 MiB, as its makers say.
-    assert runtime["overhead"]["podFixed"] == {"cpu": "250m", "memory": "168M"}
+    assert runtimes(rendered(site))["kata-qemu"]["overhead"]["podFixed"] == {"cpu": "250m", "memory": "168M"}
 
 
 def test_the_page_says_which_policy_refuses_what(samples: dict[str, list[tuple[str, Body]]], tmp_path: Path) -> None:

@@ -368,7 +368,8 @@ def test_every_optional_line_is_one_that_may_be_filled_in(folder: str, site: Pat
     for _ in range(3):
         text = re.sub(
             r"^( *)# ( *(?:[a-z0-9-]+: (?:null|N|\{.*|\[\]|[a-z0-9]+)"
-            r"|(?:supplies|performance|when|number|fp.*|host|packages|apt|dnf|runtime|exporter):))$",
+            r"|(?:supplies|performance|when|number|fp.*|host|packages|apt|dnf|runtime|exporter"
+            r"|cluster|programs|feature|claims|torch):))$",
             r"\1\2",
             text,
             flags=re.M,

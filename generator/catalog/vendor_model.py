@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from generator.catalog.entries import KIND, SAID, STATUS_HINT, SURE, Entry, Fact, Status
+from generator.catalog.vendor_cluster import EnvironmentName, Torch, VendorCluster
 from generator.spec.common import Name, Strict, Text
 
 # Words that stand in files which root reads: each has the narrowest form that real ones need.
@@ -17,7 +18,6 @@ DevicePattern = Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9_./*\[\]-]+$")]
 Program = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.+-]+)+$")]
 ServiceUnit = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.-]*\.service$")]
 Command = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+( [A-Za-z0-9_./=-]+)*$")]
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Listens = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:=/{}-]+$")]
 
 
@@ -68,7 +68,7 @@ class HostExporter(Strict):
     """The exporter as a service of the host, and how it is told where to listen."""
 
     unit: Fact[ServiceUnit] = Field(description="Unit of systemd that its package brings.")
-    environment: Fact[dict[Variable, Listens]] = Field(
+    environment: Fact[dict[EnvironmentName, Listens]] = Field(
         description="Variables that it reads; {port} stands for the exporter's port."
     )
 
@@ -106,3 +106,10 @@ class Vendor(Entry):
     exporter_port: Fact[int] = Field(description="Port on which the exporter of its metrics listens.")
     slurm: SlurmDevices = Field(description="How Slurm finds the devices.")
     host: VendorHost | None = Field(None, description="What a host needs so that the accelerators answer.")
+    cluster: VendorCluster | None = Field(None, description="What a cluster needs so that pods get the accelerators.")
+    torch: Torch | None = Field(None, description="How a PyTorch program runs on them without knowing them.")
+
+    @property
+    def handler(self) -> str | None:
+        """The handler of its container runtime, which a RuntimeClass refers to."""
+        return self.host.runtime.handler.value if self.host and self.host.runtime else None

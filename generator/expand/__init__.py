@@ -25,6 +25,7 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
     racks = tuple(places.racks(names, pools, nets))
     tenants = dict(people.tenants(names, pools))
     people.check_offers(names)
+    places.check_devices(names)
     names.problems += _strangers(catalog)
     center = Center(
         spec=words,

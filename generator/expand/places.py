@@ -230,6 +230,18 @@ def _named_by_clusters(names: Names, kind: type[Kind], field: str) -> Iterator[t
             yield name, entry
 
 
+def check_devices(names: Names) -> None:
+    """Vendors that offers of accelerators and ports of exporters name, and parts that bring programs."""
+    for name, cluster in names.words.clusters.items():
+        for vendor, words in cluster.devices.items() if cluster.kind == "kubernetes" else ():
+            path: Path = ("clusters", name, "devices", vendor)
+            names.find(Vendor, vendor, path)
+            if words.part and cluster.kind == "kubernetes":
+                names.known("part of this cluster", words.part, cluster.parts, (*path, "part"))
+    for vendor in names.words.network.ports:
+        names.find(Vendor, vendor, ("network", "ports", vendor))
+
+
 def blocks(racks: tuple[Racks, ...]) -> dict[str, Block]:
     """The nodes of all racks by block."""
     ranges: dict[str, list[NodeRange]] = {}

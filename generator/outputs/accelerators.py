@@ -13,6 +13,7 @@ from generator.artifact import Artifact, Raw, TextTemplate
 from generator.catalog.entries import Fact
 from generator.catalog.models import OperatingSystem
 from generator.catalog.vendor_model import HostPackages, Vendor, VendorHost
+from generator.devices import exporter_port
 from generator.model import Center
 from generator.nodes import Pool
 from generator.outputs.groups import HostFile, Unit, group, group_files, pools_by_group
@@ -58,9 +59,9 @@ def _stack(center: Center, name: str, vendor: Vendor, host: VendorHost, system: 
         units += [Unit(GRUB), Unit(BOOT, "reboot")]
     exporter = host.exporter.unit.value if host.exporter else None
     if exporter and _packages(named.exporter, repository):
-        files.append(_exporter(vendor, host, stack, exporter))
+        files.append(_exporter(center, vendor, host, stack, exporter))
         units.append(Unit(exporter))
-    causes = ("pools", f"network.repositories.{vendor.name}")
+    causes = ("pools", f"network.repositories.{vendor.name}", "network.ports")
     yield from group_files(name, files, causes, chain(driver, *others), units)
 
 
@@ -119,10 +120,10 @@ def _boot(options: list[str], system: OperatingSystem) -> Iterator[HostFile]:
     yield HostFile(f"{UNITS}/{BOOT}", TextTemplate("hosts/stack/boot.service", {}, "systemd"))
 
 
-def _exporter(vendor: Vendor, host: VendorHost, stack: str, unit: str) -> HostFile:
+def _exporter(center: Center, vendor: Vendor, host: VendorHost, stack: str, unit: str) -> HostFile:
     """How the exporter of the vendor's package learns its port."""
     said = host.exporter.environment.value or {} if host.exporter else {}
-    port = str(vendor.exporter_port.value)
+    port = str(exporter_port(center, vendor))
     environment = {name: value.replace("{port}", port) for name, value in said.items()}
     context = {"stack": stack, "change": host.driver_change, "environment": environment}
     drop_in = TextTemplate("hosts/stack/exporter.conf", context, "systemd")

@@ -7,7 +7,7 @@ from typing import Any
 
 from generator.artifact import Artifact, Json, Yaml
 from generator.model import Center
-from generator.outputs import policies, queues, roles, sandboxes, services, tenants
+from generator.outputs import devices, policies, queues, roles, sandboxes, services, tenants
 from generator.outputs.objects import metadata, node_label
 from generator.spec.pools import Kubernetes
 
@@ -28,6 +28,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
                 Yaml(tuple(queues.manager(center, cluster))),
                 (f"clusters.{name}", "metadata.name"),
             ),
+            *devices.artifacts_of(center, name),
             *tenants.artifacts_of(center, name),
             *services.artifacts_of(center, name),
         ]
@@ -40,7 +41,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         if cluster.parts:
             parts = {part: named.model_dump() for part, named in cluster.parts.items()}
             yield Artifact(f"{folder}/parts.json", Json(parts), (f"clusters.{name}.parts",))
-        entries = [file.path.removeprefix(f"{folder}/") for file in files]
+        entries = [file.path.removeprefix(f"{folder}/") for file in files if file.path.endswith(".yaml")]
         kustomization = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
@@ -62,6 +63,7 @@ def _node_labels(center: Center, cluster: str) -> dict[str, dict[str, str]]:
     """Labels that apply sets on nodes; a kubelet may not change them."""
     return {
         node.name: {node_label("pool"): nodes.pool.name, node_label("rack"): node.rack}
+        | ({node_label("vendor"): nodes.pool.vendor.name} if nodes.pool.vendor else {})
         | queues.leaf_label(center, nodes, node)
         for nodes in center.ranges()
         if cluster in nodes.pool.clusters

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.artifact import Artifact, Json, Yaml, YamlTemplate
+from generator.devices import metrics_port
 from generator.model import Center
 from generator.outputs.groups import group
 from generator.plant import Device
@@ -13,6 +14,8 @@ from generator.problems import dotted
 
 EXPORTER_PORT = 9841
 NODE_EXPORTER_PORT = 9100
+_OFFERED = ("pools", "clusters", "network.ports", "network.repositories")
+"""What decides which nodes tell how their accelerators are."""
 INTERVAL = 5
 """Seconds between two readings of a device: loss of flow heats the coolant of a rack by about 1 K a second."""
 
@@ -21,13 +24,24 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     devices = list(center.devices())
     monitors = list(center.nodes_of([pool for pool in center.pools.values() if pool.role == "monitor"]))
     causes = ("pools", "halls", "network.plans.nodes")
-    yield Artifact("monitoring/prometheus.yml", Yaml((_prometheus(center),)), ("metadata.name", "cooling.loops"))
+    offered = {pool.name: port for pool in center.pools.values() if (port := metrics_port(center, pool))}
+    told = ("metadata.name", "cooling.loops", *_OFFERED)
+    yield Artifact("monitoring/prometheus.yml", Yaml((_prometheus(center, bool(offered)),)), told)
     for block in center.blocks.values():
         targets = [
             _target(node.address, NODE_EXPORTER_PORT, node=node.name, pool=nodes.pool.name)
             for node, nodes in block.nodes()
         ]
         yield Artifact(f"monitoring/targets/nodes-{block.name}.json", Json(targets), causes)
+        # Names of metrics are those of each vendor, and some vendors have those of another.
+        targets = [
+            _target(node.address, offered[pool.name], node=node.name, pool=pool.name, vendor=pool.vendor.name)
+            for node, nodes in block.nodes()
+            if (pool := nodes.pool).name in offered and pool.vendor
+        ]
+        if targets:
+            path = f"monitoring/targets/accelerators-{block.name}.json"
+            yield Artifact(path, Json(targets), (*causes, *_OFFERED))
     if not devices:
         return
     # Without monitor nodes the exporter runs beside Prometheus, wherever that is.
@@ -50,8 +64,10 @@ def artifacts(center: Center) -> Iterator[Artifact]:
             yield Artifact(path, YamlTemplate("monitoring/loop.yaml", context), causes)
 
 
-def _prometheus(center: Center) -> dict[str, Any]:
+def _prometheus(center: Center, has_accelerators: bool) -> dict[str, Any]:
     jobs = [_job("nodes", "nodes-*.json", "15s")]
+    if has_accelerators:
+        jobs.append(_job("accelerators", "accelerators-*.json", "30s"))
     if center.loops:
         jobs.append(_job("cooling", "cooling.json", f"{INTERVAL}s"))
     return {

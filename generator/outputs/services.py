@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.artifact import Artifact, YamlTemplate
+from generator.devices import runtime_class, torch_image
 from generator.model import Center, ServiceUse
+from generator.nodes import Pool
 from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, labels
 from generator.problems import dotted
 from generator.services import all_templates
@@ -18,7 +20,13 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
             continue
         templates = list(all_templates(service.kind))
         owners = (dotted(service.path), dotted(service.pool.path), dotted(service.tenant.path))
-        causes = (*owners, "metadata.name", "network.domain", f"clusters.{cluster}.sandbox")
+        causes = (
+            *owners,
+            "metadata.name",
+            "network.domain",
+            f"clusters.{cluster}.sandbox",
+            f"clusters.{cluster}.devices",
+        )
         for index, template in enumerate(templates):
             suffix = "" if index == 0 else f"-{index + 1}"
             path = f"clusters/{cluster}/services/{service.name}{suffix}.yaml"
@@ -28,7 +36,9 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
 def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]:
     """What the templates of a service may use; the names are part of the contract with service folders."""
     per_replica = service.inputs.get("accelerators") or service.pool.accelerators_per_node
+    # What keeps a tenant off the kernel hands accelerators out itself; that it can is a rule.
     sandbox = center.sandbox_of(service.tenant, cluster)
+    runtime = sandbox.name if sandbox else runtime_class(center, service.pool, cluster)
     return {
         "name": service.name,
         "namespace": service.namespace,
@@ -42,6 +52,21 @@ def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]
         "part_of_node": service.pool.resources(per_replica),
         "pod_security": POD_SECURITY,
         "container_security": CONTAINER_SECURITY,
-        "sandbox": sandbox.name if sandbox else None,
+        "runtime_class": runtime,
+        "image": torch_image(service),
+        "framework": _framework(service.pool),
         "merge": lambda first, second: {**first, **second},
     }
+
+
+def _framework(pool: Pool) -> list[dict[str, str]]:
+    """What a PyTorch program must be told of the accelerators of a pool, as far as somebody has published it."""
+    known = pool.vendor.torch if pool.vendor else None
+    if known is None:
+        return []
+    told = {
+        "CENTER_TORCH_DEVICE": known.device.value,
+        "CENTER_TORCH_MODULES": " ".join(known.modules.value or []),
+        "CENTER_TORCH_COLLECTIVES": known.collectives.value,
+    }
+    return [{"name": name, "value": value} for name, value in told.items() if value]

@@ -10,6 +10,7 @@ from typing import get_args
 from generator import energy
 from generator.artifact import Artifact, TextTemplate
 from generator.catalog.models import Entry, Precision, facts
+from generator.devices import offers
 from generator.model import Center
 from generator.nodes import Pool
 from generator.plant import CoolingLoop, Net, Water
@@ -99,6 +100,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         "precisions": [name.upper().replace("-", " ") for name in PRECISIONS],
         "speeds": list(_speeds(center)),
         "clusters": [_cluster(center, name) for name in center.clusters],
+        "offers": [offer for name in center.clusters for offer in offers(center, name)],
         "halls": [_hall(center, name) for name in center.spec.halls],
         "nets": [_net(center, net) for net in center.nets.values()],
         "loops": [_loop(center, loop) for loop in center.loops.values()],

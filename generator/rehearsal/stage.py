@@ -114,7 +114,7 @@ class _Rehearsal:
         plane.define(tools.gateway_crds)
         standing = stands(self._center, self._cluster, most, nodes_needed(self._works))
         count = sum(len(stand.nodes) for stand in standing)
-        self._tell(f"registering {counted(count, 'simulated node')}")
+        self._tell(f"registering {counted(count, 'fake node')}")
         plane.add_nodes([node for stand in standing for node in stand.manifests()])
         applied = self._apply(plane)
         witness = Witness(plane)

@@ -1,4 +1,4 @@
-"""Simulated nodes that stand for a pool: all of it where the machine carries that, else fewer."""
+"""Fake nodes that stand for a pool: all of it where the machine carries that, else fewer."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generator.devices import exporter_port
 from generator.model import Center
 from generator.nodes import Pool
 from generator.rules import Finding, rule
@@ -43,7 +44,7 @@ def vendors_run_one_device_plugin(center: Center) -> Iterator[Finding]:
 def exporters_find_their_port_free(center: Center) -> Iterator[Finding]:
     """An exporter listens on its host; where something listens already it never starts, or worse, starts first."""
     for pool in center.pools.values():
-        port = pool.vendor.exporter_port.value if pool.vendor else None
+        port = exporter_port(center, pool.vendor) if pool.vendor else None
         used = dict(_EVERYWHERE)
         for name in pool.clusters:
             used |= _OF_CLUSTERS[center.clusters[name].kind]
@@ -52,22 +53,30 @@ def exporters_find_their_port_free(center: Center) -> Iterator[Finding]:
                 f'the exporter of vendor "{pool.vendor.name}" listens on port {port}, which {used[port]} uses on nodes '
                 f'of pool "{pool.name}"'
             )
-            yield Finding((*pool.path, "accelerator"), message, "give the vendor another port in catalog/vendors")
+            yield Finding((*pool.path, "accelerator"), message, f"say another port: network.ports.{pool.vendor.name}")
 
 
-@rule("cluster.exporter-shared", severity="warning")
+@rule("cluster.exporter-shared")
 def exporters_can_be_told_apart(center: Center) -> Iterator[Finding]:
     """Vendors that answer on one port, some with the same names of metrics, look like one when scraped by port."""
     for name in center.clusters:
         first: dict[int, str] = {}
         for pool in center.pools_of(name):
-            port = pool.vendor.exporter_port.value if pool.vendor else None
+            port = exporter_port(center, pool.vendor) if pool.vendor else None
             if pool.vendor is None or port is None:
                 continue
             other = first.setdefault(port, pool.vendor.name)
             if other != pool.vendor.name:
-                message = (
-                    f'exporters of vendors "{other}" and "{pool.vendor.name}" both listen on port {port} in cluster '
-                    f'"{name}"; Prometheus must tell them apart by a label'
-                )
-                yield Finding(pool.path, message)
+                both = f'exporters of vendors "{other}" and "{pool.vendor.name}"'
+                message = f'{both} both listen on port {port} in cluster "{name}"'
+                yield Finding(pool.path, message, f"say another port for one: network.ports.{pool.vendor.name}")
+
+
+@rule("network.port-unused", "warning")
+def ports_have_exporters(center: Center) -> Iterator[Finding]:
+    """A port is said for a vendor that no pool has: a slip, and the vendor that was meant keeps its own."""
+    used = {pool.vendor.name for pool in center.pools.values() if pool.vendor}
+    for name in center.spec.network.ports:
+        if name not in used:
+            message = f'no pool has accelerators of vendor "{name}"'
+            yield Finding(("network", "ports", name), message, "remove it", at_key=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generator.devices import torch_image
 from generator.model import Center
 from generator.rules import Finding, rule
 
@@ -26,6 +27,31 @@ def services_have_the_devices_that_they_need(center: Center) -> Iterator[Finding
         if service.kind.needs.accelerator and service.pool.accelerators_per_node == 0:
             message = f'service "{service.name}" needs accelerators, pool "{service.pool.name}" has none'
             yield Finding((*service.path, "pool"), message)
+
+
+@rule("service.no-framework")
+def programs_know_their_accelerators(center: Center) -> Iterator[Finding]:
+    """A PyTorch program is told by the catalogue what its accelerators are called, and needs an image for them."""
+    for service in center.services.values():
+        vendor = service.pool.vendor
+        if vendor is None or not service.kind.needs.torch:
+            continue
+        known = vendor.torch
+        nodes, each = service.inputs.get("nodes") or 1, service.inputs.get("accelerators") or 1
+        unknown = []
+        if known is None or known.device.value is None or known.modules.value is None:
+            unknown.append("what PyTorch calls them")
+        if nodes * each > 1 and (known is None or known.collectives.value is None):
+            unknown.append("how they add up their results")
+        if torch_image(service) is None:
+            unknown.append("an image with PyTorch for them")
+        if unknown:
+            message = (
+                f'service "{service.name}" runs on accelerators of vendor "{vendor.name}", and nobody has published '
+                f"{' and '.join(unknown)}"
+            )
+            hint = f"say it under torch in catalog/vendors/{vendor.name}.yaml beside the spec"
+            yield Finding((*service.path, "pool"), message, hint)
 
 
 @rule("service.too-large")

@@ -10,6 +10,7 @@ from pydantic.functional_validators import BeforeValidator
 
 from generator.quantity import Percentage
 from generator.spec.common import Name, Network, RangeText, SecretReference, Strict, got, refuse
+from generator.spec.devices import Devices
 from generator.spec.halls import MOST_IN_A_RACK
 from generator.spec.parts import Part
 
@@ -113,6 +114,12 @@ class Kubernetes(Strict):
     )
     parts: dict[Name, Part] = Field(
         default_factory=dict, description="What it runs that others have made; center fetch brings it."
+    )
+    devices: dict[Name, Devices] = Field(
+        default_factory=dict, description="What offers the accelerators of each vendor to pods."
+    )
+    features: bool = Field(
+        False, description="Whether Node Feature Discovery runs there: then it gets a rule for each vendor in devices."
     )
 
 

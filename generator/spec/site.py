@@ -143,6 +143,9 @@ def _check_registry(name: object) -> object:
 Registry = Annotated[str, Field(pattern=r"^[a-z0-9.:-]{1,253}$"), BeforeValidator(_check_registry)]
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
 class NetworkSubject(Strict):
     """Addresses, names and the services that every host needs."""
 
@@ -156,6 +159,9 @@ class NetworkSubject(Strict):
     )
     registries: dict[Registry, Url] = Field(
         default_factory=dict, description="Mirror of each image registry; what is not named is asked itself."
+    )
+    ports: dict[Name, Port] = Field(
+        default_factory=dict, description="Port of the exporter of each vendor, where it is not the catalogue's."
     )
     trust: PublicFile | None = Field(
         None,

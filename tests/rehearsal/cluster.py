@@ -23,12 +23,12 @@ SECONDS = 60.0
 GPU_SERVER = {"cpu": "128", "memory": "2000G", "pods": "110"}
 POOLS = {
     "train-h": (("train-h-a01-1", "train-h-a01-2", "train-h-a02-1", "train-h-a02-2"), {"nvidia.com/gpu": "8"}),
-    "train-d": (("train-d-t01-1", "train-d-t01-2", "train-d-t01-3", "train-d-t01-4"), {"hygon.com/dcu": "8"}),
+    "train-d": (("train-d-t01-1", "train-d-t01-2", "train-d-t01-3", "train-d-t01-4"), {"hygon.com/hcu": "8"}),
 }
 QUEUES = {
     "vision-lab.train-h": {"nvidia.com/gpu": "16"},
-    "course-ai-101.train-d": {"hygon.com/dcu": "16"},
-    "rain-nowcast.train-d": {"hygon.com/dcu": "8"},
+    "course-ai-101.train-d": {"hygon.com/hcu": "16"},
+    "rain-nowcast.train-d": {"hygon.com/hcu": "8"},
 }
 QUEUE = "kueue.x-k8s.io/queue-name"
 VISION, RAIN = "vision-lab--main", "rain-nowcast--main"
@@ -185,7 +185,7 @@ def _smuggle(cluster: Cluster) -> int:
         "a queued pod that claims to be of an admitted job": _pod(
             {"nvidia.com/gpu": "1"}, labels={QUEUE: "train-h"}, owners=[owner]
         ),
-        "a pod on another tenant's accelerators": _pod({"hygon.com/dcu": "1"}, labels={QUEUE: "train-h"}),
+        "a pod on another tenant's accelerators": _pod({"hygon.com/hcu": "1"}, labels={QUEUE: "train-h"}),
         "a pod of system priority": _pod({}, labels={QUEUE: "train-h"}, priorityClassName="system-node-critical"),
         "a deployment without a queue": {
             "apiVersion": "apps/v1",

@@ -1,0 +1,113 @@
+"""Who offers accelerators to pods: somebody for each vendor, by programs that the catalogue can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from generator.devices import Offer, offers, runs_on_hosts
+from generator.model import Center
+from generator.rules import Finding, rule
+
+
+def _offers(center: Center) -> Iterator[Offer]:
+    return (offer for cluster in center.clusters for offer in offers(center, cluster))
+
+
+def _pairs(center: Center) -> Iterator[tuple[Offer, Offer]]:
+    """Two vendors in one cluster that the spec says how to offer."""
+    for cluster in center.clusters:
+        yield from combinations([offer for offer in offers(center, cluster) if offer.words], 2)
+
+
+@rule("accelerator.not-offered", severity="warning")
+def somebody_offers_accelerators(center: Center) -> Iterator[Finding]:
+    """The scheduler knows of accelerators only what a device plugin or a driver says; without one every job waits."""
+    for offer in _offers(center):
+        if offer.words is None:
+            message = (
+                f'nobody offers the accelerators of vendor "{offer.vendor.name}" to pods of cluster "{offer.cluster}"'
+            )
+            said = f"clusters.{offer.cluster}.devices.{offer.vendor.name}"
+            known = offer.known_plugin
+            hint = (
+                f'say "{said}.plugin", your copy of {known.image} with its digest, or accept it with who does'
+                if known
+                else f'say "{said}.part", the manifests of its maker as a part, or accept it with who does'
+            )
+            yield Finding(("clusters", offer.cluster), message, hint)
+
+
+@rule("accelerator.not-runnable")
+def the_catalogue_runs_what_is_named(center: Center) -> Iterator[Finding]:
+    """An image alone does not say what its program may see of the node; guessing would give it everything."""
+    for offer in _offers(center):
+        words = offer.words
+        for kind, known, image in (
+            ("plugin", offer.known_plugin, words and words.plugin),
+            ("exporter", offer.known_exporter, words and words.exporter),
+        ):
+            if not image:
+                continue
+            what = f'the {"device plugin" if kind == "plugin" else "exporter"} of vendor "{offer.vendor.name}"'
+            hint = f"name its manifests as a part, or describe it in catalog/vendors/{offer.vendor.name}.yaml"
+            if known is None:
+                message = f"the catalogue does not know how {what} runs in a container"
+                yield Finding((*offer.path, kind), message, hint)
+            elif known.runtime and offer.runtime is None:
+                message = f"{what} runs in a container runtime of its own, and nobody has published what that is called"
+                yield Finding((*offer.path, kind), message, hint)
+
+
+@rule("accelerator.offered-alone", severity="warning")
+def what_is_offered_is_there(center: Center) -> Iterator[Finding]:
+    """Programs for the accelerators of a vendor that no worker has would stand on no node."""
+    for name, cluster in center.clusters.items():
+        there = {offer.vendor.name for offer in offers(center, name)}
+        for vendor in cluster.devices if cluster.kind == "kubernetes" else ():
+            if vendor not in there:
+                message = f'no worker of cluster "{name}" has accelerators of vendor "{vendor}"'
+                yield Finding(("clusters", name, "devices", vendor), message, "remove it")
+
+
+@rule("accelerator.exporter-twice")
+def one_exporter_runs_on_a_node(center: Center) -> Iterator[Finding]:
+    """An exporter that hosts get as a package has the port already; one in a container beside it never starts."""
+    for offer in _offers(center):
+        for pool in offer.pools:
+            if offer.words and offer.words.exporter and runs_on_hosts(center, pool):
+                message = (
+                    f'hosts of pool "{pool.name}" run the exporter of vendor "{offer.vendor.name}" from its package, '
+                    "and a container would be the second on its port"
+                )
+                yield Finding((*offer.path, "exporter"), message, "leave out one of them")
+
+
+@rule("cluster.feature-clash")
+def cards_are_told_apart(center: Center) -> Iterator[Finding]:
+    """Feature rules of two vendors that mean the same card, or give the same label, mark nodes as what they are not."""
+    for first, second in _pairs(center):
+        one, other = first.feature, second.feature
+        if one and other and (one.label == other.label or one.meets(other)):
+            alike = f'the label "{one.label}"' if one.label == other.label else f'PCI devices of "{one.vendor}"'
+            message = (
+                f'feature rules of vendors "{first.vendor.name}" and "{second.vendor.name}" share {alike} in cluster '
+                f'"{first.cluster}"'
+            )
+            yield Finding(second.path, message, "say the device numbers of both in catalog/ or divide the cluster")
+
+
+@rule("cluster.runtime-clash")
+def runtimes_have_names_of_their_own(center: Center) -> Iterator[Finding]:
+    """Two runtimes of one name in a cluster: a pod would start in the wrong one, without its devices or its sandbox."""
+    for cluster in center.clusters:
+        sandbox = center.sandboxes.get(cluster)
+        owners = {sandbox.name: f'sandbox "{sandbox.name}"'} if sandbox else {}
+        for offer in offers(center, cluster):
+            if offer.words is None or offer.runtime is None:
+                continue
+            mine = f'vendor "{offer.vendor.name}"'
+            owner = owners.setdefault(offer.runtime, mine)
+            if owner != mine:
+                message = f'{owner} and {mine} both have a runtime "{offer.runtime}" in cluster "{cluster}"'
+                yield Finding(offer.path, message, "give one of them another name, in the catalogue and on its hosts")
