@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane on loopback, with simulated nodes (KWOK) and quota (Kueue), for one run."""
+"""A real Kubernetes control plane on loopback, with fake nodes (KWOK) and quota (Kueue), for one run."""
 
 from __future__ import annotations
 

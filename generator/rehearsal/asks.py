@@ -7,12 +7,13 @@ allow, which must wait; and past its queue, which must be refused.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from generator.model import Center, Share, Tenant
 from generator.nodes import Pool
-from generator.rehearsal.services import QUEUE, Body, Work
+from generator.rehearsal.services import Body, Work
 from generator.text import counted
 
 Outcome = Literal["ran", "waited", "refused"]
@@ -20,7 +21,6 @@ Kind = Literal["service", "within", "beyond", "unqueued"]
 PREFIX = "rehearsal"
 PROMISED: dict[Kind, Outcome] = {"service": "ran", "within": "ran", "beyond": "waited", "unqueued": "refused"}
 _SCALES = {"m": 1e-3, "k": 1e3, "M": 1e6}
-_NO_IMAGE = "registry.invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +127,27 @@ class Trial:
                 yield ask
 
 
-def trials(center: Center, cluster: str, held: Mapping[str, float], room: Mapping[str, int]) -> Iterator[Trial]:
-    """The trials of every queue; services hold so much of queues, and pools have room for so many more nodes."""
+def trials(
+    center: Center, cluster: str, firsts: Mapping[str, Body], held: Mapping[str, float], room: Mapping[str, int]
+) -> Iterator[Trial]:
+    """The trials of every queue, made of the first job that is rendered for it.
+
+    Services hold so much of queues, and pools have room for so many more nodes.
+    """
     for tenant in center.tenants_of(cluster):
         for share in tenant.quota:
             if cluster in share.pool.clusters:
+                queue = f"{tenant.name}.{share.pool.name}"
                 for environment, namespace in zip(tenant.environments, tenant.namespaces(), strict=True):
-                    maker = _Maker(center, cluster, tenant, share, environment, namespace)
-                    yield maker.trial(held.get(f"{tenant.name}.{share.pool.name}", 0.0), room[share.pool.name])
+                    maker = _Maker(firsts[queue], tenant, share, environment, namespace)
+                    yield maker.trial(held.get(queue, 0.0), room[share.pool.name])
 
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
     """Makes the jobs of one queue in one environment."""
 
-    center: Center
-    cluster: str
+    first: Body
     tenant: Tenant
     share: Share
     environment: str
@@ -195,40 +200,14 @@ class _Maker:
         )  # fmt: skip
 
     def _job(self, name: str, pods: int, each: dict[str, str], queued: bool) -> Body:
-        """A job as a member of the tenant would write it."""
-        container = {
-            "name": "main",
-            "image": f"{self._registry}/{PREFIX}:1",
-            "imagePullPolicy": "Always",
-            "resources": {"requests": each, "limits": each},
-            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        }
-        sandbox = self.center.sandbox_of(self.tenant, self.cluster)
-        spec: dict[str, Any] = {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            **({"runtimeClassName": sandbox.name} if sandbox else {}),
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [container],
-        }
-        labels = {QUEUE: self.pool.name} if queued else {}
-        return {
-            "apiVersion": "batch/v1",
-            "kind": "Job",
-            "metadata": {"name": name, "namespace": self.namespace, "labels": labels},
-            "spec": {
-                "completions": pods,
-                "parallelism": pods,
-                "backoffLimit": 0,
-                "template": {"spec": spec},
-            },
-        }
-
-    @property
-    def _registry(self) -> str:
-        words = self.center.clusters[self.cluster]
-        images = words.images if words.kind == "kubernetes" else []
-        return images[0] if images else _NO_IMAGE
+        """The first job of the tenant, larger."""
+        job = deepcopy(self.first)
+        job["metadata"] = {"name": name, "namespace": self.namespace}
+        if queued:
+            job["metadata"]["labels"] = self.first["metadata"]["labels"]
+        job["spec"] |= {"completions": pods, "parallelism": pods}
+        job["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": each, "limits": each}
+        return job
 
 
 def waves(found: Iterable[Trial], room: Mapping[str, int]) -> list[list[Trial]]:

@@ -170,7 +170,9 @@ class _Rehearsal:
                 self._clear(witness, [*runs, *others])
 
     def _trials(self, witness: Witness, room: dict[str, int]) -> list[Trial]:
-        return list(trials(self._center, self._cluster, witness.held(), room))
+        files = (self._tree / "tenants").glob("*.yaml")
+        firsts = {file.stem: yaml.safe_load(file.read_text("utf-8")) for file in files}
+        return list(trials(self._center, self._cluster, firsts, witness.held(), room))
 
     def _decided(self, witness: Witness, asks: list[Ask]) -> list[Seen]:
         """What became of these, as soon as all of them did what they shall, or nothing changes any more."""
