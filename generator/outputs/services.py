@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from generator.artifact import Artifact, YamlTemplate
-from generator.devices import runtime_class, torch_image
+from generator.artifact import Artifact, Yaml, YamlTemplate
+from generator.devices import device_class, runtime_class, torch_image
 from generator.model import Center, ServiceUse
 from generator.nodes import Pool
 from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, labels
 from generator.problems import dotted
 from generator.services import all_templates
+
+_CLAIM = "accelerators"
 
 
 def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
@@ -31,11 +33,14 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
             suffix = "" if index == 0 else f"-{index + 1}"
             path = f"clusters/{cluster}/services/{service.name}{suffix}.yaml"
             yield Artifact(path, YamlTemplate(template, context(center, service, cluster)), causes)
+        if claimed := device_class(center, service.pool, cluster):
+            path = f"clusters/{cluster}/services/{service.name}-claims.yaml"
+            yield Artifact(path, Yaml((_claim_template(center, service, claimed),)), causes)
 
 
 def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]:
     """What the templates of a service may use; the names are part of the contract with service folders."""
-    per_replica = service.inputs.get("accelerators") or service.pool.accelerators_per_node
+    claimed = device_class(center, service.pool, cluster)
     # What keeps a tenant off the kernel hands accelerators out itself; that it can is a rule.
     sandbox = center.sandbox_of(service.tenant, cluster)
     runtime = sandbox.name if sandbox else runtime_class(center, service.pool, cluster)
@@ -48,8 +53,10 @@ def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]
         "priority_class": service.tenant.class_.name,
         "domain": center.spec.network.domain,
         "inputs": service.inputs,
-        "whole_node": service.pool.resources(),
-        "part_of_node": service.pool.resources(per_replica),
+        "whole_node": _resources(service.pool, None, claimed),
+        "part_of_node": _resources(service.pool, _each(service), claimed),
+        "claims": [{"name": _CLAIM, "resourceClaimTemplateName": service.name}] if claimed else [],
+        "claimed": {"claims": [{"name": _CLAIM}]} if claimed else {},
         "pod_security": POD_SECURITY,
         "container_security": CONTAINER_SECURITY,
         "runtime_class": runtime,
@@ -70,3 +77,26 @@ def _framework(pool: Pool) -> list[dict[str, str]]:
         "CENTER_TORCH_COLLECTIVES": known.collectives.value,
     }
     return [{"name": name, "value": value} for name, value in told.items() if value]
+
+
+def _each(service: ServiceUse) -> int:
+    """Accelerators of one pod."""
+    return service.inputs.get("accelerators") or service.pool.accelerators_per_node
+
+
+def _resources(pool: Pool, accelerators: int | None, claimed: str | None) -> dict[str, str]:
+    """What a container asks for; accelerators that are claimed are not asked for as well."""
+    asked = pool.resources(accelerators)
+    return {name: amount for name, amount in asked.items() if not (claimed and "/" in name)}
+
+
+def _claim_template(center: Center, service: ServiceUse, claimed: str) -> dict[str, Any]:
+    """What each pod of a service claims, in its namespace."""
+    exactly = {"deviceClassName": claimed, "allocationMode": "ExactCount", "count": _each(service)}
+    owned = {**labels(center, service.tenant, service.environment), "center.internal/service": service.name}
+    return {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaimTemplate",
+        "metadata": {"name": service.name, "namespace": service.namespace, "labels": owned},
+        "spec": {"spec": {"devices": {"requests": [{"name": _CLAIM, "exactly": exactly}]}}},
+    }
