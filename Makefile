@@ -30,7 +30,7 @@ packages: venv
 	@$(BIN)/python -m tests.rig.base --install
 
 tools: venv
-	@$(BIN)/python -m tests.rig.tools
+	@$(BIN)/python -m control_plane.tools
 	@$(BIN)/python -m tests.rig.language_server
 
 demo: packages  ## five minutes: a centre, three booted hosts, a cooling alarm; nothing is compiled

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from control_plane.cluster import ControlPlane
+from control_plane.tools import build_tools
 from generator.apply.clusters.comparison import Manifest
 from generator.apply.clusters.kubeconfig import Access
 from generator.apply.clusters.runs import Target, apply_cluster
-from tests.rig.cluster import ControlPlane
-from tests.rig.tools import build_tools
 
 OBJECTS = 1000
 

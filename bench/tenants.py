@@ -19,9 +19,9 @@ from typing import Any
 import yaml
 
 from bench.centers import SSH_AUTHORITY
+from control_plane.cluster import ControlPlane
+from control_plane.tools import build_tools
 from tests.queue_site import CORES, EACH, MEMORY, SERVER, tenant
-from tests.rig.cluster import ControlPlane
-from tests.rig.tools import build_tools
 
 MODELS = {
     "ascend": ("ascend-910b", "huawei.com/Ascend910"),

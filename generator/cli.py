@@ -11,7 +11,17 @@ from typing import Any, NoReturn
 
 import click
 
-from generator import enforce_verbs, fetch_verbs, folders, host_verbs, report, validate, workbench, world_verbs
+from generator import (
+    enforce_verbs,
+    fetch_verbs,
+    folders,
+    host_verbs,
+    rehearse_verbs,
+    report,
+    validate,
+    workbench,
+    world_verbs,
+)
 from generator import explain as explanations
 from generator.console import DEFECT, DIFFERENT, FAILED, FINE, USAGE, Done, progress, say, show, show_found
 from generator.diff import compare_tree
@@ -174,6 +184,7 @@ def docs(page: str) -> None:
 for verb in (world_verbs.diff_, world_verbs.apply_, world_verbs.status, world_verbs.unlock):
     cli.add_command(verb)
 cli.add_command(fetch_verbs.fetch)
+cli.add_command(rehearse_verbs.rehearse)
 for verb in (host_verbs.trust, host_verbs.preflight, host_verbs.accept):
     cli.add_command(verb)
 cli.add_command(enforce_verbs.enforce)

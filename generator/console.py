@@ -11,6 +11,7 @@ import click
 from generator import report
 from generator.problems import Problem
 from generator.source import Source
+from generator.text import counted
 from generator.validate import Validation
 
 FINE, FAILED, DIFFERENT, USAGE, DEFECT = 0, 1, 2, 64, 70
@@ -46,17 +47,13 @@ def show(problems: list[Problem], source: Source, err: bool = False) -> None:
         click.echo(report.as_text(problems, source, _coloured if _wants_colours(stream) else report.plain), err=err)
     errors = sum(problem.is_error for problem in problems)
     if not err or errors:
-        say(f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}")
+        say(f"{counted(errors, 'error')}, {counted(len(problems) - errors, 'warning')}")
 
 
 def show_found(found: Validation, err: bool = False) -> None:
     show(found.problems, found.source, err)
     if found.waiting:
         say(f"{found.waiting} checks wait until these are fixed")
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _coloured(kind: str, text: str) -> str:

@@ -1,6 +1,11 @@
-"""Text that came from outside, made safe to print."""
+"""Text for people: what came from outside is made safe to print, numbers get their words."""
 
 from __future__ import annotations
+
+
+def counted(number: int, word: str) -> str:
+    """A number of things: "1 node", "3 nodes"."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def visible(value: object, limit: int | None = 300) -> str:

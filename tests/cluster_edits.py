@@ -14,11 +14,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from control_plane.cluster import KubectlError
+from control_plane.processes import wait_until
+from control_plane.tools import build_tools
 from tests.clusters import Body, Cluster, Write
 from tests.queue_site import Site, centre, tenant
-from tests.rig.cluster import KubectlError
-from tests.rig.processes import wait_until
-from tests.rig.tools import build_tools
 
 MODELS = {"p0": "simulated-8", "p1": "metax-c500"}
 RESOURCES = {"p0": "center.internal/accelerator", "p1": "metax-tech.com/gpu"}

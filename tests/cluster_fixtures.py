@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from control_plane.cluster import ControlPlane
+from control_plane.tools import build_tools
 from tests.clusters import Cluster
-from tests.rig.cluster import ControlPlane
-from tests.rig.tools import build_tools
 
 _numbers = itertools.count(1)
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from control_plane.cluster import ControlPlane
 from generator.apply.clusters.comparison import Manifest, Step
 from generator.apply.clusters.kubeconfig import Access
 from generator.apply.clusters.runs import ClusterDiff, ClusterReport, Target, apply_cluster, diff_cluster
-from tests.rig.cluster import ControlPlane
 
 Body = dict[str, Any]
 Write = tuple[str, str, str, str]  # verb, plural, namespace, name

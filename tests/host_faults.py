@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from random import Random
 from typing import Self
 
+from control_plane.processes import wait_until
 from tests.host_site import CONTROL, Done, Site
 from tests.rig.packages import PackageRepository
-from tests.rig.processes import wait_until
 
 NODES = {CONTROL: "10.16.0.1", "train-1": "10.16.1.1", "train-2": "10.16.1.2", "train-3": "10.16.1.3"}
 TRAIN = [name for name in NODES if name != CONTROL]

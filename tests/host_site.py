@@ -21,9 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from control_plane.processes import wait_until
 from tests.rig.hosts import LOGIN_USER, CommandFailed, TestHosts, make_ssh_key
 from tests.rig.network import Network
-from tests.rig.processes import wait_until
 from tests.trees import HostTree
 
 REPOSITORY = Path(__file__).parents[1]

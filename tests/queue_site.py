@@ -18,9 +18,9 @@ from typing import Any
 
 import yaml
 
-from tests.rig.cluster import ControlPlane, Manifest, restricted_container
-from tests.rig.processes import wait_until
-from tests.rig.tools import build_tools
+from control_plane.cluster import ControlPlane, Manifest, restricted_container
+from control_plane.processes import wait_until
+from control_plane.tools import build_tools
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 60.0

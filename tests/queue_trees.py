@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from control_plane.processes import wait_until
 from tests.queue_site import EACH, SECONDS, Site, centre, tenant
-from tests.rig.processes import wait_until
 
 MODELS = {"simulated-8": "center.internal/accelerator", "metax-c500": "metax-tech.com/gpu"}
 

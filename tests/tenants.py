@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.rig.cluster import ControlPlane
-from tests.rig.processes import wait_until
-from tests.rig.tools import Tools
+from control_plane.cluster import ControlPlane
+from control_plane.processes import wait_until
+from control_plane.tools import Tools
 
 Body = dict[str, Any]
 

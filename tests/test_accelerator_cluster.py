@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from control_plane.cluster import KubectlError
+from control_plane.processes import wait_until
 from tests.accelerator_site import (
     MEMBERS,
     NAMESPACE,
@@ -24,8 +26,6 @@ from tests.accelerator_site import (
     write_catalog,
 )
 from tests.queue_site import PLACE, SECONDS, Site, job
-from tests.rig.cluster import KubectlError
-from tests.rig.processes import wait_until
 
 pytestmark = pytest.mark.cluster
 each_vendor = pytest.mark.parametrize("vendor", VENDORS)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.cluster import ControlPlane, KubectlError
+from control_plane.processes import free_port, wait_until
+from control_plane.tools import build_tools
 from generator.apply.clusters.kubeconfig import Access
 from generator.apply.clusters.runs import Target, apply_cluster, diff_cluster, status_cluster, unlock_cluster
 from tests.clusters import (
@@ -22,9 +25,6 @@ from tests.clusters import (
     manifests,
     rich_tree,
 )
-from tests.rig.cluster import ControlPlane, KubectlError
-from tests.rig.processes import free_port, wait_until
-from tests.rig.tools import build_tools
 
 pytestmark = pytest.mark.cluster
 pytest_plugins = ("tests.cluster_fixtures",)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.processes import wait_until
 from generator.apply.hosts.blocks import UnknownName, choose, control_nodes
 from generator.apply.hosts.lock import ACQUIRE, FOLDER
 from tests.obstacles import give_way_to
@@ -25,7 +26,6 @@ from tests.rig.base import obstacle
 from tests.rig.hosts import LOGIN_USER, CommandFailed, TestHosts, UnitState, make_ssh_key
 from tests.rig.network import Network
 from tests.rig.packages import PackageRepository
-from tests.rig.processes import wait_until
 from tests.trees import HostTree
 
 REPOSITORY = Path(__file__).parents[1]

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.processes import wait_until
 from tests.obstacles import give_way_to
 from tests.quad import HEAD, ROOT, Quad, booted, worker
 from tests.rig.base import obstacle
-from tests.rig.processes import wait_until
 
 WORKER = worker(1)
 KEY = "/etc/munge/munge.key"

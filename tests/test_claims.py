@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from control_plane.cluster import KubectlError
+from control_plane.processes import wait_until
 from tests.accelerator_site import DIGEST, MEMBERS, carry_part
 from tests.queue_site import EACH, SECONDS, Site, centre, tenant
-from tests.rig.cluster import KubectlError
-from tests.rig.processes import wait_until
 from tests.vendors import vendors
 
 pytestmark = pytest.mark.cluster

@@ -220,6 +220,7 @@ VERBS = [
         "init",
         "new",
         "preflight",
+        "rehearse",
         "render",
     ),
     *("schema", "status", "trust", "unlock", "validate"),

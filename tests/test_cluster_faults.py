@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.processes import wait_until
 from generator.apply.clusters.runs import unlock_cluster
 from tests.clusters import Body, Cluster, body, config
 from tests.rig.gate import Gate
-from tests.rig.processes import wait_until
 
 pytestmark = pytest.mark.cluster
 pytest_plugins = ("tests.cluster_fixtures",)

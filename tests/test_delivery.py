@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from control_plane.tools import build_tools
 from tests.lessons import ROOT
-from tests.rig.tools import build_tools
 
 TREES = sorted(ROOT.glob("tests/centers/*/expected/clusters/*/kustomization.yaml"))
 

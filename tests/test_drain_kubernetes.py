@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from control_plane.cluster import ControlPlane
+from control_plane.processes import wait_until
+from control_plane.tools import build_tools
 from generator.apply.clusters.comparison import Manifest
 from generator.apply.clusters.kubeconfig import Access
 from generator.apply.clusters.runs import Target, apply_cluster
 from generator.apply.hosts.drain import Drains
 from generator.apply.hosts.ssh import Connections, SshAccess
 from tests.clusters import body, deployment
-from tests.rig.cluster import ControlPlane
-from tests.rig.processes import wait_until
-from tests.rig.tools import build_tools
 
 pytestmark = pytest.mark.cluster
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.processes import wait_until
 from generator.apply.hosts.drain_slurm import expanded
 from generator.apply.hosts.occupancy import run_of
 from tests.obstacles import give_way_to
@@ -23,7 +24,6 @@ from tests.rig.base import obstacle
 from tests.rig.hosts import LOGIN_USER, TestHosts, make_ssh_key
 from tests.rig.network import Network
 from tests.rig.packages import PackageRepository
-from tests.rig.processes import wait_until
 from tests.test_apply_hosts import command_line, end_with_descendants
 from tests.trees import HostTree
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from control_plane.processes import wait_until
 from tests.queue_site import ROOT, SECONDS, Site, centre, tenant
-from tests.rig.processes import wait_until
 
 cluster = pytest.mark.cluster
 

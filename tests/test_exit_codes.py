@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "inventories/starter"
 # The command with something of the program's own surroundings taken away or broken.
 WITHOUT_ANSIBLE = "import sys; sys.modules['ansible_runner'] = None; from generator.cli import main; main()"
+WITHOUT_HTTPX = "import sys; sys.modules['httpx'] = None; from generator.cli import main; main()"
 WITH_A_DEFECT = (
     "from generator import folders; folders.spec_file = lambda where: 1 / 0; from generator.cli import main; main()"
 )
@@ -114,6 +116,25 @@ def an_error(desk: Desk) -> None:
 
 def a_warning(desk: Desk) -> None:
     desk.edit(", ratings: {capacity: 60 kW}", "")
+
+
+def of_duo(desk: Desk) -> None:
+    shutil.copy(ROOT / "inventories/duo/center.yaml", desk.spec)
+
+
+def of_mingyue(desk: Desk) -> None:
+    shutil.rmtree(desk.spec.parent)
+    shutil.copytree(ROOT / "inventories/chaohu-mingyue", desk.spec.parent)
+
+
+def only_slurm(desk: Desk) -> None:
+    text = desk.spec.read_text("utf-8")
+    kubernetes = re.search(r"\{kind: kubernetes.*?services: 10\.96\.0\.0/16\}", text, re.DOTALL)
+    assert kubernetes
+    desk.edit(kubernetes[0], '{kind: slurm, version: "22.05", munge: "vault:hpc#munge"}')
+    desk.edit(
+        "services:\n  first-training: {kind: training, tenant: vision-lab, pool: train, inputs: {nodes: 1}}\n", ""
+    )
 
 
 def broken_yaml(desk: Desk) -> None:
@@ -240,7 +261,15 @@ OFFLINE = [
     S("no such cluster", "diff mine --cluster clud", 64, "clud", TREE),
     S("no such rule", "explain no.such-rule", 64, "no.such-rule"),
     S("unlock without an id", "unlock", 64),
+    S("a rehearsal of no such cluster", "rehearse mine --cluster clud", 64, 'did you mean "cloud"?'),
+    S("a rehearsal of a Slurm cluster", "rehearse mine --cluster hpc", 64, "is one of Slurm", (of_duo,)),
+    S("a rehearsal without a cluster of Kubernetes", "rehearse mine", 64, "no cluster of Kubernetes", (only_slurm,)),
+    S("a rehearsal of either", "rehearse mine", 64, "has 2 clusters of Kubernetes, name one", (of_mingyue,)),
+    S("a rehearsal with no nodes", "rehearse mine --nodes 0", 64, "--nodes"),
+    S("a rehearsal of a wrong spec", "rehearse mine", 1, "address.slot-shared", (an_error,)),
     # What is not there
+    S("a rehearsal without its libraries", "rehearse mine", 1, "center-generator[rehearse]", program=WITHOUT_HTTPX),
+    S("a rehearsal without unshare", "rehearse mine", 1, "error[rehearse.machine]", environment={"PATH": "/nowhere"}),
     S("no way to the cluster", "diff mine --cluster cloud", 1, "error[cluster.kubeconfig]", TREE),
     S("no SSH", "diff mine --hosts", 1, "error[hosts.no-ssh]", TREE, environment={"PATH": "/nowhere"}),
     # Secrets

@@ -17,11 +17,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from control_plane.processes import wait_until
 from tests.obstacles import give_way_to
 from tests.quad import HEAD, ROOT, WATCH, Quad, booted, worker
 from tests.rig.base import obstacle
 from tests.rig.hosts import make_ssh_key
-from tests.rig.processes import wait_until
 from tests.test_exit_codes import WITHOUT_ANSIBLE
 
 WORKER, OTHER = worker(1), worker(2)

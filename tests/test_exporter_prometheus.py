@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from control_plane.processes import wait_until
 from tests.rig.devices.configuration import configuration, modbus_device, redfish_device
 from tests.rig.devices.exporter import Exporter
 from tests.rig.devices.simulator import Simulator
-from tests.rig.processes import wait_until
 from tests.rig.prometheus import Prometheus, QueryRefused, check_configuration, check_rules
 
 RULES = """

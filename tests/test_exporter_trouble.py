@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from control_plane.processes import free_port, wait_until
 from cooling_exporter.configuration import Configuration
 from cooling_exporter.polling import Reading, stations
 from tests.rig.devices.configuration import UNITS, configuration, modbus_device, redfish_device
 from tests.rig.devices.exporter import Exporter, Scrape
 from tests.rig.devices.simulator import Simulator
-from tests.rig.processes import free_port, wait_until
 
 ACCOUNT = "monitor:correct-horse"
 SESSIONS = "/redfish/v1/SessionService/Sessions"

@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
+from control_plane.processes import wait_until
 from tests.lessons import ROOT
 from tests.obstacles import give_way_to
 from tests.rig.base import obstacle
 from tests.rig.hosts import CommandFailed, TestHosts, make_ssh_key
 from tests.rig.network import Network
 from tests.rig.packages import PackageRepository
-from tests.rig.processes import wait_until
 
 pytestmark = pytest.mark.hosts
 CONTROL, WORKER, LOGIN, MONITOR = "scheduler-c01-1", "science-b01-1", "login-c01-1", "monitor-c02-1"

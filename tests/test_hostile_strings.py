@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
+from control_plane.tools import MODULES, go
 from generator.artifact import Artifact, Json, TextTemplate, YamlTemplate
 from generator.emit import emit_json
 from generator.render import Renderer, RenderError
 from generator.syntax import kubernetes_text, prometheus_text
-from tests.rig.tools import MODULES, _go
 
 FRAGMENTS = [
     *("", " ", "  ", "\n", "\t", "\r", "\x00", "\x1b[2J", "\x7f", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800"),
@@ -432,7 +432,7 @@ def test_ansible_reads_back_what_an_inventory_holds(tmp_path: Path) -> None:
 def test_texts_that_are_expanded_a_second_time(tmp_path: Path) -> None:
     """Through the code of Prometheus' templates and of the kubelet itself."""
     (kubernetes,) = (module for module in MODULES if module.name == "kubernetes")
-    _go(kubernetes, "build", "-o", str(tmp_path / "expand"), str(Path(__file__).with_name("expand.go")))
+    go(kubernetes, "build", "-o", str(tmp_path / "expand"), str(Path(__file__).with_name("expand.go")))
     chance = Random(2)
     usual = [fragment for fragment in FRAGMENTS if not re.search("[\ud800-\udfff]", fragment)]
     usual += ["{{", "}}", "{{-", "-}}", "{{/*", "*/}}", "{{ .X }}", '{{ "', "$(X)", "$$(X)", "$", "("] * 3

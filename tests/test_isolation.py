@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.rig.cluster import ControlPlane
-from tests.rig.processes import wait_until
-from tests.rig.tools import build_tools
+from control_plane.cluster import ControlPlane
+from control_plane.processes import wait_until
+from control_plane.tools import build_tools
 from tests.tenants import (
     ADMIN,
     MEMBER,

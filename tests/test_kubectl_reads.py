@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from control_plane.tools import build_tools
 from generator.artifact import Artifact, YamlTemplate
 from generator.emit import emit_yaml
 from generator.render import Renderer
-from tests.rig.tools import build_tools
 from tests.test_hostile_strings import enemies
 
 pytestmark = pytest.mark.cluster

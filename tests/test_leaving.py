@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
+from control_plane.processes import wait_until
 from tests.obstacles import give_way_to
 from tests.rig.base import obstacle
 from tests.rig.hosts import LOGIN_USER, TestHosts, make_ssh_key
 from tests.rig.network import Network
-from tests.rig.processes import wait_until
 from tests.test_apply_hosts import command_line, end_with_descendants
 from tests.trees import HostTree
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.processes import wait_until
 from generator.apply.clusters.kubeconfig import Access
 from generator.apply.hosts.drain import Drains
 from generator.apply.hosts.leaving import preview, take_leave
@@ -16,7 +17,6 @@ from generator.apply.hosts.members import Member
 from generator.apply.hosts.ssh import Connections, SshAccess
 from tests.cluster_fixtures import cluster, plane
 from tests.clusters import Cluster, body
-from tests.rig.processes import wait_until
 from tests.trees import HostTree
 
 __all__ = ["cluster", "plane"]

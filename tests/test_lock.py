@@ -13,13 +13,13 @@ from typing import cast
 
 import pytest
 
+from control_plane.processes import wait_until
 from generator.apply.hosts import lock
 from generator.apply.hosts.blocks import Node
 from generator.apply.hosts.lock import Lock, LockHeld, held, locks, unlock
 from generator.apply.hosts.ssh import Answer, Connections, SshAccess
 from generator.problems import Refused
 from tests.campaign.kinds.locks import NODE, Here, contest, overlaps
-from tests.rig.processes import wait_until
 from tests.trees import HostTree
 
 HERE_NODES = {"control-1": "10.16.0.1", "control-2": "10.16.0.2"}

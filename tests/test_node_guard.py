@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.processes import wait_until
+from control_plane.processes import wait_until
 from tests.test_place_tree import Centre
 
 GUARD = "run/center/guard"

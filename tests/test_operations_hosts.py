@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.processes import wait_until
 from tests.obstacles import give_way_to
 from tests.rehearsal import starter
 from tests.rehearsal.centre import COMMAND, Answer
@@ -18,7 +19,6 @@ from tests.rehearsal.hosts import Site, deeds, state
 from tests.rehearsal.starter import CONTROL, FIRST, TIME_FILE, TIME_UNIT
 from tests.rig.base import obstacle
 from tests.rig.hosts import make_ssh_key
-from tests.rig.processes import wait_until
 
 pytestmark = pytest.mark.hosts
 NTP = r"^  ntp: \[.*\]$"

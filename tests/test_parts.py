@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
+from control_plane.certificates import Authority
 from generator.apply.clusters import parts
 from generator.apply.clusters.comparison import Manifest
 from tests.clusters import Cluster, body, config, deployment
 from tests.lessons import ROOT
-from tests.rig.certificates import Authority
 from tests.test_cli import center
 
 pytest_plugins = ("tests.cluster_fixtures",)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.processes import Process
 from generator.apply.hosts.expectation import COMPARISONS, Machine
 from generator.apply.hosts.findings import Remark, Report
 from tests.field import CARD, CONTROLLER, LIVING, NETWORK_CARD, Field, booted, findings, make_centre
@@ -20,7 +21,6 @@ from tests.obstacles import give_way_to
 from tests.reports import JUNIT, NODES_JSON
 from tests.rig.base import obstacle
 from tests.rig.hosts import make_ssh_key
-from tests.rig.processes import Process
 
 WORKERS = ("train-a01-1", "train-a01-2")
 # The verb as a process of its own, with a controller whose clock is another; no clock of any machine is touched.

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from control_plane.cluster import KubectlError
+from control_plane.processes import wait_until
 from tests.queue_site import PLACE, QUEUE, SECONDS, Site, centre, job, tenant
-from tests.rig.cluster import KubectlError
-from tests.rig.processes import wait_until
 from tests.vendors import free_ports, vendors
 
 pytestmark = pytest.mark.cluster

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from control_plane.tools import BUILD_BYTES
 from generator.cli import cli
+from generator.rehearse_verbs import NODES_OF_A_PROCESSOR
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -47,3 +50,17 @@ def test_the_commands_shown_exist(name: str) -> None:
         assert all(option in answer.output for option in options), line
     verbs = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.M))
     assert set(re.findall(r"^make ([a-z]+)", blocks, re.M)) <= verbs
+
+
+def test_the_page_on_rehearsals_shows_commands_and_figures_of_the_program() -> None:
+    page = (ROOT / "docs/rehearse.md").read_text("utf-8")
+    lines = [line.partition("#")[0] for line in page.splitlines() if line.startswith("center ")]
+    assert len(lines) >= 4
+    for line in lines:
+        verb, *arguments = shlex.split(line)[1:]
+        # Read as the command itself reads them; nothing runs.
+        cli.commands[verb].make_context(verb, arguments, parent=click.Context(cli))
+    options = {option for parameter in cli.commands["rehearse"].params for option in parameter.opts if "--" in option}
+    assert all(option in page for option in options)
+    assert f"{BUILD_BYTES / 1e9:g} GB of disk" in page
+    assert f"{NODES_OF_A_PROCESSOR} for each processor" in page

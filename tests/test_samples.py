@@ -66,3 +66,18 @@ def test_the_largest_sample_fills_every_part_of_the_summary(tmp_path: Path) -> N
     parts = re.findall(r"^## (.+)$", (ROOT / "templates/summary.md").read_text("utf-8"), re.MULTILINE)
     shown = re.findall(r"^## (.+)$", (tmp_path / "summary.md").read_text("utf-8"), re.MULTILINE)
     assert (shown, len(parts) > 12) == (parts, True)
+
+
+def test_queues_spell_quantities_as_kubernetes_does(tmp_path: Path) -> None:
+    """Kueue writes its objects back; what it spelled otherwise would be a change in every later apply."""
+    assert center("-q", "render", "inventories/chaohu-mingyue", "--out", str(tmp_path)).returncode == 0
+    found = {
+        value
+        for file in tmp_path.glob("clusters/*/cluster.yaml")
+        for value in re.findall(r'(?:Quota|Limit)": "([^"]+)"', file.read_text("utf-8"))
+    }
+    # 256 and 512 accelerators with 214,576 MiB and 15.2 cores each.
+    assert {"53644Gi", "107288Gi", "3891200m", "512"} <= found
+    for value in found:
+        number, unit = re.fullmatch(r"([0-9]+)(|m|k|Ki|Mi|Gi|Ti)", value).groups()  # type: ignore[union-attr]
+        assert int(number) % (1024 if unit.endswith("i") else 1000) or value == "0", value

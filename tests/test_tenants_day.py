@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from control_plane.processes import wait_until
 from tests.queue_site import SECONDS, Site, centre, tenant
-from tests.rig.processes import wait_until
 
 pytestmark = pytest.mark.cluster
 

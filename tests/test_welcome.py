@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from control_plane.processes import wait_until
 from tests.lessons import ROOT
+from tests.queue_site import SECONDS, Site, centre, tenant
 
 ROW = re.compile(r"^\| (?P<queue>[a-z0-9-]+) \| .* \| (?P<certain>\d+) (?P<unit>\w+) \| (?P<loan>\d+) \| ", re.M)
 SAMPLES = ["starter", "duo", "chaohu-mingyue"]
@@ -50,3 +52,31 @@ def test_a_page_says_what_the_queues_say(sample: str, tmp_path: Path) -> None:
                 )
                 seen += 1
     assert seen
+
+
+@pytest.mark.cluster
+def test_a_first_job_is_created_by_a_member_and_runs_on_the_pool_of_its_queue(tmp_path: Path) -> None:
+    models = {"p0": "simulated-8", "p1": "metax-c500"}
+    resources = {"p0": "center.internal/accelerator", "p1": "metax-tech.com/gpu"}
+    vision = tenant({"p0": 1, "p1": 1})
+    spec = centre(models, {"p0": 1, "p1": 1}, {"red": {"tenants": {"vision": vision}}})
+    spec["clusters"]["cloud"]["images"] = ["images.example/base"]
+    site = Site(tmp_path / "site", spec, resources, {"p0": 1, "p1": 1})
+    with site.started():
+        member = site.plane.kubeconfig_for("ann", ["oidc:people"])
+        for pool in models:
+            file = site.folder / f"generated/tenants/vision.{pool}.yaml"
+            site.plane.kubectl("create", f"--filename={file}", kubeconfig=member)
+            wait_until(lambda: site.used()["vision", pool] == 1, SECONDS, f"the first job in {pool}")  # noqa: B023
+            [pod] = site.plane.read("pods", "-n", "vision--main", "-l", "job-name=first")["items"]
+            assert pod["spec"]["containers"][0]["image"] == "images.example/base/first:1.0"
+            wait_until(lambda: bool(nodes(site)), SECONDS, "a node")
+            assert all(node.startswith(f"{pool}-") for node in nodes(site))
+            site.plane.kubectl("delete", "job", "first", "-n", "vision--main", kubeconfig=member)
+            wait_until(lambda: not nodes(site), SECONDS, "the end of the pod")
+
+
+def nodes(site: Site) -> list[str]:
+    """Where the pods of the first job are."""
+    pods = site.plane.read("pods", "-n", "vision--main")["items"]
+    return [pod["spec"]["nodeName"] for pod in pods if pod["spec"].get("nodeName")]

@@ -55,6 +55,15 @@ def test_verbs_work_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     run(installed, tmp_path, "--check", "--config", str(exporter), module="cooling_exporter")
 
 
+def test_the_wheel_has_what_a_rehearsal_compiles_and_starts(installed: Path) -> None:
+    carried, known = (
+        {path.relative_to(root): path.read_bytes() for path in (root / "control_plane").rglob("*") if path.is_file()}
+        for root in (installed, REPOSITORY)
+    )
+    wanted = {path: content for path, content in known.items() if "__pycache__" not in path.parts}
+    assert (carried, Path("control_plane/go/kueue/go.sum") in carried) == (wanted, True)
+
+
 def test_the_wheel_has_the_same_tree_as_the_checkout(installed: Path, tmp_path: Path) -> None:
     starter = REPOSITORY / "inventories" / "starter"
     run(installed, tmp_path, "render", str(starter), "--out", str(tmp_path / "wheel"))

@@ -15,6 +15,8 @@ POD_SECURITY: dict[str, Any] = {
     "fsGroup": 1000,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+_DECIMAL = ("m", "", "k", "M", "G", "T", "P", "E")
+_BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 CONTAINER_SECURITY: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
@@ -43,6 +45,19 @@ def millicores(cores: float) -> str:
 
 def megabytes(gigabytes: float) -> str:
     return f"{round(gigabytes * 1000)}M"
+
+
+def written_back(quantity: str) -> str:
+    """A quantity as Kubernetes spells it.
+
+    Kueue reads its objects and writes them back: what it spelled otherwise would differ from ours for ever.
+    """
+    unit = quantity.lstrip("0123456789")
+    number = int(quantity.removesuffix(unit))
+    units, step = (_BINARY, 1024) if unit in _BINARY else (_DECIMAL, 1000)
+    while number and number % step == 0 and unit != units[-1]:
+        number, unit = number // step, units[units.index(unit) + 1]
+    return f"{number}{unit}" if number else "0"
 
 
 def queue_name(tenant: Tenant, share: Share) -> str:

@@ -9,7 +9,7 @@ from generator.devices import offers
 from generator.emit import emit_yaml
 from generator.model import Center, Share, Tenant
 from generator.nodes import Node, NodeRange, Pool
-from generator.outputs.objects import QUEUES, labels, metadata, node_label, queue_name
+from generator.outputs.objects import QUEUES, labels, metadata, node_label, queue_name, written_back
 from generator.plant import Net
 from generator.spec.pools import Kubernetes
 
@@ -154,7 +154,7 @@ def _kept(center: Center, pools: list[Pool], organization: str) -> list[dict[str
 def _limits(pool: Pool, limit: str, amount: int) -> dict[str, dict[str, str]]:
     """A limit for each resource that an amount of a pool has."""
     resources = Share(pool, amount, "accelerators" if pool.accelerators_per_node else "nodes", pool.path).resources()
-    return {resource: {"nominalQuota": "0", limit: each} for resource, each in resources.items()}
+    return {resource: {"nominalQuota": "0", limit: written_back(each)} for resource, each in resources.items()}
 
 
 def _group(pools: dict[Pool, dict[str, dict[str, str]]]) -> list[dict[str, Any]]:
@@ -174,7 +174,11 @@ def _cluster_queue(center: Center, tenant: Tenant, share: Share) -> dict[str, An
     """A queue for each tenant and pool: its quota is certain, what it borrows goes back to the owner on demand."""
     borrowed = next((other.resources() for other in tenant.borrow if other.pool is share.pool), {})
     quota = [
-        {"name": name, "nominalQuota": amount, "borrowingLimit": borrowed.get(name, "0")}
+        {
+            "name": name,
+            "nominalQuota": written_back(amount),
+            "borrowingLimit": written_back(borrowed.get(name, "0")),
+        }
         for name, amount in share.resources().items()
     ]
     within = tenant.class_.preempt if tenant.class_.preempt != "Any" else "LowerPriority"

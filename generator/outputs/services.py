@@ -9,11 +9,10 @@ from generator.artifact import Artifact, Yaml, YamlTemplate
 from generator.devices import device_class, runtime_class, torch_image
 from generator.model import Center, ServiceUse
 from generator.nodes import Pool
+from generator.outputs.claims import CLAIMED, claim_template, claims_by, unclaimed
 from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, labels
 from generator.problems import dotted
 from generator.services import all_templates
-
-_CLAIM = "accelerators"
 
 
 def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
@@ -35,7 +34,9 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
             yield Artifact(path, YamlTemplate(template, context(center, service, cluster)), causes)
         if claimed := device_class(center, service.pool, cluster):
             path = f"clusters/{cluster}/services/{service.name}-claims.yaml"
-            yield Artifact(path, Yaml((_claim_template(center, service, claimed),)), causes)
+            owned = {**labels(center, service.tenant, service.environment), "center.internal/service": service.name}
+            named = {"name": service.name, "namespace": service.namespace, "labels": owned}
+            yield Artifact(path, Yaml((claim_template(named, claimed, _each(service)),)), causes)
 
 
 def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]:
@@ -53,10 +54,10 @@ def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]
         "priority_class": service.tenant.class_.name,
         "domain": center.spec.network.domain,
         "inputs": service.inputs,
-        "whole_node": _resources(service.pool, None, claimed),
-        "part_of_node": _resources(service.pool, _each(service), claimed),
-        "claims": [{"name": _CLAIM, "resourceClaimTemplateName": service.name}] if claimed else [],
-        "claimed": {"claims": [{"name": _CLAIM}]} if claimed else {},
+        "whole_node": unclaimed(service.pool.resources(), claimed),
+        "part_of_node": unclaimed(service.pool.resources(_each(service)), claimed),
+        "claims": claims_by(service.name) if claimed else [],
+        "claimed": CLAIMED if claimed else {},
         "pod_security": POD_SECURITY,
         "container_security": CONTAINER_SECURITY,
         "runtime_class": runtime,
@@ -82,21 +83,3 @@ def _framework(pool: Pool) -> list[dict[str, str]]:
 def _each(service: ServiceUse) -> int:
     """Accelerators of one pod."""
     return service.inputs.get("accelerators") or service.pool.accelerators_per_node
-
-
-def _resources(pool: Pool, accelerators: int | None, claimed: str | None) -> dict[str, str]:
-    """What a container asks for; accelerators that are claimed are not asked for as well."""
-    asked = pool.resources(accelerators)
-    return {name: amount for name, amount in asked.items() if not (claimed and "/" in name)}
-
-
-def _claim_template(center: Center, service: ServiceUse, claimed: str) -> dict[str, Any]:
-    """What each pod of a service claims, in its namespace."""
-    exactly = {"deviceClassName": claimed, "allocationMode": "ExactCount", "count": _each(service)}
-    owned = {**labels(center, service.tenant, service.environment), "center.internal/service": service.name}
-    return {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": "ResourceClaimTemplate",
-        "metadata": {"name": service.name, "namespace": service.namespace, "labels": owned},
-        "spec": {"spec": {"devices": {"requests": [{"name": _CLAIM, "exactly": exactly}]}}},
-    }

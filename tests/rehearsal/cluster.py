@@ -12,11 +12,11 @@ from typing import Any, Self
 
 import yaml
 
+from control_plane.cluster import ControlPlane, KubectlError, Manifest, restricted_container
+from control_plane.processes import wait_until
+from control_plane.tools import build_tools
 from tests.rehearsal.centre import Answer, Centre, expect
 from tests.rehearsal.console import Step
-from tests.rig.cluster import ControlPlane, KubectlError, Manifest, restricted_container
-from tests.rig.processes import wait_until
-from tests.rig.tools import build_tools
 
 SECONDS = 60.0
 # By hand from center.yaml and the catalogue: nodes, and what a node brings.

@@ -14,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from control_plane.certificates import Authority
+from control_plane.processes import Process, wait_until
 from tests.rehearsal.centre import Centre, expect
 from tests.rehearsal.console import Step
-from tests.rig.certificates import Authority
 from tests.rig.devices.simulator import Simulator
 from tests.rig.network import Network
-from tests.rig.processes import Process, wait_until
 from tests.rig.prometheus import Prometheus, fetch
 
 EXPORTER = Path(sys.executable).with_name("cooling-exporter")

@@ -12,12 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from control_plane.processes import wait_until
 from tests.rehearsal.centre import MUNGE_KEY, Answer, Centre, expect
 from tests.rehearsal.console import Step
 from tests.rig.hosts import TestHosts, make_ssh_key
 from tests.rig.network import Network
 from tests.rig.packages import PACKAGES, PackageRepository
-from tests.rig.processes import wait_until
 
 # The rig plays the mirror and the name server, the cooling units and the monitor node; by hand from center.yaml.
 ADDRESSES = ("10.16.0.1/16", "10.24.0.11/20", "10.24.0.12/20", "10.24.1.1/20", "10.16.3.136/16")

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from control_plane.processes import state_folder
 from tests.rig.cgroups import members
 from tests.rig.network import NAMESPACES
-from tests.rig.processes import state_folder
 
 
 def traces(folder: Path, network: str) -> list[str]:

@@ -8,16 +8,16 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from control_plane.cluster import ControlPlane
+from control_plane.tools import build_tools
 from tests.rehearsal import hosts
 from tests.rehearsal.centre import Answer, Centre, expect
 from tests.rehearsal.console import Step
 from tests.rehearsal.hosts import compare_files, compare_units, deeds, placed, state
 from tests.rehearsal.paper import groups_of
 from tests.rig import packages, vendor_packages
-from tests.rig.cluster import ControlPlane
 from tests.rig.doorway import Doorway
 from tests.rig.hosts import LOGIN_USER
-from tests.rig.tools import build_tools
 from tests.rig.vendor_packages import DRIVER, EXPORTER, TOOLKIT, VendorRepository
 
 # By hand from center.yaml: one row, so its racks begin at the first address of the plan.

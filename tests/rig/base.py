@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from control_plane.tools import cache_folder
+
 SUITE = "bookworm"
 # What an installer leaves on a machine; whatever the product is to install is absent.
 PACKAGES = (
@@ -32,14 +34,6 @@ TOOLS = {
     "ssh": "openssh-client",
 }
 CUSTOMISE = Path(__file__).parent / "host" / "customise"
-
-
-def cache_folder() -> Path:
-    """Return the folder for what is expensive to fetch or build and may be deleted at any time."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "center-rig"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def report(progress: str) -> None:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.rig.processes import wait_until
+from control_plane.processes import wait_until
 
 ROOT = Path("/sys/fs/cgroup")
 

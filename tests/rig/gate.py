@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.rig.certificates import write_kubeconfig
-from tests.rig.cluster import ControlPlane
+from control_plane.certificates import write_kubeconfig
+from control_plane.cluster import ControlPlane
 
 HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
 

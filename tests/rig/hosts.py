@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from control_plane.processes import Process, wait_until
 from tests.rig import cgroups
 from tests.rig.base import base_root
 from tests.rig.network import BRIDGE, Network
-from tests.rig.processes import Process, wait_until
 
 LOGIN_USER = "center"
 FILES = Path(__file__).parent / "host" / "files"

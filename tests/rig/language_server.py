@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tests.rig.tools import cache_folder, lock
+from control_plane.tools import cache_folder, lock
 
 PACKAGE = Path(__file__).parent / "editor"
 

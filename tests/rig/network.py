@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.rig import cgroups, processes
+from control_plane import processes
+from tests.rig import cgroups
 from tests.rig.base import locked
 
 BRIDGE = "rig"

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.rig.base import SUITE, base_key, base_root, cache_folder, cached, debian_sources, key_of, report
+from control_plane.processes import Process
+from control_plane.tools import cache_folder
+from tests.rig.base import SUITE, base_key, base_root, cached, debian_sources, key_of, report
 from tests.rig.network import Network
-from tests.rig.processes import Process
 
 # What the product installs on hosts.
 PACKAGES = (

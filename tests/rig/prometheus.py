@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from tests.rig.processes import Process, free_port
+from control_plane.processes import Process, free_port
 
 PACKAGE = "prometheus"
 CACHE = Path.home() / ".cache" / "center-rig" / "debian"

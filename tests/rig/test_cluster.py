@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.rig.cluster import ControlPlane, KubectlError
-from tests.rig.processes import wait_until
-from tests.rig.tools import build_tools
+from control_plane.cluster import ControlPlane, KubectlError
+from control_plane.processes import wait_until
+from control_plane.tools import build_tools
 
 pytestmark = pytest.mark.cluster
 

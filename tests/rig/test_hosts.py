@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from control_plane import processes
 from tests.obstacles import give_way_to
-from tests.rig import processes
 from tests.rig.base import obstacle
 from tests.rig.hosts import LOGIN_USER, CommandFailed, TestHosts, make_ssh_key
 from tests.rig.network import Network, sweep

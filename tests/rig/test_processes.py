@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.processes import Identity, Process, ProcessError, answers, free_port, wait_until
+from control_plane.processes import Identity, Process, ProcessError, answers, free_port, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 # A run that starts a program with a child of its own, tells their ids and is killed before it can clean up.
 KILLED_RUN = """
 import os, signal
 from pathlib import Path
-from tests.rig.processes import Process
+from control_plane.processes import Process
 process = Process(["sh", "-c", "sleep 600 & echo $!; wait"], log=Path("killed.log"))
 process.wait_ready(process.tail)
 print(process.pid, process.tail(), flush=True)
@@ -26,7 +26,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 # A later run, which starts a program of its own, sweeps and tells what became of that program.
 LATER_RUN = """
 from pathlib import Path
-from tests.rig import processes
+from control_plane import processes
 with processes.Process(["sleep", "600"], log=Path("later.log")) as own:
     processes.sweep()
     print("kept" if own.running() else "swept")

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from control_plane.processes import Process
 from tests.rig.hosts import TestHosts
 from tests.rig.network import Network
-from tests.rig.processes import Process
 
 PORT = 8000
 DRIVER, TOOLKIT, EXPORTER = "center-simulated-driver", "center-simulated-toolkit", "center-simulated-exporter"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 KUBECONFIG_BYTES = 2**20
+LOOPBACK = "localhost,127.0.0.0/8,::1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,9 @@ def read_kubeconfig(access: Access, secrets: contextlib.ExitStack) -> Configurat
         loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, TypeError, ValueError) as error:
         raise refused(visible(error)) from error
+    if "proxy-url" not in cluster:
+        # As kubectl does: a proxy of the environment knows nothing of this machine's loopback.
+        configuration.no_proxy = ",".join(filter(None, (configuration.no_proxy, LOOPBACK)))
     if not configuration.host.startswith("https://") or not configuration.verify_ssl:
         raise refused("does not verify the API server (https with a certificate authority is needed)")
     return configuration

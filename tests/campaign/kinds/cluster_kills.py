@@ -17,12 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from control_plane.cluster import ControlPlane
+from control_plane.tools import build_tools
 from generator.apply.clusters.runs import unlock_cluster
 from tests.campaign.base import Outcome
 from tests.clusters import Body, Cluster, body, config, deployment, rich_tree
-from tests.rig.cluster import ControlPlane
 from tests.rig.gate import Gate
-from tests.rig.tools import build_tools
 
 SUBJECT = (
     "generator/apply/clusters/*.py",

@@ -20,10 +20,10 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from control_plane.processes import wait_until
 from tests.campaign.base import Outcome
 from tests.host_site import CONTROL, Done, Site, State, end_tree
 from tests.rig.base import obstacle as rig_obstacle
-from tests.rig.processes import wait_until
 from tests.trees import HostTree
 
 SUBJECT = (

@@ -11,8 +11,8 @@ from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from control_plane.processes import Process, free_port, wait_until
 from tests.rig.devices.physics import Json
-from tests.rig.processes import Process, free_port, wait_until
 from tests.rig.prometheus import fetch
 
 PATIENCE = 60.0

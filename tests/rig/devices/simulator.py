@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from control_plane.processes import Process, free_port
 from tests.rig.devices import control
 from tests.rig.devices.physics import Json
-from tests.rig.processes import Process, free_port
 
 CHECKOUT = Path(__file__).parents[3]
 

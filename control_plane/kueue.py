@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from tests.rig.certificates import Certificate
-from tests.rig.processes import free_port
+from control_plane.certificates import Certificate
+from control_plane.processes import free_port
 
 Manifest = dict[str, Any]
 
@@ -43,7 +43,7 @@ class Kueue:
     """Where one Kueue manager listens, and how to start it."""
 
     def __init__(self, program: Path, workdir: Path, serving: Certificate, config: Mapping[str, Any]) -> None:
-        """Prepare a manager in `workdir`; `config` is its configuration but for what is the rig's to say."""
+        """Prepare a manager in `workdir`; `config` is its configuration but for what is ours to say."""
         self._program = program
         self._workdir = workdir
         self._webhook_port = free_port()
@@ -95,13 +95,6 @@ class Kueue:
 def _outside_the_system() -> Manifest:
     system = ["kube-system", NAMESPACE]
     return {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": system}]}
-
-
-def definitions(folder: Path) -> Iterator[Manifest]:
-    """Yield the custom resource definitions that Kueue publishes."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for path in sorted(folder.glob("*.yaml")):
-        yield yaml.load(path.read_text(), Loader=loader)
 
 
 def job(queue: str) -> Manifest:

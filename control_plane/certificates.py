@@ -1,4 +1,4 @@
-"""Certificates and kubeconfigs of one test control plane, made anew for each run."""
+"""Certificates and kubeconfigs of one control plane, made anew for each run."""
 
 from __future__ import annotations
 

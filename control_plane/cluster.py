@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane on loopback, with simulated nodes (KWOK) and quota (Kueue), for one test."""
+"""A real Kubernetes control plane on loopback, with simulated nodes (KWOK) and quota (Kueue), for one run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import signal
 import ssl
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import yaml
 
-from tests.rig import kueue
-from tests.rig.certificates import Authority, write_kubeconfig, write_token_keys
-from tests.rig.processes import Process, free_port, wait_until
-from tests.rig.tools import Tools
+from control_plane import kueue
+from control_plane.certificates import Authority, write_kubeconfig, write_token_keys
+from control_plane.processes import Process, free_port, undisturbed, wait_until
+from control_plane.runs import MARK
+from control_plane.tools import Tools
 
 Manifest = dict[str, Any]
 
@@ -38,6 +40,7 @@ AUDIT_POLICY = {
 }
 READY_SECONDS = 120.0
 DRY_RUN = {"dryRun": "All"}
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class KubectlError(RuntimeError):
@@ -96,10 +99,11 @@ class ControlPlane:
         self._end()
 
     def _end(self) -> None:
-        # All are asked at once, since some take a second over it; then each is waited for.
-        for process in self.processes.values():
-            process.signal(signal.SIGTERM)
-        self._ending.close()
+        with undisturbed():
+            # All are asked at once, since some take a second over it; then each is waited for.
+            for process in self.processes.values():
+                process.signal(signal.SIGTERM)
+            self._ending.close()
 
     def _start(self) -> None:
         self._workdir.mkdir(parents=True, exist_ok=True)
@@ -118,7 +122,9 @@ class ControlPlane:
         wait_until(partial(self._found, "/api/v1/namespaces/default/serviceaccounts/default"), 60, "controllers")
 
     def _run(self, name: str, argv: Sequence[str | Path]) -> Process:
-        process = Process(argv, log=self._workdir / "logs" / f"{name}.log", name=name)
+        # Whatever a program falls back on, no other cluster is reached.
+        own = {"KUBECONFIG": str(self.kubeconfig), MARK: str(self._workdir)}
+        process = Process(argv, log=self._workdir / "logs" / f"{name}.log", name=name, env=own)
         self.processes[name] = self._ending.enter_context(process)
         return process
 
@@ -126,7 +132,7 @@ class ControlPlane:
         admin = self.authority.user("admin", ["system:masters"])
         context = ssl.create_default_context(cafile=self.authority.certificate)
         context.load_cert_chain(admin.certificate, admin.key)
-        return httpx.Client(base_url=self.server, verify=context, timeout=30)
+        return httpx.Client(base_url=self.server, verify=context, timeout=30, trust_env=False)
 
     def _found(self, path: str) -> bool:
         with contextlib.suppress(httpx.TransportError):
@@ -201,11 +207,14 @@ class ControlPlane:
 
     def _define_kueue(self) -> None:
         self._create("/api/v1/namespaces", {"metadata": {"name": kueue.NAMESPACE}})
-        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        definitions = list(kueue.definitions(self._tools.kueue_crds))
+        self._kueue_kinds = self.define(self._tools.kueue_crds)
+
+    def define(self, folder: Path) -> set[str]:
+        """Create the custom resource definitions in a folder of manifests; the kinds that are served soon after."""
+        definitions = list(_definitions(folder))
         with ThreadPoolExecutor() as pool:
-            list(pool.map(partial(self._create, path), definitions))
-        self._kueue_kinds = {each["spec"]["names"]["kind"] for each in definitions}
+            list(pool.map(partial(self._create, DEFINITIONS), definitions))
+        return {each["spec"]["names"]["kind"] for each in definitions}
 
     def _start_kueue(self) -> None:
         # The manager ends when it finds a kind of its own missing.
@@ -285,6 +294,11 @@ class ControlPlane:
         lines = self.audit_log.read_text().split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
+    def ended(self) -> list[str]:
+        """The programs that have ended by themselves, with the last thing that each has said."""
+        gone = [process for process in self.processes.values() if not process.running()]
+        return [f"{process.name} has ended: {process.tail(1)}" for process in gone]
+
     def resident_bytes(self) -> dict[str, int]:
         """Return the resident memory of each process."""
         return {name: process.resident_bytes() for name, process in self.processes.items()}
@@ -292,8 +306,16 @@ class ControlPlane:
 
 def _healthy(url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url).is_success
+        return httpx.get(url, trust_env=False).is_success
     return False
+
+
+def _definitions(folder: Path) -> Iterator[Manifest]:
+    """Everything in a folder of manifests that defines a kind."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for path in sorted(folder.glob("*.yaml")):
+        found = yaml.load_all(path.read_text(), Loader=loader)
+        yield from (each for each in found if each and each["kind"] == "CustomResourceDefinition")
 
 
 def _flags(options: Mapping[str, object]) -> list[str]:
