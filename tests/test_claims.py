@@ -137,6 +137,14 @@ def test_tenants_claim_by_templates_alone(site: Site) -> None:
         site.plane.kubectl(*words, kubeconfig=people, stdin=json.dumps(own))
 
 
+def test_the_first_job_of_a_tenant_is_taken(site: Site) -> None:
+    people = site.plane.kubeconfig_for("somebody", [MEMBERS])
+    file = site.folder / "generated/tenants/guest.claimed.yaml"
+    site.plane.kubectl("create", "--filename", file, kubeconfig=people)
+    assert "resourceClaims" in site.plane.read("job", "first", *GUEST)["spec"]["template"]["spec"]
+    site.plane.kubectl("delete", "--filename", file, kubeconfig=people)
+
+
 def test_more_than_a_tenant_may_have_is_behind_a_wall(site: Site) -> None:
     """Whoever gets past the queue, an operator by mistake too, meets the quota of the namespace."""
     [quota] = [each for each in site.objects if each["metadata"]["name"] == "work" and is_guests(each)]
