@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator.catalog.models import Vendor
-from generator.catalog.vendor_cluster import NodeProgram
+from generator.catalog.vendor_cluster import Claims, NodeProgram
 from generator.model import Center, ServiceUse
 from generator.nodes import Pool
 from generator.problems import Path
@@ -73,6 +73,18 @@ class Offer:
     def runtime(self) -> str | None:
         """The runtime in which containers get the accelerators, if they need one."""
         return self.vendor.handler
+
+    @property
+    def known_claims(self) -> Claims | None:
+        """How pods claim its devices, as far as somebody has published it."""
+        known = self.vendor.cluster.claims if self.vendor.cluster else None
+        return known if known and known.device_class.value and known.selector.value else None
+
+    @property
+    def device_class(self) -> str | None:
+        """The class of devices that pods claim, where they do not ask for a resource."""
+        known = self.known_claims if self.words and self.words.claims else None
+        return known.device_class.value if known else None
 
     @property
     def selecting_variable(self) -> str | None:
@@ -150,12 +162,22 @@ def metrics_port(center: Center, pool: Pool) -> int | None:
     return None
 
 
+def offer_of(center: Center, pool: Pool, cluster: str) -> Offer | None:
+    """How the accelerators of a pool are offered in a cluster, where the spec says so."""
+    found = (offer for offer in offers(center, cluster) if offer.words and pool in offer.pools)
+    return next(found, None)
+
+
 def runtime_class(center: Center, pool: Pool, cluster: str) -> str | None:
-    """The runtime that pods must name to get the accelerators of a pool, where the cluster has it."""
-    for offer in offers(center, cluster):
-        if offer.words and pool in offer.pools:
-            return offer.runtime
-    return None
+    """The runtime that pods must name to get the accelerators of a pool; what is claimed comes without one."""
+    offer = offer_of(center, pool, cluster)
+    return offer.runtime if offer and not offer.device_class else None
+
+
+def device_class(center: Center, pool: Pool, cluster: str) -> str | None:
+    """The class of devices that pods claim to get the accelerators of a pool, where a driver offers them."""
+    offer = offer_of(center, pool, cluster)
+    return offer.device_class if offer else None
 
 
 def torch_image(service: ServiceUse) -> str | None:

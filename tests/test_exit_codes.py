@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -127,8 +128,10 @@ def of_mingyue(desk: Desk) -> None:
 
 
 def only_slurm(desk: Desk) -> None:
-    kubernetes = '{kind: kubernetes, version: "1.36", cni: calico, pods: 10.128.0.0/16, services: 10.96.0.0/16}'
-    desk.edit(kubernetes, '{kind: slurm, version: "22.05", munge: "vault:hpc#munge"}')
+    text = desk.spec.read_text("utf-8")
+    kubernetes = re.search(r"\{kind: kubernetes.*?services: 10\.96\.0\.0/16\}", text, re.DOTALL)
+    assert kubernetes
+    desk.edit(kubernetes[0], '{kind: slurm, version: "22.05", munge: "vault:hpc#munge"}')
     desk.edit(
         "services:\n  first-training: {kind: training, tenant: vision-lab, pool: train, inputs: {nodes: 1}}\n", ""
     )

@@ -85,6 +85,7 @@ OTHERS: dict[str, list[Any]] = {
     "NetworkSubject.ports": [16082, 9100],
     "Devices.plugin": ["other.example/hcu@sha256:" + "4e" * 32],
     "Devices.part": ["kueue", "no-such"],
+    "Devices.claims": [False],
     "Devices.exporter": ["other.example/exporter@sha256:" + "4e" * 32, None],
     "Slurm.version": ["23.11"],
     "Ssh.authority": ["path:other_ca.pub"],

@@ -292,7 +292,9 @@ class Counts(Strict):
     """Most objects of each kind in one environment."""
 
     pods: Annotated[int, Field(ge=1)] = Field(description="Pods, beside one for each accelerator it may hold.")
-    jobs: Annotated[int, Field(ge=0)] = Field(description="Jobs, waiting and finished ones too.")
+    jobs: Annotated[int, Field(ge=0)] = Field(
+        description="Jobs, waiting and finished ones too, and as many templates of claims."
+    )
     deployments: Annotated[int, Field(ge=0)] = Field(description="Deployments, and as many stateful sets.")
     services: Annotated[int, Field(ge=0)] = Field(description="Services of Kubernetes.")
     configmaps: Annotated[int, Field(ge=1)] = Field(description="Configuration maps.")

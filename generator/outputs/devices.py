@@ -55,6 +55,13 @@ def _objects(center: Center, cluster: str, ours: list[Offer]) -> Iterator[dict[s
                 "handler": offer.runtime,
                 "scheduling": {"nodeSelector": vendor_label(offer)},
             }
+        if offer.device_class and offer.known_claims:
+            yield {
+                "apiVersion": "resource.k8s.io/v1",
+                "kind": "DeviceClass",
+                "metadata": metadata(center, offer.device_class),
+                "spec": {"selectors": [{"cel": {"expression": offer.known_claims.selector.value}}]},
+            }
         for kind, program, image in offer.programs():
             yield _daemon(center, offer, kind, program, image)
     words = center.clusters[cluster]

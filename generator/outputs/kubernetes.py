@@ -25,8 +25,8 @@ def artifacts(center: Center) -> Iterator[Artifact]:
             ),
             Artifact(
                 f"{folder}/kueue.yaml",
-                Yaml(tuple(queues.manager(center, cluster))),
-                (f"clusters.{name}", "metadata.name"),
+                Yaml(tuple(queues.manager(center, name, cluster))),
+                (f"clusters.{name}", "pools", "metadata.name"),
             ),
             *devices.artifacts_of(center, name),
             *tenants.artifacts_of(center, name),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from generator.devices import offers
 from generator.emit import emit_yaml
 from generator.model import Center, Share, Tenant
 from generator.nodes import Node, NodeRange, Pool
@@ -50,21 +51,27 @@ def objects(center: Center, name: str, cluster: Kubernetes) -> Iterator[dict[str
                 yield _cluster_queue(center, tenant, share)
 
 
-def manager(center: Center, cluster: Kubernetes) -> Iterator[dict[str, Any]]:
+def manager(center: Center, name: str, cluster: Kubernetes) -> Iterator[dict[str, Any]]:
     """Kueue's own configuration, in the namespace that comes with Kueue; it is read when Kueue starts."""
     own = {**labels(center), "app.kubernetes.io/version": cluster.queues}
     yield {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "kueue-manager-config", "namespace": "kueue-system", "labels": own},
-        "data": {"controller_manager_config.yaml": emit_yaml([_configuration(cluster.queues)]).decode()},
+        "data": {"controller_manager_config.yaml": emit_yaml([_configuration(center, name, cluster.queues)]).decode()},
     }
 
 
-def _configuration(version: str) -> dict[str, Any]:
+def _configuration(center: Center, cluster: str, version: str) -> dict[str, Any]:
     """What Kueue's own defaults leave open or differently: fairness, the kinds that pass through queues, and where."""
     major, _, minor = version.partition(".")
     waits = (int(major), int(minor)) >= _PATIENCE
+    # What pods claim counts as the resource that they would ask for elsewhere.
+    claimed = [
+        {"name": resource, "deviceClassNames": [offer.device_class]}
+        for offer in offers(center, cluster)
+        for resource in offer.resources[: 1 if offer.device_class else 0]
+    ]
     return {
         "apiVersion": "config.kueue.x-k8s.io/v1beta2",
         "kind": "Configuration",
@@ -79,7 +86,10 @@ def _configuration(version: str) -> dict[str, Any]:
         "integrations": {"frameworks": ["batch/job", "deployment", "pod", "statefulset"]},
         "fairSharing": {"preemptionStrategies": ["LessThanOrEqualToFinalShare", "LessThanInitialShare"]},
         # Nobody is promised a part of it, and a job that asks for a resource without quota would wait for ever.
-        "resources": {"excludeResourcePrefixes": ["ephemeral-storage"]},
+        "resources": {
+            "excludeResourcePrefixes": ["ephemeral-storage"],
+            **({"deviceClassMappings": claimed} if claimed else {}),
+        },
         **({"waitForPodsReady": {"timeout": "2h"}} if waits else {}),
     }
 

@@ -36,6 +36,8 @@ _MEMBER = [
     _may("kueue.x-k8s.io", "localqueues workloads", _LOOK),
     _may("gateway.networking.k8s.io", "httproutes", _LOOK),
     _may("networking.k8s.io", "networkpolicies", _LOOK),
+    _may("resource.k8s.io", "resourceclaimtemplates", _CHANGE),
+    _may("resource.k8s.io", "resourceclaims", _LOOK),
 ]
 _ADMIN = [
     _may("autoscaling", "horizontalpodautoscalers", _CHANGE),

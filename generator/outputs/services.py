@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from generator.artifact import Artifact, YamlTemplate
-from generator.devices import runtime_class, torch_image
+from generator.artifact import Artifact, Yaml, YamlTemplate
+from generator.devices import device_class, runtime_class, torch_image
 from generator.model import Center, ServiceUse
 from generator.nodes import Pool
+from generator.outputs.claims import CLAIMED, claim_template, claims_by, unclaimed
 from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, labels
 from generator.problems import dotted
 from generator.services import all_templates
@@ -31,11 +32,16 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
             suffix = "" if index == 0 else f"-{index + 1}"
             path = f"clusters/{cluster}/services/{service.name}{suffix}.yaml"
             yield Artifact(path, YamlTemplate(template, context(center, service, cluster)), causes)
+        if claimed := device_class(center, service.pool, cluster):
+            path = f"clusters/{cluster}/services/{service.name}-claims.yaml"
+            owned = {**labels(center, service.tenant, service.environment), "center.internal/service": service.name}
+            named = {"name": service.name, "namespace": service.namespace, "labels": owned}
+            yield Artifact(path, Yaml((claim_template(named, claimed, _each(service)),)), causes)
 
 
 def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]:
     """What the templates of a service may use; the names are part of the contract with service folders."""
-    per_replica = service.inputs.get("accelerators") or service.pool.accelerators_per_node
+    claimed = device_class(center, service.pool, cluster)
     # What keeps a tenant off the kernel hands accelerators out itself; that it can is a rule.
     sandbox = center.sandbox_of(service.tenant, cluster)
     runtime = sandbox.name if sandbox else runtime_class(center, service.pool, cluster)
@@ -48,8 +54,10 @@ def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]
         "priority_class": service.tenant.class_.name,
         "domain": center.spec.network.domain,
         "inputs": service.inputs,
-        "whole_node": service.pool.resources(),
-        "part_of_node": service.pool.resources(per_replica),
+        "whole_node": unclaimed(service.pool.resources(), claimed),
+        "part_of_node": unclaimed(service.pool.resources(_each(service)), claimed),
+        "claims": claims_by(service.name) if claimed else [],
+        "claimed": CLAIMED if claimed else {},
         "pod_security": POD_SECURITY,
         "container_security": CONTAINER_SECURITY,
         "runtime_class": runtime,
@@ -70,3 +78,8 @@ def _framework(pool: Pool) -> list[dict[str, str]]:
         "CENTER_TORCH_COLLECTIVES": known.collectives.value,
     }
     return [{"name": name, "value": value} for name, value in told.items() if value]
+
+
+def _each(service: ServiceUse) -> int:
+    """Accelerators of one pod."""
+    return service.inputs.get("accelerators") or service.pool.accelerators_per_node

@@ -7,7 +7,9 @@ from typing import Any
 
 from generator.artifact import Artifact, Yaml
 from generator.catalog.models import Size
+from generator.devices import device_class
 from generator.model import Center, Tenant
+from generator.nodes import Pool
 from generator.outputs.objects import QUEUES, labels, megabytes, millicores, queue_name
 from generator.outputs.policies import CLASS, SANDBOX, TENANT
 from generator.problems import dotted
@@ -17,7 +19,7 @@ _DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP
 
 # What each count of a class limits, by the names that a ResourceQuota has for them.
 _COUNTED = {
-    "jobs": ["count/jobs.batch"],
+    "jobs": ["count/jobs.batch", "count/resourceclaimtemplates.resource.k8s.io"],
     "deployments": ["count/deployments.apps", "count/statefulsets.apps"],
     "services": ["services"],
     "configmaps": ["configmaps"],
@@ -91,16 +93,23 @@ def _counts(tenant: Tenant, cluster: str, own: dict[str, int]) -> dict[str, str]
 
 def _most(center: Center, cluster: str, tenant: Tenant) -> dict[str, str]:
     """The wall behind the queue, never tighter than what it may admit; nothing of pools that are not the tenant's."""
-    devices = {pool.plugin.resource: 0 for pool in center.pools_of(cluster) if pool.plugin}
+    devices = {_device(center, cluster, pool): 0 for pool in center.pools_of(cluster) if pool.plugin}
     cpu, memory = 0, 0
     for share in tenant.shares(cluster):
         asked = share.resources()
         cpu += int(asked["cpu"].removesuffix("m"))
         memory += int(asked["memory"].removesuffix("Mi"))
         if share.pool.plugin:
-            devices[share.pool.plugin.resource] += share.accelerators
-    hard = {"cpu": f"{cpu}m", "memory": f"{memory}Mi", **{name: str(count) for name, count in devices.items()}}
-    return {f"requests.{resource}": amount for resource, amount in hard.items()}
+            devices[_device(center, cluster, share.pool)] += share.accelerators
+    counted = {name: str(count) for name, count in devices.items()}
+    return {"requests.cpu": f"{cpu}m", "requests.memory": f"{memory}Mi", **counted}
+
+
+def _device(center: Center, cluster: str, pool: Pool) -> str:
+    """What a quota of a namespace calls the accelerators of a pool: those that are claimed by their class."""
+    if claimed := device_class(center, pool, cluster):
+        return f"{claimed}.deviceclass.resource.k8s.io/devices"
+    return f"requests.{pool.plugin.resource if pool.plugin else ''}"
 
 
 def _size(size: Size) -> dict[str, str]:

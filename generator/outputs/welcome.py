@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.artifact import Artifact, TextTemplate, Yaml
-from generator.devices import runtime_class
+from generator.devices import device_class, runtime_class
 from generator.model import Center, Share, Tenant
 from generator.nodes import Pool
+from generator.outputs.claims import CLAIMED, claim_template, claims_by, unclaimed
 from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY
 from generator.outputs.policies import QUEUE
 from generator.problems import dotted
@@ -24,6 +25,8 @@ class Queue:
     borrowed: int
     runtime: str | None
     """The runtime that a pod names to get the accelerators of the pool, where there is one."""
+    claimed: str | None
+    """The class of devices that a pod claims to get them, where a driver offers them."""
 
     @property
     def unit(self) -> str:
@@ -49,7 +52,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         yield Artifact(f"tenants/{tenant.name}.md", TextTemplate("tenant.md", context, "markdown"), causes)
         for place in places:
             for queue in place.queues if place.kind == "kubernetes" else ():
-                job = Yaml((_first_job(center, tenant, place.name, queue),))
+                job = Yaml(tuple(_first_job(center, tenant, place.name, queue)))
                 yield Artifact(f"tenants/{tenant.name}.{queue.pool.name}.yaml", job, causes)
 
 
@@ -60,18 +63,21 @@ def _places(center: Center, tenant: Tenant) -> Iterator[Place]:
         yield Place(name, cluster.kind, queues, logins)
 
 
-def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> dict[str, Any]:
+def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> Iterator[dict[str, Any]]:
     """The smallest job that a queue counts: one accelerator with its part of a node, or one core."""
     words = center.clusters[cluster]
     registry = words.images[0] if words.kind == "kubernetes" and words.images else "registry.example/library"
     least = {"cpu": "1", "memory": "1Gi"}
-    asked = queue.pool.resources(1) if queue.pool.plugin else least
+    asked = unclaimed(queue.pool.resources(1), queue.claimed) if queue.pool.plugin else least
+    named = {"name": "first", "namespace": tenant.namespaces()[0]}
+    if queue.claimed:
+        yield claim_template(named, queue.claimed, 1)
     container = {
         "name": "first",
         "image": f"{registry}/first:1.0",
         "imagePullPolicy": "Always",
         "command": ["sh", "-c", "echo it works; sleep 60"],
-        "resources": {"requests": asked, "limits": asked},
+        "resources": {"requests": asked, "limits": asked, **(CLAIMED if queue.claimed else {})},
         "securityContext": CONTAINER_SECURITY,
     }
     pod = {
@@ -80,14 +86,15 @@ def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> di
         "securityContext": POD_SECURITY,
         "containers": [container],
         **({"runtimeClassName": queue.runtime} if queue.runtime else {}),
+        **({"resourceClaims": claims_by("first")} if queue.claimed else {}),
     }
-    named = {"name": "first", "namespace": tenant.namespaces()[0], "labels": {QUEUE: queue.pool.name}}
+    queued = {**named, "labels": {QUEUE: queue.pool.name}}
     spec = {"backoffLimit": 0, "template": {"spec": pod}}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": named, "spec": spec}
+    yield {"apiVersion": "batch/v1", "kind": "Job", "metadata": queued, "spec": spec}
 
 
 def _queue(center: Center, tenant: Tenant, share: Share, cluster: str) -> Queue:
     borrowed = sum(more.size for more in tenant.borrow if more.pool is share.pool)
     sandbox = center.sandbox_of(tenant, cluster)
     runtime = sandbox.name if sandbox else runtime_class(center, share.pool, cluster)
-    return Queue(share.pool, share.size, borrowed, runtime)
+    return Queue(share.pool, share.size, borrowed, runtime, device_class(center, share.pool, cluster))

@@ -9,6 +9,9 @@ from generator.devices import Offer, offers, runs_on_hosts
 from generator.model import Center
 from generator.rules import Finding, rule
 
+FIRST_TO_COUNT_CLAIMS = 18
+"""Minor version of Kueue that counts claims of pods without a switch of its own."""
+
 
 def _offers(center: Center) -> Iterator[Offer]:
     return (offer for cluster in center.clusters for offer in offers(center, cluster))
@@ -57,6 +60,27 @@ def the_catalogue_runs_what_is_named(center: Center) -> Iterator[Finding]:
             elif known.runtime and offer.runtime is None:
                 message = f"{what} runs in a container runtime of its own, and nobody has published what that is called"
                 yield Finding((*offer.path, kind), message, hint)
+
+
+@rule("accelerator.not-claimable")
+def what_pods_claim_is_counted(center: Center) -> Iterator[Finding]:
+    """Claims need queues that count them and a class that somebody has published; each release in use serves them."""
+    for offer in _offers(center):
+        cluster = center.clusters[offer.cluster]
+        if cluster.kind != "kubernetes" or not (offer.words and offer.words.claims):
+            continue
+        why = None
+        if offer.known_claims is None:
+            why = "nobody has published the class of its devices"
+        elif int(cluster.queues.partition(".")[2]) < FIRST_TO_COUNT_CLAIMS:
+            why = f"queues of Kueue {cluster.queues} do not count claims, those of 0.{FIRST_TO_COUNT_CLAIMS} do"
+        elif any(resource != resource.lower() for resource in offer.resources):
+            why = f'queues count claims under names in lower case only, not as "{offer.resources[0]}"'
+        if why:
+            message = (
+                f'pods of cluster "{offer.cluster}" cannot claim accelerators of vendor "{offer.vendor.name}": {why}'
+            )
+            yield Finding((*offer.path, "claims"), message)
 
 
 @rule("accelerator.offered-alone", severity="warning")

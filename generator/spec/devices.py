@@ -38,6 +38,10 @@ class Devices(Strict):
     part: Name | None = Field(
         None, description="Part of the cluster that brings a device plugin or a driver in its place."
     )
+    claims: bool = Field(
+        False,
+        description="Whether that part is a driver, of which pods claim devices instead of asking for a resource.",
+    )
     exporter: PinnedImage | None = Field(
         None, description="The site's copy of the exporter of metrics, for hosts that have none of their own."
     )
@@ -46,4 +50,6 @@ class Devices(Strict):
     def _offers_once(self) -> Self:
         if (self.plugin is None) == (self.part is None):
             raise refuse('needs either "plugin", an image, or "part", the name of a part of the cluster')
+        if self.claims and self.part is None:
+            raise refuse('has "claims", which a driver serves; name the "part" that brings it')
         return self

@@ -15,7 +15,8 @@ def policy(center: Center, cluster: str) -> Policy | None:
     ours = [offer for offer in offers(center, cluster) if offer.words]
     runtimes = {offer.runtime: offer.resources for offer in ours if offer.runtime}
     names = sorted({name for offer in ours if (name := offer.selecting_variable)})
-    if not runtimes and not names:
+    claimed = any(offer.device_class for offer in ours)
+    if not (runtimes or names or claimed):
         return None
     known = ", ".join(f"'{runtime}': [{_quoted(resources)}]" for runtime, resources in runtimes.items())
     is_in_one = "has(variables.pod.runtimeClassName) && variables.pod.runtimeClassName in variables.runtimes"
@@ -24,9 +25,14 @@ def policy(center: Center, cluster: str) -> Policy | None:
         "&& quantity(string(c.resources.limits[r])).isGreaterThan(quantity('0'))"
     )
     resources = "variables.runtimes[variables.pod.runtimeClassName]"
+    # The queues count what templates ask for, and nothing of a claim that another pod has made.
+    by_template = (
+        "!has(variables.pod.resourceClaims) || variables.pod.resourceClaims.all(c, has(c.resourceClaimTemplateName))"
+    )
     return Policy(
         WORK,
         (
+            (by_template, "pods of tenants claim devices by templates"),
             (
                 f"!({is_in_one}) || variables.containers.all(c, {resources}.exists(r, {asks}))",
                 "every container in the runtime of accelerators asks for accelerators",
