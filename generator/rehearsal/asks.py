@@ -128,7 +128,7 @@ class Trial:
 
 
 def trials(
-    center: Center, cluster: str, firsts: Mapping[str, Body], held: Mapping[str, float], room: Mapping[str, int]
+    center: Center, cluster: str, firsts: Mapping[str, Body | None], held: Mapping[str, float], room: Mapping[str, int]
 ) -> Iterator[Trial]:
     """The trials of every queue, made of the first job that is rendered for it.
 
@@ -136,10 +136,11 @@ def trials(
     """
     for tenant in center.tenants_of(cluster):
         for share in tenant.quota:
-            if cluster in share.pool.clusters:
-                queue = f"{tenant.name}.{share.pool.name}"
+            queue = f"{tenant.name}.{share.pool.name}"
+            first = firsts.get(queue)
+            if first and cluster in share.pool.clusters:
                 for environment, namespace in zip(tenant.environments, tenant.namespaces(), strict=True):
-                    maker = _Maker(firsts[queue], tenant, share, environment, namespace)
+                    maker = _Maker(first, tenant, share, environment, namespace)
                     yield maker.trial(held.get(queue, 0.0), room[share.pool.name])
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from generator.apply.clusters.comparison import Manifest
 
@@ -55,6 +58,15 @@ def _work(body: Body, least: Mapping[tuple[str, str], int]) -> Iterator[Work]:
         return
     if queue:
         yield Work(meta["name"], meta["namespace"], meta["labels"], queue, pods, spec["template"], job)
+
+
+def first_jobs(tree: Path) -> dict[str, Body | None]:
+    """The first job of each queue; None where it claims devices of a driver, which no fake node has."""
+    found: dict[str, Body | None] = {}
+    for file in sorted((tree / "tenants").glob("*.yaml")):
+        bodies = {body["kind"]: body for body in yaml.safe_load_all(file.read_text("utf-8"))}
+        found[file.stem] = bodies["Job"] if len(bodies) == 1 else None
+    return found
 
 
 def nodes_needed(works: Iterable[Work]) -> Counter[str]:

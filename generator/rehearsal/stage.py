@@ -20,7 +20,7 @@ from generator.apply.clusters.runs import Target, apply_cluster, diff_cluster
 from generator.model import Center
 from generator.problems import Problem, Refused
 from generator.rehearsal.asks import Ask, Trial, of_services, trials, waves
-from generator.rehearsal.services import nodes_needed, work_of
+from generator.rehearsal.services import first_jobs, nodes_needed, work_of
 from generator.rehearsal.stands import Stand, stands
 from generator.rehearsal.witness import Seen, Witness
 from generator.text import counted, visible
@@ -108,7 +108,9 @@ class _Rehearsal:
     def __init__(self, center: Center, cluster: str, tree: Path, tell: Tell) -> None:
         self._center, self._cluster, self._tree, self._tell = center, cluster, tree, tell
         self._manifests = manifests_of(tree, cluster)
-        self._works = work_of(self._manifests)
+        self._firsts = first_jobs(tree)
+        self._claimed = {queue.rpartition(".")[2] for queue, job in self._firsts.items() if job is None}
+        self._works = [work for work in work_of(self._manifests) if work.pool not in self._claimed]
 
     def play(self, plane: ControlPlane, tools: Tools, most: int, keep: bool) -> Result:
         plane.define(tools.gateway_crds)
@@ -170,9 +172,7 @@ class _Rehearsal:
                 self._clear(witness, [*runs, *others])
 
     def _trials(self, witness: Witness, room: dict[str, int]) -> list[Trial]:
-        files = (self._tree / "tenants").glob("*.yaml")
-        firsts = {file.stem: yaml.safe_load(file.read_text("utf-8")) for file in files}
-        return list(trials(self._center, self._cluster, firsts, witness.held(), room))
+        return list(trials(self._center, self._cluster, self._firsts, witness.held(), room))
 
     def _decided(self, witness: Witness, asks: list[Ask]) -> list[Seen]:
         """What became of these, as soon as all of them did what they shall, or nothing changes any more."""
@@ -199,6 +199,9 @@ class _Rehearsal:
         others = [pool.name for pool in self._center.pools_of(self._cluster) if pool.role != "worker"]
         if others:
             yield f"nodes of {', '.join(others)}: no job of a tenant goes there"
+        for pool in self._center.pools_of(self._cluster):
+            if pool.name in self._claimed:
+                yield f"queues of {pool.name}: its accelerators are claimed from a driver, which no fake node has"
         for part in parts_of(self._tree, self._cluster):
             yield f"part {part}: its programs would need containers"
         words = self._center.clusters[self._cluster]
