@@ -113,13 +113,20 @@ def test_an_organization_borrows_what_it_keeps_itself(tmp_path: Path) -> None:
 
 # Dates
 
+DEVICES = next(
+    line
+    for line in (STARTER / "center.yaml").read_text("utf-8").splitlines(keepends=True)
+    if "devices: {nvidia: " in line
+)
 DATED: Edits = (
     ("class: research", "class: research, until: 2027-01-31"),
     ("accelerator: nvidia-h100-sxm5-80gb", "accelerator: ascend-310p"),
     ("repositories: {nvidia: ", "repositories: {ascend: "),
+    (DEVICES, ""),
     (
         "inputs: {nodes: 1}}",
         "inputs: {nodes: 1}}\n\naccepted:\n  accelerator.not-installed: {why: it comes as an installer}"
+        "\n  accelerator.not-offered: {why: the vendor does}"
         "\n  power.unknown: {why: the vendor measures, until: 2027-01-31}",
     ),
 )

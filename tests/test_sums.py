@@ -284,7 +284,7 @@ def test_what_a_tenant_borrows_is_the_limit_of_its_queue(tmp_path: Path) -> None
         for body in objects
         if body["kind"] == "ClusterQueue"
         for resource in body["spec"]["resourceGroups"][0]["flavors"][0]["resources"]
-        if resource["name"].endswith(("/gpu", "/dcu"))
+        if resource["name"].endswith(("/gpu", "/hcu"))
     }
     assert limits == {"vision-lab.train-h": "8", "course-ai-101.train-d": "0", "rain-nowcast.train-d": "0"}
 

@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 SAMPLES = sorted(file.parent.name for file in (ROOT / "inventories").glob("*/center.yaml"))
 PAGE = (ROOT / "docs/tenants.md").read_text("utf-8")
-FACTORS = {"m": 0.001, "M": 1e6, "Mi": 2**20, "": 1}
+FACTORS = {"m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "": 1}
 Body = dict[str, Any]
 
 
@@ -46,7 +46,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[st
 
 
 def number(amount: object) -> float:
-    match = re.fullmatch(r"([0-9.]+)(m|Mi|M|)", str(amount))
+    match = re.fullmatch(rf"([0-9.]+)({'|'.join(FACTORS)})", str(amount))
     assert match, amount
     return float(match[1]) * FACTORS[match[2]]
 

@@ -135,7 +135,7 @@ def known(finds: str, content: Content) -> Case:
     return starter(finds, (f"authority: {AUTHORITY}", f'known-hosts: "path:{KNOWN}"'), **{KNOWN: content})
 
 
-NAMED, LINE = "center.yaml:47:22: error[reference.file]", "known_hosts:1:1: error[access.known-hosts]"
+NAMED, LINE = "center.yaml:49:22: error[reference.file]", "known_hosts:1:1: error[access.known-hosts]"
 KNOWN_HOSTS = {
     "a pipe": known(NAMED, pipe),
     "a folder": known(NAMED, folder),
