@@ -21,7 +21,7 @@ from control_plane.tools import build_tools
 from tests.obstacles import give_way_to
 from tests.rehearsals import ROOT, Rehearsal, Surroundings
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.rehearsal]
 
 VISION = "vision-lab--main"
 
