@@ -132,9 +132,7 @@ def main() -> None:
             seconds, peak, said = center("apply", *reach)
             objects = int(said.split()[1])
             formula = 200 + 15 * TENANTS
-            print(
-                f"{NODES:,} nodes, {TENANTS} tenants: {objects - NODES:,} objects (limit {formula:,}) and {NODES:,} labelled nodes"
-            )
+            print(f"{TENANTS} tenants: {objects - NODES:,} objects (limit {formula:,}), and labels of {NODES:,} nodes")
             print(f"first apply                 {seconds:>7.1f} s {objects / seconds:>7.0f}/s {peak:>5.0f} MiB")
             theirs = renamed(tree)
             start = time.monotonic()
