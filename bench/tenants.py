@@ -21,7 +21,7 @@ import yaml
 from bench.centers import SSH_AUTHORITY
 from control_plane.cluster import ControlPlane
 from control_plane.tools import build_tools
-from tests.queue_site import CORES, EACH, MEMORY, SERVER, tenant
+from tests.queue_site import EACH, SERVER, machine, tenant
 
 MODELS = {
     "ascend": ("ascend-910b", "huawei.com/Ascend910"),
@@ -84,14 +84,7 @@ def machines(tree: Path) -> Iterator[dict[str, Any]]:
     for name in nodes:
         pool = name.rpartition("-")[0].rpartition("-")[0]
         if pool in MODELS:
-            has = {"cpu": str(CORES), "memory": f"{MEMORY}G", "pods": "110", MODELS[pool][1]: str(EACH)}
-            metadata = {"name": name, "labels": {"kubernetes.io/hostname": name}}
-            yield {
-                "apiVersion": "v1",
-                "kind": "Node",
-                "metadata": metadata,
-                "status": {"capacity": has, "allocatable": has},
-            }
+            yield machine(name, MODELS[pool][1])
 
 
 def renamed(tree: Path) -> str:

@@ -47,17 +47,6 @@ class KubectlError(RuntimeError):
     """kubectl refused or was refused; the message is what it said."""
 
 
-def restricted_container(resources: Mapping[str, str]) -> Manifest:
-    """A container that meets the restricted Pod Security Standard and is limited to what it requests."""
-    return {
-        "name": "main",
-        "image": "registry.invalid/main:1",
-        "imagePullPolicy": "Always",
-        "resources": {"requests": resources, "limits": resources},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-
-
 class ControlPlane:
     """etcd, API server, controller manager, scheduler and, unless switched off, KWOK and Kueue.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from generator.catalog.models import Vendor
 from generator.catalog.vendor_cluster import Claims, NodeProgram
-from generator.model import Center, ServiceUse
+from generator.catalog.vendor_model import VendorHost
+from generator.model import Center, ServiceUse, Tenant
 from generator.nodes import Pool
 from generator.problems import Path
 from generator.spec.devices import Devices
@@ -138,14 +139,19 @@ def exporter_port(center: Center, vendor: Vendor) -> int | None:
     return center.spec.network.ports.get(vendor.name, vendor.exporter_port.value)
 
 
-def runs_on_hosts(center: Center, pool: Pool) -> bool:
-    """Whether the hosts of a pool run the exporter of their vendor from a package."""
+def stack_of(center: Center, pool: Pool) -> VendorHost | None:
+    """What the hosts of a pool get of their vendor's software, where the spec says which repository it comes from."""
     vendor = pool.vendor
-    if vendor is None or vendor.host is None or vendor.name not in center.spec.network.repositories:
-        return False
-    packages = vendor.host.packages.get(pool.system.package_manager)
-    unit = vendor.host.exporter.unit.value if vendor.host.exporter else None
-    return bool(unit and packages and packages.exporter and packages.exporter.value)
+    return vendor.host if vendor and vendor.name in center.spec.network.repositories else None
+
+
+def host_exporter(center: Center, pool: Pool) -> str | None:
+    """The unit by which the hosts of a pool run the exporter of their vendor from a package."""
+    host = stack_of(center, pool)
+    packages = host.packages.get(pool.system.package_manager) if host else None
+    if host and host.exporter and packages and packages.exporter and packages.exporter.value:
+        return host.exporter.unit.value
+    return None
 
 
 def metrics_port(center: Center, pool: Pool) -> int | None:
@@ -157,7 +163,7 @@ def metrics_port(center: Center, pool: Pool) -> int | None:
         if pool in offer.pools
         for kind, _, _ in offer.programs()
     )
-    if pool.vendor and (in_containers or runs_on_hosts(center, pool)):
+    if pool.vendor and (in_containers or host_exporter(center, pool)):
         return exporter_port(center, pool.vendor)
     return None
 
@@ -168,8 +174,14 @@ def offer_of(center: Center, pool: Pool, cluster: str) -> Offer | None:
     return next(found, None)
 
 
-def runtime_class(center: Center, pool: Pool, cluster: str) -> str | None:
-    """The runtime that pods must name to get the accelerators of a pool; what is claimed comes without one."""
+def runtime_class(center: Center, tenant: Tenant, pool: Pool, cluster: str) -> str | None:
+    """The runtime that pods of a tenant must name: its sandbox, or else what gives them the accelerators of a pool.
+
+    What keeps a tenant off the kernel hands accelerators out itself; that it can is a rule. What is claimed comes
+    without a runtime.
+    """
+    if sandbox := center.sandbox_of(tenant, cluster):
+        return sandbox.name
     offer = offer_of(center, pool, cluster)
     return offer.runtime if offer and not offer.device_class else None
 

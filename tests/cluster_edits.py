@@ -19,6 +19,7 @@ from control_plane.processes import wait_until
 from control_plane.tools import build_tools
 from tests.clusters import Body, Cluster, Write
 from tests.queue_site import Site, centre, tenant
+from tests.rig.kinds import plural
 
 MODELS = {"p0": "simulated-8", "p1": "metax-c500"}
 RESOURCES = {"p0": "center.internal/accelerator", "p1": "metax-tech.com/gpu"}
@@ -290,9 +291,3 @@ def as_write(step: dict[str, Any]) -> Write:
     """A step as the audit log would show it."""
     key = step["key"]
     return str(step["verb"]), plural(str(key["kind"])), str(key["namespace"]), str(key["name"])
-
-
-def plural(kind: str) -> str:
-    word = kind.lower()
-    ending = "es" if word.endswith("s") else "s"
-    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}{ending}"

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from control_plane.cluster import ControlPlane, Manifest, restricted_container
+from control_plane.cluster import ControlPlane, Manifest
 from control_plane.processes import wait_until
 from control_plane.tools import build_tools
 
@@ -168,14 +168,7 @@ class Site:
         """The workers as their kubelets would announce them: racks in the order of pools, names by the scheme."""
         for number, (pool, count) in enumerate(self._nodes.items(), 2):
             for slot in range(1, count + 1):
-                name = f"{pool}-a{number:02d}-{slot}"
-                has = {"cpu": str(CORES), "memory": f"{MEMORY}G", "pods": "110", self.resources[pool]: str(EACH)}
-                yield {
-                    "apiVersion": "v1",
-                    "kind": "Node",
-                    "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
-                    "status": {"capacity": has, "allocatable": has},
-                }
+                yield machine(f"{pool}-a{number:02d}-{slot}", self.resources[pool])
 
     def admits(self, queue: str) -> bool:
         found = self._get(f"clusterqueues/{queue}").get("status", {}).get("conditions", [])
@@ -217,6 +210,28 @@ class Site:
             if pod["spec"].get("nodeName") and not pod["metadata"].get("deletionTimestamp"):
                 labels = pod["metadata"]["labels"]
                 yield pod["metadata"]["namespace"].removesuffix("--main"), labels["asks"], pod["spec"]["nodeName"]
+
+
+def machine(name: str, resource: str) -> Manifest:
+    """A small server as its kubelet would announce it; `resource` is what it calls its accelerators."""
+    has = {"cpu": str(CORES), "memory": f"{MEMORY}G", "pods": "110", resource: str(EACH)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "status": {"capacity": has, "allocatable": has},
+    }
+
+
+def restricted_container(resources: Mapping[str, str]) -> Manifest:
+    """A container that meets the restricted Pod Security Standard and is limited to what it requests."""
+    return {
+        "name": "main",
+        "image": "registry.invalid/main:1",
+        "imagePullPolicy": "Always",
+        "resources": {"requests": resources, "limits": resources},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
 
 
 def job(name: str, pool: str | None, resource: str | None = None, **pod: Any) -> Manifest:

@@ -19,6 +19,7 @@ import yaml
 from control_plane.cluster import ControlPlane
 from control_plane.processes import wait_until
 from control_plane.tools import Tools
+from tests.rig.kinds import plural
 
 Body = dict[str, Any]
 
@@ -26,7 +27,6 @@ ROOT = Path(__file__).parent.parent
 NAMESPACE, OTHER, SANDBOXED = "vision-lab--main", "course-ai-101--main", "rain-nowcast--main"
 MEMBER, ADMIN, STRANGER = "oidc:vision", "oidc:vision-pi", "oidc:rain"
 QUEUE = "kueue.x-k8s.io/queue-name"
-PLURALS = {"NetworkPolicy": "networkpolicies", "RuntimeClass": "runtimeclasses"}
 # What others lean on is there before them.
 RANKS = {"Namespace": 0, "ClusterRole": 0, "RuntimeClass": 0, "ResourceQuota": 1}
 
@@ -205,14 +205,10 @@ def sentinel() -> Iterator[Body]:
 
 def path_of(body: Body, namespace: str, *, named: bool = True) -> str:
     version = body["apiVersion"]
-    plural = PLURALS.get(body["kind"], "")
-    if not plural:
-        low = body["kind"].lower()
-        plural = f"{low[:-1]}ies" if low.endswith("y") else f"{low}es" if low.endswith("ss") else f"{low}s"
     base = f"/apis/{version}" if "/" in version else f"/api/{version}"
     cluster_wide = body["kind"] in CLUSTER_WIDE
     place = "" if cluster_wide else f"/namespaces/{namespace}"
-    return f"{base}{place}/{plural}" + (f"/{body['metadata']['name']}" if named else "")
+    return f"{base}{place}/{plural(body['kind'])}" + (f"/{body['metadata']['name']}" if named else "")
 
 
 CLUSTER_WIDE = {

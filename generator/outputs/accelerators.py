@@ -13,7 +13,7 @@ from generator.artifact import Artifact, Raw, TextTemplate
 from generator.catalog.entries import Fact
 from generator.catalog.models import OperatingSystem
 from generator.catalog.vendor_model import HostPackages, Vendor, VendorHost
-from generator.devices import exporter_port
+from generator.devices import exporter_port, host_exporter, stack_of
 from generator.model import Center
 from generator.nodes import Pool
 from generator.outputs.groups import HostFile, Unit, group, group_files, pools_by_group
@@ -34,18 +34,19 @@ def groups(center: Center, pool: Pool) -> Iterator[str]:
 
 def artifacts(center: Center) -> Iterator[Artifact]:
     for name, pools in pools_by_group(center, _group).items():
-        vendor, system = pools[0].vendor, pools[0].system
-        if vendor and vendor.host:
-            yield from _stack(center, name, vendor, vendor.host, system)
+        vendor, host = pools[0].vendor, stack_of(center, pools[0])
+        if vendor and host:
+            yield from _stack(center, name, pools[0], vendor, host)
 
 
 def _group(center: Center, pool: Pool) -> str | None:
-    if pool.vendor is None or pool.vendor.host is None or pool.vendor.name not in center.spec.network.repositories:
+    if pool.vendor is None or stack_of(center, pool) is None:
         return None
     return group("stack", f"{pool.vendor.name}-{pool.system.name}")
 
 
-def _stack(center: Center, name: str, vendor: Vendor, host: VendorHost, system: OperatingSystem) -> Iterator[Artifact]:
+def _stack(center: Center, name: str, pool: Pool, vendor: Vendor, host: VendorHost) -> Iterator[Artifact]:
+    system = pool.system
     repository = center.spec.network.repositories[vendor.name]
     named = host.packages.get(system.package_manager, HostPackages())
     driver = _packages(named.driver, repository)
@@ -57,8 +58,7 @@ def _stack(center: Center, name: str, vendor: Vendor, host: VendorHost, system: 
     if host.kernel_options and host.kernel_options.value:
         files += _boot(host.kernel_options.value, system)
         units += [Unit(GRUB), Unit(BOOT, "reboot")]
-    exporter = host.exporter.unit.value if host.exporter else None
-    if exporter and _packages(named.exporter, repository):
+    if exporter := host_exporter(center, pool):
         files.append(_exporter(center, vendor, host, stack, exporter))
         units.append(Unit(exporter))
     causes = ("pools", f"network.repositories.{vendor.name}", "network.ports")

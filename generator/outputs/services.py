@@ -42,9 +42,6 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
 def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]:
     """What the templates of a service may use; the names are part of the contract with service folders."""
     claimed = device_class(center, service.pool, cluster)
-    # What keeps a tenant off the kernel hands accelerators out itself; that it can is a rule.
-    sandbox = center.sandbox_of(service.tenant, cluster)
-    runtime = sandbox.name if sandbox else runtime_class(center, service.pool, cluster)
     return {
         "name": service.name,
         "namespace": service.namespace,
@@ -60,7 +57,7 @@ def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]
         "claimed": CLAIMED if claimed else {},
         "pod_security": POD_SECURITY,
         "container_security": CONTAINER_SECURITY,
-        "runtime_class": runtime,
+        "runtime_class": runtime_class(center, service.tenant, service.pool, cluster),
         "image": torch_image(service),
         "framework": _framework(service.pool),
         "merge": lambda first, second: {**first, **second},

@@ -95,6 +95,5 @@ def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> It
 
 def _queue(center: Center, tenant: Tenant, share: Share, cluster: str) -> Queue:
     borrowed = sum(more.size for more in tenant.borrow if more.pool is share.pool)
-    sandbox = center.sandbox_of(tenant, cluster)
-    runtime = sandbox.name if sandbox else runtime_class(center, share.pool, cluster)
+    runtime = runtime_class(center, tenant, share.pool, cluster)
     return Queue(share.pool, share.size, borrowed, runtime, device_class(center, share.pool, cluster))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from generator.devices import Offer, offers, runs_on_hosts
+from generator.devices import Offer, host_exporter, offers
 from generator.model import Center
 from generator.rules import Finding, rule
 
@@ -99,7 +99,7 @@ def one_exporter_runs_on_a_node(center: Center) -> Iterator[Finding]:
     """An exporter that hosts get as a package has the port already; one in a container beside it never starts."""
     for offer in _offers(center):
         for pool in offer.pools:
-            if offer.words and offer.words.exporter and runs_on_hosts(center, pool):
+            if offer.words and offer.words.exporter and host_exporter(center, pool):
                 message = (
                     f'hosts of pool "{pool.name}" run the exporter of vendor "{offer.vendor.name}" from its package, '
                     "and a container would be the second on its port"

@@ -12,9 +12,10 @@ from typing import Any, Self
 
 import yaml
 
-from control_plane.cluster import ControlPlane, KubectlError, Manifest, restricted_container
+from control_plane.cluster import ControlPlane, KubectlError, Manifest
 from control_plane.processes import wait_until
 from control_plane.tools import build_tools
+from tests.queue_site import restricted_container
 from tests.rehearsal.centre import Answer, Centre, expect
 from tests.rehearsal.console import Step
 
