@@ -1,0 +1,137 @@
+"""What tells people about cooling: limits as series, what is computed from readings, alerts, whom they reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from generator import limits, physics
+from generator.artifact import Artifact, TextTemplate, Yaml, YamlTemplate
+from generator.catalog.alarm_models import BASE, LEVELS, Alert, Level, Limit
+from generator.limits import Bound
+from generator.model import Center
+from generator.plant import CoolingLoop, Device
+
+_CAUSES = ("cooling", "halls", "power", "pools", "network.plans")
+WATER = (992.2, 4.179)
+"""Density in kg/m3 and heat capacity in kJ/(kg K) of water at 40 °C (CoolProp 8.0.0)."""
+SIDES = {"above": ">", "below": "<"}
+
+
+def artifacts(center: Center) -> Iterator[Artifact]:
+    if not any(loop.units or loop.tanks for loop in center.loops.values()):
+        return
+    yield Artifact("monitoring/rules/cooling-limits.yaml", Yaml((_limits(center),)), _CAUSES)
+    yield Artifact("monitoring/rules/cooling-records.yaml", YamlTemplate("monitoring/records.yaml", {}), ("cooling",))
+    alerts = list(alerts_of(center))
+    groups = [{"name": "cooling-alerts", "rules": [rule for alert in alerts for rule in _rules(center, alert)]}]
+    yield Artifact("monitoring/rules/cooling-alerts.yaml", Yaml(({"groups": groups},)), ("cooling.loops", "halls"))
+    context = {"center": center, "alerts": alerts, "limits": {limit.name: limit for limit in center.limits}}
+    shown = {**context, "bounds": _shown_bounds(center), "levels": LEVELS}
+    yield Artifact("monitoring/runbooks.md", TextTemplate("monitoring/runbooks.md", shown, "markdown"), _CAUSES)
+
+
+def alerts_of(center: Center) -> Iterator[Alert]:
+    """The alerts that the kinds of loops of a centre call for, by name."""
+    kinds = {loop.spec.kind for loop in center.loops.values()}
+    yield from (alert for alert in center.alerts if not alert.kinds or kinds & set(alert.kinds))
+
+
+# Limits
+
+
+def _limits(center: Center) -> dict[str, Any]:
+    """Constants as series, so that alerts are the same everywhere and pictures can draw the limits."""
+    rules = [*_design(center)]
+    for loop in center.loops.values():
+        rules += [_bound(bound) for bound in limits.bounds(center, loop)]
+    rules += [_bound(bound) for bound in limits.everywhere(center)]
+    return {"groups": [{"name": "cooling-limits", "rules": rules}]}
+
+
+def _design(center: Center) -> Iterator[dict[str, Any]]:
+    for device in center.devices():
+        labels = {"device": device.name, "form": device.device.form}
+        labels |= {"loop": device.loop} if device.loop else {}
+        yield _constant("cooling:device", 1, **labels)
+        if device.capacity is not None and device.loop:
+            yield _constant("cooling:capacity_watts", device.capacity, device=device.name, loop=device.loop)
+    for loop in center.loops.values():
+        yield _constant("cooling:loop", 1, loop=loop.name, kind=loop.spec.kind)
+        yield from _liquids(loop)
+
+
+def _liquids(loop: CoolingLoop) -> Iterator[dict[str, Any]]:
+    """What a cubic metre of each side carries for a kelvin; and how the fluid of a tank boils."""
+    carries = "cooling:heat_capacity_joules_per_cubic_meter_kelvin"
+    yield _constant(carries, WATER[0] * WATER[1] * 1000, loop=loop.name, circuit="primary")
+    density, capacity = loop.coolant.density.value, loop.coolant.heat_capacity.value
+    if density and capacity and loop.spec.kind != "two-phase-immersion":
+        yield _constant(carries, density * capacity * 1000, loop=loop.name, circuit="secondary")
+    curve = loop.coolant.saturation.value if loop.coolant.saturation else None
+    if curve and loop.spec.kind == "two-phase-immersion":
+        for letter, value in zip("abc", curve, strict=True):
+            yield _constant(f"cooling:saturation_{letter}", value, loop=loop.name)
+
+
+def _bound(bound: Bound) -> dict[str, Any]:
+    labels = {"level": bound.level}
+    labels |= {"loop": bound.loop} if bound.loop else {}
+    labels |= {"device": bound.device} if bound.device else {}
+    return _constant(bound.limit.series, bound.base, **labels)
+
+
+def _constant(name: str, value: float, **labels: str) -> dict[str, Any]:
+    return {"record": name, "expr": f"vector({value:.10g})", "labels": labels}
+
+
+def _shown_bounds(center: Center) -> dict[str, list[str]]:
+    """Each limit with its numbers, as the page of an alert shows them."""
+    shown: dict[str, list[str]] = {}
+    found = [bound for loop in center.loops.values() for bound in limits.bounds(center, loop)]
+    for bound in (*found, *limits.everywhere(center)):
+        where = bound.device or bound.loop or "everywhere else"
+        text = f"{where}: {bound.level} {bound.limit.side} {bound.value:.4g} {_unit(bound.limit)}".rstrip()
+        shown.setdefault(bound.limit.name, []).append(text)
+    return shown
+
+
+# Alerts
+
+
+def _rules(center: Center, alert: Alert) -> Iterator[dict[str, Any]]:
+    for level, held in alert.levels.items():
+        labels = {"severity": level, "family": alert.family, "center": center.name}
+        rule: dict[str, Any] = {"alert": alert.alertname, "expr": alert.expression.replace("<level>", level)}
+        if held.for_.magnitude:
+            rule["for"] = f"{held.for_.magnitude:.0f}s"
+        yield {**rule, "labels": labels, "annotations": dict(_annotations(center, alert, level))}
+
+
+def _annotations(center: Center, alert: Alert, level: Level) -> Iterator[tuple[str, str]]:
+    yield "summary", alert.summary
+    limit = next((limit for limit in center.limits if limit.name == alert.limit), None)
+    if limit:
+        yield "limit", _limit_text(limit, level)
+    for name, sentences in (("look", alert.look), ("do", alert.do), ("never", alert.never)):
+        yield name, " ".join(sentences)
+    yield "runbook", f"monitoring/runbooks.md, {alert.alertname}"
+
+
+def _limit_text(limit: Limit, level: Level) -> str:
+    """The limit that applies, looked up when the alert fires: ``above 40 °C``."""
+    selectors = {"loop": "$labels.loop", "device": "$labels.device"}
+    if limit.basis == "design-pue":
+        selectors = {}
+    elif limit.basis != "approach":
+        selectors.pop("device")
+    query = f"{limit.series}{{{','.join([f'level=%q', *(f'{name}=%q' for name in selectors)])}}} / {BASE[limit.unit]:.10g}"
+    words = " ".join(['"' + level + '"', *selectors.values()])
+    told = f"{limit.side} {{{{ . | first | value | printf \"%.4g\" }}}} {_unit(limit)}".rstrip()
+    return f"{{{{ with printf `{query}` {words} | query }}}}{told}{{{{ end }}}}"
+
+
+def _unit(limit: Limit) -> str:
+    return "" if limit.unit in ("x", "pH") else limit.unit
+
+
