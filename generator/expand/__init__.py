@@ -9,6 +9,7 @@ from generator.assets import Asset
 from generator.beside import Unreadable
 from generator.catalog import KINDS, Catalog
 from generator.catalog.check import Check
+from generator.catalog.models import AirBaseline
 from generator.expand import people, places, plant
 from generator.expand.names import Names
 from generator.known_hosts import HostKey
@@ -37,6 +38,8 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
         waters=dict(plant.waters(names)),
         airs=dict(plant.airs(names)),
         loops=dict(plant.loops(names, racks)),
+        meters=tuple(plant.meters(names)),
+        baseline=names.find(AirBaseline, words.targets.baseline, ("targets", "baseline")),
         tenants=tenants,
         guarantees=dict(people.guarantees(names, pools)),
         services=dict(people.services_of(names, pools, tenants)),
