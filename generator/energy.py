@@ -186,7 +186,8 @@ def water_usage(center: Center) -> float | None:
     """Litres of fresh water for each kWh of the racks on the design day; None when something is unknown."""
     litres = [makeup.litres for makeup in makeups(center)]
     racks = center.power * center.simultaneity / 1000
-    if not racks or not center.waters or any(each is None for each in litres):
+    is_said = center.waters and all(water.able(center.spec.site.climate) for water in center.waters.values())
+    if not racks or not is_said or any(each is None for each in litres):
         return None
     return sum(each or 0.0 for each in litres) / racks
 

@@ -74,7 +74,9 @@ def meters(names: Names) -> Iterator[Device]:
         if device is None:
             continue
         if device.form != "meter":
-            names.report("power.meter-form", f'"{device.name}" is a {device.form} and no meter', (*path, "device"))
+            names.report(
+                "power.meter-form", f'"{device.name}" is no meter, its form is {device.form}', (*path, "device")
+            )
         titles = list(NameRange.parse(span).names())
         feeds = tuple(words.feeds)
         for name, place in _places(names, titles, device, words.at, path):

@@ -68,12 +68,12 @@ def devices_fit_their_loop(center: Center) -> Iterator[Finding]:
     """A tank for one liquid phase has no condenser, one for two has no pump: the wrong one cools nothing."""
     for loop in center.loops.values():
         units, racks = FITTING[loop.spec.kind]
-        for things, forms, where in ((loop.units, units, "unit"), (loop.tanks, racks, "rack")):
+        for things, forms, what in ((loop.units, units, "a unit of"), (loop.tanks, racks, "the device of a rack on")):
             for thing in {thing.path: thing for thing in things}.values():
                 if thing.device.form not in forms:
                     message = (
-                        f'"{thing.device.name}" is a {thing.device.form}; a {where} of the {loop.spec.kind} loop '
-                        f'"{loop.name}" takes a {" or a ".join(sorted(forms))}'
+                        f'"{thing.device.name}" is a {thing.device.form}; {what} the {loop.spec.kind} loop '
+                        f'"{loop.name}" is one of: {", ".join(sorted(forms))}'
                     )
                     yield Finding((*thing.path, "device"), message)
 
