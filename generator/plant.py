@@ -207,13 +207,11 @@ class Rejecter:
     def makeup(self, heat: float, temperature: float) -> float | None:
         """L/h of fresh water for a heat in kW given away by water of a temperature in °C; None when unknown."""
         evaporates = _value(self.device.evaporates)
-        if self.device.form not in ("cooling-tower", "adiabatic-cooler"):
-            return 0.0
         if evaporates is None:
-            return None
+            return None if self.device.form in ("cooling-tower", "adiabatic-cooler") else 0.0
         evaporated = physics.evaporation(heat, temperature, evaporates.magnitude)
         cycles = _value(self.device.cycles)
-        return physics.makeup(evaporated, cycles) if cycles else None if self.device.cycles else evaporated
+        return physics.makeup(evaporated, cycles) if cycles else None
 
     def machines(self, feeds: Iterable[str]) -> list[Machine]:
         """The units one by one; they hang on all feeds of the centre unless the spec names some."""

@@ -15,6 +15,8 @@ from generator.spec.cooling import Loop, Place, Rejection, Unit
 from generator.spec.halls import Hall, RackKind
 
 _PORTS = {"modbus": 502, "redfish": 443, "snmp": 161}
+_RESTS = {"snmp": "3"}
+"""What follows an address that says nothing more: of SNMP the version that is authenticated and encrypted."""
 
 
 def supplies(names: Names) -> Iterator[tuple[str, Supply]]:
@@ -181,7 +183,7 @@ def _places(
         names.report("cooling.protocol", message, (*path, "at"))
         return
     for title, host in zip(titles, place.hosts, strict=False):
-        yield title, (host, place.port or _PORTS[place.scheme], place.rest)
+        yield title, (host, place.port or _PORTS[place.scheme], place.rest or _RESTS.get(place.scheme, ""))
 
 
 def _as_written(racks: tuple[Racks, ...]) -> Iterable[Racks]:
