@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from generator.model import Center
-from generator.plant import Device, HallAir, Handler, Machine, Water
+from generator.plant import CoolingUnit, HallAir, Handler, Machine, Rejecter, Water
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,11 @@ class Design:
         """Watts from the utility."""
         return self.racks * self.pue
 
+    @property
+    def cooling_pue(self) -> float:
+        """The partial PUE of cooling alone: what racks and cooling take over what racks take."""
+        return 1 + sum(term.share for term in self.terms if term.kind == "cooling")
+
     def watts(self, kind: Literal["losses", "cooling", "other"]) -> float:
         """Watts of all terms of a kind."""
         return self.racks * sum(term.share for term in self.terms if term.kind == kind)
@@ -100,6 +105,91 @@ def design(center: Center) -> Design:
     if other.magnitude:
         terms.append(Term("other", "other", other.magnitude, str(other)))
     return Design(racks, tuple(terms), tuple(unknown))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The design beside the same machines cooled by air, in watts; `compute` is what they take without their fans.
+
+    Servers cooled by air have fans inside their own power, so a PUE falls less than the bill does: the design's PUE has
+    lost these fans below the line, the baseline's has not. Energy over what computes (TUE) shows both alike.
+    """
+
+    compute: float
+    racks: float
+    total: float
+    design: Design
+
+    @property
+    def pue(self) -> float:
+        """Of the baseline."""
+        return self.total / self.racks
+
+    @property
+    def tues(self) -> tuple[float, float]:
+        """What comes from the utility over what computes: of the design, of the baseline."""
+        return self.design.total / self.compute, self.total / self.compute
+
+    @property
+    def saving(self) -> float:
+        """Share of the baseline's power from the utility that the design does without."""
+        return 1 - self.design.total / self.total
+
+
+def comparison(center: Center) -> Comparison | None:
+    """The design beside its baseline; None where nothing draws power or the baseline is not known."""
+    known = center.baseline
+    fans, cooling = (known.fans.value, known.cooling.value) if known else (None, None)
+    made = design(center)
+    if fans is None or cooling is None or not made.racks:
+        return None
+    # Fans move the heat that no liquid takes, so liquid takes its share of their power away.
+    racks = sum(_cooled_by_air(group.total_power, group.total_liquid_heat, fans.magnitude) for group in center.racks)
+    racks *= center.simultaneity
+    losses = made.watts("losses") / made.racks * racks
+    total = racks * (1 + cooling.magnitude) + losses + made.watts("other")
+    return Comparison(racks * (1 - fans.magnitude), racks, total, made)
+
+
+def _cooled_by_air(power: float, liquid: float, fans: float) -> float:
+    """Watts of machines that draw some power here if all of their heat left by air and fans took their full share."""
+    return power / (1 - fans * liquid / power) if power else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Makeup:
+    """Fresh water of one kind of heat rejection in L/h; None where nobody has said how much evaporates."""
+
+    name: str
+    litres: float | None
+
+
+def makeups(center: Center) -> Iterator[Makeup]:
+    """Water that evaporates on the design day at full load, and what is blown down with it."""
+    for water in center.waters.values():
+        able = water.able(center.spec.site.climate)
+        whole = sum((rejecter.capacity or 0.0) * rejecter.spec.count for rejecter in able)
+        mean = (water.spec.supply.magnitude + water.spec.return_.magnitude) / 2
+        for rejecter in able:
+            name = f'"{rejecter.name}" of facility water "{water.name}"'
+            yield Makeup(name, _makeup(rejecter, center.heat_into(water) / 1000, whole, mean))
+
+
+def _makeup(rejecter: Rejecter, heat: float, whole: float, temperature: float) -> float | None:
+    if rejecter.makeup(1.0, temperature) == 0.0:
+        return 0.0
+    share = (rejecter.capacity or 0.0) * rejecter.spec.count / whole if whole else None
+    return None if share is None else rejecter.makeup(heat * share, temperature)
+
+
+def water_usage(center: Center) -> float | None:
+    """Litres of fresh water for each kWh of the racks on the design day; None when something is unknown."""
+    litres = [makeup.litres for makeup in makeups(center)]
+    racks = center.power * center.simultaneity / 1000
+    is_said = center.waters and all(water.able(center.spec.site.climate) for water in center.waters.values())
+    if not racks or not is_said or any(each is None for each in litres):
+        return None
+    return sum(each or 0.0 for each in litres) / racks
 
 
 def carriers(center: Center) -> Iterator[Carrier]:
@@ -137,7 +227,7 @@ def drawn(cooling: Iterable[Carrier], lost: frozenset[str]) -> dict[str, float]:
     return watts
 
 
-def _machines(things: Iterable[Device | Handler]) -> tuple[Machine, ...]:
+def _machines(things: Iterable[CoolingUnit | Handler]) -> tuple[Machine, ...]:
     return tuple(thing.machine for thing in things)
 
 

@@ -12,10 +12,10 @@ from generator import spec
 from generator.assets import Asset
 from generator.catalog.alarm_models import Alert, Limit
 from generator.catalog.check import Check
-from generator.catalog.models import Entry, NetworkPlugin, PricePlan, Release, Sandbox, TenantClass
+from generator.catalog.models import AirBaseline, Entry, NetworkPlugin, PricePlan, Release, Sandbox, TenantClass
 from generator.known_hosts import HostKey
 from generator.nodes import Block, Node, NodeRange, Pool, Racks, number_of
-from generator.plant import CoolingLoop, Device, HallAir, Net, Supply, Water
+from generator.plant import CoolingLoop, CoolingUnit, Device, HallAir, Net, Supply, Water
 from generator.problems import Path
 from generator.services import ServiceKind
 from generator.spec.common import Isolation
@@ -114,6 +114,9 @@ class Center:
     waters: dict[str, Water] = field(default_factory=dict)
     airs: dict[str, HallAir] = field(default_factory=dict)
     loops: dict[str, CoolingLoop] = field(default_factory=dict)
+    meters: tuple[Device, ...] = ()
+    baseline: AirBaseline | None = None
+    """The centre cooled by air against which savings are counted."""
     tenants: dict[str, Tenant] = field(default_factory=dict)
     guarantees: dict[str, tuple[Share, ...]] = field(default_factory=dict)
     services: dict[str, ServiceUse] = field(default_factory=dict)
@@ -193,7 +196,9 @@ class Center:
             found += [net.leaf, net.spine]
         found += [supply.device for supply in self.supplies.values()]
         found += [loop.coolant for loop in self.loops.values()]
-        found += [device.device for device in self.devices()]
+        found += [unit.device for unit in self.equipment()]
+        found += [meter.device for meter in self.meters]
+        found += [water.coolant for water in self.waters.values()]
         found += [rejecter.device for water in self.waters.values() for rejecter in water.rejecters]
         found += [handler.device for air in self.airs.values() for handler in air.handlers]
         once = {(entry.folder, entry.name): entry for entry in found if entry}
@@ -290,10 +295,17 @@ class Center:
         homes = [words for words in self.spec.storage.values() if words.purpose == "home"]
         return pool.role != "storage" and any(set(pool.clusters) & set(words.clusters) for words in homes)
 
-    def devices(self) -> Iterator[Device]:
+    def equipment(self) -> Iterator[CoolingUnit]:
+        """The units and tanks of all loops, also those that nobody can read."""
         for loop in self.loops.values():
             yield from loop.units
             yield from loop.tanks
+
+    def devices(self) -> Iterator[Device]:
+        """Whatever monitoring reads."""
+        yield from (unit for unit in self.equipment() if unit.is_read)
+        yield from (unit for water in self.waters.values() for part in water.rejecters for unit in part.read)
+        yield from self.meters
 
     def sandbox_of(self, tenant: Tenant, cluster: str) -> Sandbox | None:
         """What the pods of a tenant run in, where they must."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
+from generator import physics
+from generator.catalog.entries import Fact
 from generator.catalog.models import AirHandler, Coolant, CoolingDevice, HeatRejection, Switch, Ups
 from generator.problems import Path
-from generator.quantity import Quantity, Temperature
+from generator.quantity import Quantity, Temperature, TemperatureRise
 from generator.spec.cooling import FacilityWater, Loop, Rejection, UnitRatings
 from generator.spec.fabrics import Fabric
 from generator.spec.halls import Air, AirRatings
 from generator.spec.power import Ups as UpsWords
 from generator.spec.site import Climate
+
+Amount = TypeVar("Amount")
 
 
 def _first(*values: Quantity | None) -> float | None:
@@ -34,43 +39,102 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A cooling unit or tank that monitoring reads."""
+    """Whatever monitoring reads: cooling units and tanks of a loop, meters, units of heat rejection."""
 
     name: str
     loop: str
-    device: CoolingDevice
+    device: CoolingDevice | HeatRejection
     host: str
     port: int
     rest: str
     credentials: str | None
     feeds: tuple[str, ...]
     path: Path
-    ratings: UnitRatings
+    measures: str = ""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether monitoring can read it: somebody knows what it says, and the spec where."""
+        return self.device.protocol != "none" and bool(self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class CoolingUnit(Device):
+    """A cooling unit or tank: what it carries, pumps and takes, by its data sheet before the catalogue.
+
+    `real_approach` is what the loop leaves between facility water and coolant, in K; None where it sets none.
+    """
+
+    device: CoolingDevice
+    ratings: UnitRatings = field(default_factory=UnitRatings)
+    real_approach: float | None = None
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        """Watts that it carries at each approach in K that somebody has said, rising, from nothing at none on."""
+        said = {_kelvin(text): power.magnitude for text, power in self.ratings.at_approach.items()}
+        known = self.device.ratings.at_approach.items()
+        told = {_kelvin(text): fact.value.magnitude for text, fact in known if fact.value}
+        points = said or told
+        if not points:
+            return []
+        rated, capacity = self._rated_approach, self._rated_capacity
+        if rated is not None and capacity is not None:
+            points[rated] = capacity
+        return sorted({0.0: 0.0, **points}.items())
 
     @property
     def capacity(self) -> float | None:
-        """Watts that the device carries."""
-        return _first(self.ratings.capacity, self.device.ratings.capacity.value)
+        """Watts that it carries at the approach of its loop; without a curve, its rating."""
+        curve = self.curve
+        if not curve:
+            return self._rated_capacity
+        return curve[-1][1] if self.real_approach is None else physics.between(curve, max(self.real_approach, 0.0))
 
     @property
     def approach(self) -> float | None:
-        """Kelvin between facility water and coolant supply."""
-        return _first(self.ratings.approach, self.device.ratings.approach.value)
+        """Kelvin between facility water and coolant supply at its rating; less is possible where a curve says so."""
+        return None if self.curve else self._rated_approach
 
     @property
     def flow(self) -> float | None:
-        """Litres a minute that the device pumps."""
+        """Litres a minute that it pumps."""
         return _first(self.ratings.flow, self.device.ratings.flow.value)
 
     @property
+    def head(self) -> float | None:
+        """Pascals that its pumps leave for the loop at that flow."""
+        return _first(self.ratings.head, _value(self.device.ratings.head))
+
+    @property
     def power(self) -> float | None:
-        """Watts of electricity that the device takes at its capacity."""
-        known = self.device.ratings.power
-        return _first(self.ratings.power, known.value if known else None)
+        """Watts of electricity that it takes at its capacity."""
+        return _first(self.ratings.power, _value(self.device.ratings.power))
+
+    @property
+    def loss(self) -> float | None:
+        """Share of its charge that a tank loses in a year."""
+        return _first(self.ratings.loss, _value(self.device.ratings.loss))
 
     @property
     def machine(self) -> Machine:
         return Machine(f'unit "{self.name}"', self.capacity, self.power, self.feeds, self.flow)
+
+    @property
+    def _rated_capacity(self) -> float | None:
+        return _first(self.ratings.capacity, self.device.ratings.capacity.value)
+
+    @property
+    def _rated_approach(self) -> float | None:
+        return _first(self.ratings.approach, self.device.ratings.approach.value)
+
+
+def _value(fact: Fact[Amount] | None) -> Amount | None:
+    return fact.value if fact else None
+
+
+def _kelvin(text: str) -> float:
+    return TemperatureRise.parse(text).magnitude
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +144,33 @@ class CoolingLoop:
     name: str
     spec: Loop
     coolant: Coolant
-    units: tuple[Device, ...]
-    tanks: tuple[Device, ...]
+    units: tuple[CoolingUnit, ...]
+    tanks: tuple[CoolingUnit, ...]
 
     @property
     def path(self) -> Path:
         return ("cooling", "loops", self.name)
+
+    @property
+    def flow_per_kw(self) -> float | None:
+        """L/min that carry one kW at the loop's rise; None where rise or coolant do not say."""
+        density, heat_capacity = self.coolant.density.value, self.coolant.heat_capacity.value
+        if self.spec.rise is None or not density or not heat_capacity:
+            return None
+        return physics.flow(1.0, self.spec.rise.magnitude, density, heat_capacity)
+
+    @property
+    def warmest(self) -> float | None:
+        """Coolant back from the racks in °C; vapour of a two-phase tank is at the boiling point."""
+        if self.spec.kind == "two-phase-immersion":
+            boiling = self.coolant.boiling_point.value
+            return boiling.magnitude if boiling else None
+        supply, rise = self.spec.supply, self.spec.rise
+        return supply.magnitude + rise.magnitude if supply and rise else None
+
+    def condenser(self, water: float) -> float:
+        """Water in the coils of a two-phase tank in °C: facility water, or that of the units before the tanks."""
+        return water + max((unit.approach or 0.0 for unit in self.units), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +181,8 @@ class Rejecter:
     spec: Rejection
     device: HeatRejection
     path: Path
+    read: tuple[Device, ...] = ()
+    """Its units one by one, where monitoring reads them."""
 
     @property
     def capacity(self) -> float | None:
@@ -116,6 +203,15 @@ class Rejecter:
     def approach(self) -> float | None:
         """Kelvin between the air that cools (dry or wet bulb) and the water."""
         return _first(self.spec.ratings.approach, self.device.approach.value)
+
+    def makeup(self, heat: float, temperature: float) -> float | None:
+        """L/h of fresh water for a heat in kW given away by water of a temperature in °C; None when unknown."""
+        evaporates = _value(self.device.evaporates)
+        if evaporates is None:
+            return None if self.device.form in ("cooling-tower", "adiabatic-cooler") else 0.0
+        evaporated = physics.evaporation(heat, temperature, evaporates.magnitude)
+        cycles = _value(self.device.cycles)
+        return physics.makeup(evaporated, cycles) if cycles else None
 
     def machines(self, feeds: Iterable[str]) -> list[Machine]:
         """The units one by one; they hang on all feeds of the centre unless the spec names some."""
@@ -146,6 +242,7 @@ class Water:
 
     name: str
     spec: FacilityWater
+    coolant: Coolant
     rejecters: tuple[Rejecter, ...]
 
     @property

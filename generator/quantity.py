@@ -115,7 +115,7 @@ class Power(Quantity):
 class Temperature(Quantity):
     """Degrees Celsius."""
 
-    dimension, example, least, most = "temperature", "36 °C", "-100 °C", "400 °C"
+    dimension, example, least, most = "temperature", "36 °C", "-200 °C", "400 °C"
     units = {"°C": 1.0, "℃": 1.0}
 
 
@@ -131,6 +131,18 @@ class Flow(Quantity):
 
     dimension, example = "flow", "400 L/min"
     units = {"L/min": 1.0, "m3/h": 1000 / 60}
+
+
+class AirFlow(Quantity):
+    """Cubic metres per hour."""
+
+    dimension, article, example, units = "air flow", "an", "2000 m3/h", {"m3/h": 1.0}
+
+
+class Pressure(Quantity):
+    """Pascals, above the air around unless a field says otherwise."""
+
+    dimension, example, units = "pressure", "150 kPa", {"kPa": 1e3, "Pa": 1.0, "bar": 1e5}
 
 
 class Percentage(Quantity):
@@ -156,7 +168,7 @@ class Mass(Quantity):
 class Length(Quantity):
     """Metres."""
 
-    dimension, example, units = "length", "3 m", {"m": 1.0, "mm": 1e-3}
+    dimension, example, units = "length", "3 m", {"m": 1.0, "mm": 1e-3, "µm": 1e-6}
 
 
 class Volume(Quantity):

@@ -103,6 +103,15 @@ OTHERS: dict[str, list[Any]] = {
     "Service.tenant": ["course-ai-101", "rain-nowcast"],
     "Service.pool": ["train-h", "train-d"],
     "Service.environment": ["exam"],
+    "FacilityWater.coolant": ["pg25", "no-such"],
+    "Rejection.at": ["redfish://10.24.4.2"],
+    "Rejection.credentials": ["env:OTHER_LOGIN", None],
+    "Meter.device": ["ocp-orv3-rpu"],
+    "Meter.at": ["redfish://10.24.3.9", "redfish://10.24.3.21..22"],
+    "Meter.feeds": [["east"], []],
+    "Meter.credentials": ["env:OTHER_LOGIN", None],
+    "Hall.vapour_detection": [False],
+    "Targets.baseline": ["no-such"],
     "Pool.server": ["generic-1u", "generic-8-oam"],
     "Pool.accelerator": ["simulated-8", "ascend-310p"],
     "Pool.plugin": ["dcu", "hami-dcu"],
@@ -187,7 +196,7 @@ FIRST: dict[str, Data] = {
     "halls.east-hall.air.humidity": {"halls": {"east-hall": {"air": {"supply": "36 °C"}}}},
 }
 # Nobody uses these yet.
-UNUSED: set[str] = set()
+UNUSED: set[str] = {"Loop.limits"}
 
 
 def merged(first: Data, second: Data) -> Data:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from generator import energy
+from generator import energy, physics
 from generator.model import Center
-from generator.rules import cooling, survival
+from generator.rules import pumps, survival
 from generator.validate import validate
 from tests.lessons import ROOT
 
@@ -39,7 +39,7 @@ def center(folder: Path, *edits: tuple[str, str]) -> Center:
     [(22, 0.50, 11.1), (25, 0.50, 13.9), (27, 0.60, 18.6), (30, 0.60, 21.4), (32, 0.70, 25.8), (24, 1.0, 24.0)],
 )
 def test_dew_points(temperature: float, humidity: float, dew: float) -> None:
-    assert cooling.dew_point(temperature, humidity) == pytest.approx(dew, abs=0.06)
+    assert physics.dew_point(temperature, humidity) == pytest.approx(dew, abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_dew_points(temperature: float, humidity: float, dew: float) -> None:
      (45, 1.3), (60, 1.3)],
 )  # fmt: skip
 def test_least_flows(supply: float, flow: float) -> None:
-    assert cooling.least_flow(supply) == pytest.approx(flow)
+    assert physics.between(pumps.LEAST_FLOW, supply) == pytest.approx(flow)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_least_flows(supply: float, flow: float) -> None:
 )  # fmt: skip
 def test_flows_that_carry_a_kilowatt(coolant: str, rise: str, flow: float, tmp_path: Path) -> None:
     made = center(tmp_path, ("coolant: pg25", f"coolant: {coolant}"), ("rise: 10 K", f"rise: {rise}"))
-    assert cooling.flow_per_kw(made.loops["plate-1"]) == pytest.approx(flow, rel=1e-3)
+    assert made.loops["plate-1"].flow_per_kw == pytest.approx(flow, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ REFUSED: list[tuple[type[Quantity], Any, str]] = [
     (Power, "-1 kW", 'needs a power such as "40 kW", at least 0, got "-1 kW"'),
     (Temperature, "36 K", 'needs a temperature such as "36 °C", got "36 K"'),
     (Temperature, "97 °F", 'needs a temperature such as "36 °C", got "97 °F"'),
-    (Temperature, "-101 °C", 'needs a temperature such as "36 °C", at least -100 °C, got "-101 °C"'),
+    (Temperature, "-201 °C", 'needs a temperature such as "36 °C", at least -200 °C, got "-201 °C"'),
     (Temperature, "401 °C", 'needs a temperature such as "36 °C", at most 400 °C, got "401 °C"'),
     (TemperatureRise, "0 K", 'needs a temperature difference such as "10 K", at least 0.1 K, got "0 K"'),
     (Percentage, "101 %", 'needs a percentage such as "80 %", at most 100 %, got "101 %"'),

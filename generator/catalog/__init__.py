@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from generator.catalog import provenance
+from generator.catalog import points, provenance
 from generator.catalog.kinds import KINDS
 from generator.catalog.models import Entry
 from generator.problems import Position, Problem, Refused
@@ -85,6 +85,8 @@ class Catalog:
             raise Refused([Problem("catalog.name", message, ("name",), position=position)])
         if unfounded := list(itertools.islice(provenance.findings(entry, source), MAX_FINDINGS)):
             raise Refused(unfounded)
+        if not file.is_relative_to(BUILT_IN) and (wrong := points.findings(entry, source)):
+            raise Refused(wrong)
         return entry
 
     def _content(self, file: Path, shown: str) -> bytes:

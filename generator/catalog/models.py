@@ -5,10 +5,15 @@ Every number from the outside world is a fact: a value with its status and sourc
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from generator.catalog.cooling_model import AirBaseline as AirBaseline
+from generator.catalog.cooling_model import AirHandler as AirHandler
+from generator.catalog.cooling_model import Coolant as Coolant
+from generator.catalog.cooling_model import CoolingDevice as CoolingDevice
+from generator.catalog.cooling_model import HeatRejection as HeatRejection
 from generator.catalog.entries import GRADES as GRADES
 from generator.catalog.entries import KIND, SAID, STATUS_HINT, SURE
 from generator.catalog.entries import STATUSES as STATUSES
@@ -23,15 +28,14 @@ from generator.catalog.vendor_model import Vendor as Vendor
 from generator.quantity import (
     Capacity,
     Efficiency,
-    Flow,
     Length,
     Mass,
     Money,
     Percentage,
     Power,
+    Pressure,
     Quantity,
     Temperature,
-    TemperatureRise,
     Volume,
 )
 from generator.spec.common import Date, Isolation, Name, Strict, Text, refuse
@@ -105,6 +109,8 @@ class Server(Entry):
     supplies: Supplies | None = Field(None, description="Power supplies.")
     liquid_share: Fact[Percentage] = Field(description="Share of the heat that cold plates take.")
     liquid_inlet: Fact[Temperature] | None = Field(None, description="Warmest coolant that its cold plates bear.")
+    liquid_pressure: Fact[Pressure] | None = Field(None, description="Most that its cold plates and hoses bear.")
+    filter: Fact[Length] | None = Field(None, description="Coarsest filter that its cold plates ask for.")
     air_inlet: Fact[Temperature] | None = Field(None, description="Warmest air that it bears.")
     performance: Performance = Field(default_factory=dict, description="Of its processors together.")
 
@@ -156,31 +162,6 @@ class Ups(Entry):
     efficiency: Fact[Efficiency] = Field(description="At the load that it is planned for.")
 
 
-class HeatRejection(Entry):
-    """What gives heat to the outside air: ratings are those of a design day."""
-
-    folder: ClassVar[str] = "rejection"
-    kind: Literal["rejection"] = Field(description=KIND)
-    form: Literal["dry-cooler", "adiabatic-cooler", "cooling-tower", "open-water", "chiller"] = Field(
-        description="Principle."
-    )
-    capacity: Fact[Power] = Field(description="Heat that one unit gives away.")
-    approach: Fact[TemperatureRise] = Field(
-        description="Water above dry bulb (dry cooler), wet bulb (tower, adiabatic) or open water; unused for chillers."
-    )
-    power: Fact[Power] = Field(description="Electricity of one unit at its capacity, compressors included.")
-
-
-class AirHandler(Entry):
-    """What takes heat from the air of a hall."""
-
-    folder: ClassVar[str] = "air"
-    kind: Literal["air"] = Field(description=KIND)
-    capacity: Fact[Power] = Field(description="Heat that one unit takes from the air.")
-    power: Fact[Power] = Field(description="Electricity of one unit at its capacity; compressors, if it has some.")
-    water: bool = Field(False, description="Whether it needs cold water; one with compressors of its own does not.")
-
-
 class PricePlan(Entry):
     """A price list; a model that it does not name has no price."""
 
@@ -192,51 +173,6 @@ class PricePlan(Entry):
     accelerators: dict[Name, Money] = Field(default_factory=dict, description="An hour of each model of accelerator.")
     nodes: dict[Name, Money] = Field(default_factory=dict, description="An hour of a node of each model of server.")
     storage: Money | None = Field(None, description="A terabyte for a month.")
-
-
-class Coolant(Entry):
-    """A liquid: heat capacity decides flows, the boiling point decides two-phase tanks."""
-
-    folder: ClassVar[str] = "coolants"
-    kind: Literal["coolant"] = Field(description=KIND)
-    density: Fact[float] = Field(description="kg/m3 at 40 °C.")
-    heat_capacity: Fact[float] = Field(description="kJ/(kg K) at 40 °C.")
-    boiling_point: Fact[Temperature] = Field(description="At 101.3 kPa.")
-
-
-class Ratings(Strict):
-    """What a cooling device can do."""
-
-    capacity: Fact[Power] = Field(description="Heat that one unit carries.")
-    approach: Fact[TemperatureRise] = Field(description="Coolant supply above facility water.")
-    flow: Fact[Flow] = Field(description="Coolant that one unit pumps.")
-    power: Fact[Power] | None = Field(None, description="Electricity that its pumps and controls take at capacity.")
-
-
-class CoolingDevice(Entry):
-    """A cooling unit, tank or meter: ratings, and where its readings are found."""
-
-    folder: ClassVar[str] = "cooling"
-    kind: Literal["cooling"] = Field(description=KIND)
-    form: Literal["cdu", "rpu", "single-phase-tank", "two-phase-tank", "rear-door", "meter"] = Field(
-        description="What it is."
-    )
-    protocol: Literal["modbus-tcp", "redfish", "snmp"] = Field(description="How it is read.")
-    ratings: Ratings = Field(description="What it can do.")
-    resource: str | None = Field(None, description="Where a Redfish service keeps the unit, unless the spec says it.")
-    points: list[dict[str, Any]] = Field(
-        min_length=1, description="What the exporter reads: see docs/cooling-exporter.md and the files beside this one."
-    )
-    example: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Where such a device stands, for the tests of this program; a file of your own may leave it out.",
-    )
-
-    @model_validator(mode="after")
-    def _can_be_found(self) -> Self:
-        if self.protocol == "redfish" and not self.resource:
-            raise refuse('a Redfish device needs "resource", such as "redfish/v1/ThermalEquipment/CDUs/1"')
-        return self
 
 
 class OperatingSystem(Entry):

@@ -10,6 +10,7 @@ from generator.beside import Unreadable
 from generator.catalog import KINDS, Catalog
 from generator.catalog.alarm_models import Alert, Limit
 from generator.catalog.check import Check
+from generator.catalog.models import AirBaseline
 from generator.expand import people, places, plant
 from generator.expand.names import Kind, Names
 from generator.known_hosts import HostKey
@@ -38,6 +39,8 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
         waters=dict(plant.waters(names)),
         airs=dict(plant.airs(names)),
         loops=dict(plant.loops(names, racks)),
+        meters=tuple(plant.meters(names)),
+        baseline=names.find(AirBaseline, words.targets.baseline, ("targets", "baseline")),
         tenants=tenants,
         guarantees=dict(people.guarantees(names, pools)),
         services=dict(people.services_of(names, pools, tenants)),

@@ -48,7 +48,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     places = [node.address for node in monitors] or ["localhost"]
     targets = [_target(place, EXPORTER_PORT) for place in places]
     yield Artifact("monitoring/targets/cooling.json", Json(targets), causes)
-    loops = ("cooling", "halls")
+    loops = ("cooling", "halls", "power.meters")
     exporter = {
         "listen": f"0.0.0.0:{EXPORTER_PORT}",
         "interval": INTERVAL,
@@ -92,14 +92,29 @@ def _target(host: str, port: int, **labels: str) -> dict[str, Any]:
 
 def _device(device: Device) -> dict[str, Any]:
     """A device as the exporter reads it; the credentials stay a reference."""
-    common = {"name": device.name, "loop": device.loop, "profile": device.device.name, "points": device.device.points}
-    if device.device.protocol == "modbus-tcp":
-        unit = {"unit": int(device.rest)} if device.rest else {}
-        return {**common, "protocol": "modbus-tcp", "address": device.host, "port": device.port, **unit}
+    found: dict[str, Any] = {"name": device.name, "profile": device.device.name, "points": device.device.points}
+    found |= {"loop": device.loop} if device.loop else {}
+    found |= {"measures": device.measures} if device.measures else {}
+    login = {"reference": device.credentials} if device.credentials else {}
+    match device.device.protocol:
+        case "modbus-tcp":
+            unit = {"unit": int(device.rest)} if device.rest else {}
+            return {**found, "protocol": "modbus-tcp", "address": device.host, "port": device.port, **unit}
+        case "snmp":
+            version = {"version": device.rest} if device.rest else {}
+            return {**found, "protocol": "snmp", "address": device.host, "port": device.port, **version, **_snmp(login)}
     scheme = "http" if device.port == 80 else "https"
     url = f"{scheme}://{device.host}:{device.port}/{device.rest or device.device.resource}"
-    login = {"kind": "session", "reference": device.credentials} if device.credentials else {"kind": "none"}
-    return {**common, "protocol": "redfish", "url": url, "credentials": login}
+    return {
+        **found,
+        "protocol": "redfish",
+        "url": url,
+        "credentials": {"kind": "session" if login else "none", **login},
+    }
+
+
+def _snmp(login: dict[str, str]) -> dict[str, Any]:
+    return {"credentials": login} if login else {}
 
 
 def _supply(center: Center, loop: str) -> dict[str, float] | None:

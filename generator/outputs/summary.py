@@ -14,6 +14,8 @@ from generator.devices import offers
 from generator.model import Center
 from generator.nodes import Pool
 from generator.plant import CoolingLoop, Net, Water
+from generator.spec.halls import Hall
+from generator.vapour import Charge, charges, temperature_of
 
 PRECISIONS = get_args(Precision)
 
@@ -38,11 +40,24 @@ class Speeds:
 
 @dataclass(frozen=True, slots=True)
 class LoopLine:
-    """A loop with its heat and what its units carry in kW, one of them lost where N+1 is said."""
+    """A loop with its heat and what its units carry in kW, one of them lost where N+1 is said; flows in L/min."""
 
     loop: CoolingLoop
     heat: float
     capacity: float | None
+    flow: float | None
+    pumped: float | None
+
+    @property
+    def head(self) -> float | None:
+        """kPa that the weakest unit leaves for the loop, as far as known."""
+        known = [unit.head for unit in self.loop.units if unit.head is not None]
+        return round(min(known) / 1000, 1) if known else None
+
+    @property
+    def kelvin(self) -> float | None:
+        """What the loop leaves between facility water and coolant."""
+        return next((unit.real_approach for unit in (*self.loop.units, *self.loop.tanks)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,15 @@ class WaterLine:
 
     water: Water
     heat: float
+
+
+@dataclass(frozen=True, slots=True)
+class TankLine:
+    """The tanks of one kind in one hall, with the fresh air in m3/h that keeps their vapour below its limit."""
+
+    charge: Charge
+    air: float | None
+    hall: Hall
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +128,10 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         "halls": [_hall(center, name) for name in center.spec.halls],
         "nets": [_net(center, net) for net in center.nets.values()],
         "loops": [_loop(center, loop) for loop in center.loops.values()],
+        "tanks": [_tanks(center, charge) for charge in charges(center)],
+        "makeups": [makeup for makeup in energy.makeups(center) if makeup.litres != 0.0],
+        "water_usage": energy.water_usage(center),
+        "comparison": energy.comparison(center),
         "waters": [WaterLine(water, _kw(center.heat_into(water))) for water in center.waters.values()],
         "racks": sum(racks.count for racks in center.racks),
         "nodes": sum(center.counts.values()),
@@ -183,7 +211,16 @@ def _loop(center: Center, loop: CoolingLoop) -> LoopLine:
     figures = sorted(value for value in known if value is not None)
     lost = 1 if loop.units and loop.spec.redundancy == "N+1" else 0
     capacity = None if not known or None in known else _kw(sum(figures[: len(figures) - lost]))
-    return LoopLine(loop, _kw(center.heat_of(loop)), capacity)
+    flows = [unit.flow for unit in loop.units]
+    pumps = sorted(flow for flow in flows if flow is not None)
+    pumped = None if not flows or None in flows else round(sum(pumps[: len(pumps) - lost]), 1)
+    needed = None if loop.flow_per_kw is None else round(loop.flow_per_kw * center.heat_of(loop) / 1000, 1)
+    return LoopLine(loop, _kw(center.heat_of(loop)), capacity, needed, pumped)
+
+
+def _tanks(center: Center, charge: Charge) -> TankLine:
+    air = charge.fresh_air(temperature_of(center, charge.racks.hall))
+    return TankLine(charge, air, center.spec.halls[charge.racks.hall])
 
 
 def _unproven(center: Center) -> Iterator[Unproven]:

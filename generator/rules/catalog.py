@@ -32,12 +32,13 @@ def _used(center: Center) -> Iterator[tuple[Entry, Path]]:
     for supply in center.supplies.values():
         yield supply.device, (*supply.path, "device")
     for water in center.waters.values():
+        yield water.coolant, (*water.path, "coolant")
         yield from ((rejecter.device, (*rejecter.path, "device")) for rejecter in water.rejecters)
     for air in center.airs.values():
         yield from ((handler.device, (*air.path, "units")) for handler in air.handlers)
     for loop in center.loops.values():
         yield loop.coolant, (*loop.path, "coolant")
-    for device in center.devices():
+    for device in (*center.equipment(), *center.meters):
         yield device.device, (*device.path, "device")
     for tenant in center.tenants.values():
         yield tenant.class_, (*tenant.path, "class")

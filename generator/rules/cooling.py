@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterator
 
+from generator import physics
 from generator.model import Center
-from generator.plant import CoolingLoop
+from generator.plant import CoolingLoop, CoolingUnit
 from generator.rules import Finding, rule
 from generator.rules.survival import exceeds, pair, stopped_by, weakest
 
@@ -15,8 +14,8 @@ BOILING_MARGIN = 10.0
 """Kelvin between condenser water and the coolant's boiling point; general engineering practice, to be reviewed."""
 DEW_POINT_MARGIN = 2.0
 """Kelvin between coolant and dew point below which a CDU of the field raises its critical alarm."""
-LEAST_FLOW = ((25.0, 0.4), (30.0, 0.5), (35.0, 0.7), (40.0, 0.9), (45.0, 1.3))
-"""L/min for each kW that cold plates need at least, by supply in °C; from a self-qualification of CDUs (grade C)."""
+DEW_POINT_WARNING = 5.0
+"""Kelvin below which it warns."""
 
 
 @rule("cooling.loop-capacity")
@@ -71,8 +70,16 @@ def racks_carry_their_own_heat(center: Center) -> Iterator[Finding]:
         if own and own.capacity is not None and exceeds(racks.liquid_heat, own.capacity):
             heat, capacity = pair(racks.liquid_heat, own.capacity)
             whose = "its own device" if racks.count == 1 else "the device of each"
-            message = f"{racks.title} must carry {heat}, {whose} carries {capacity}"
+            message = f"{racks.title} must carry {heat}{_vapour(loop, racks.liquid_heat)}, {whose} carries {capacity}"
             yield Finding((*own.path, "ratings", "capacity"), message)
+
+
+def _vapour(loop: CoolingLoop | None, heat: float) -> str:
+    """What a heat in watts boils of the coolant, where tanks boil it and somebody knows how much it takes."""
+    latent = loop.coolant.latent_heat.value if loop and loop.coolant.latent_heat else None
+    if loop is None or latent is None or loop.spec.kind != "two-phase-immersion":
+        return ""
+    return f", which boils {heat / 1000 * physics.vapour_rate(latent):.0f} kg/h"
 
 
 @rule("cooling.no-units")
@@ -110,21 +117,6 @@ def loops_have_a_set_point(center: Center) -> Iterator[Finding]:
             yield Finding(loop.path, message, 'for example "supply: 36 °C" and "rise: 10 K"')
 
 
-@rule("cooling.unproven", severity="warning")
-def flows_can_be_proven(center: Center) -> Iterator[Finding]:
-    """What pumps say they move proves nothing while nobody knows how much heat the coolant carries."""
-    for loop in center.loops.values():
-        facts = {"density": loop.coolant.density, "heat capacity": loop.coolant.heat_capacity}
-        unknown = [name for name, fact in facts.items() if not fact.value]
-        flows = loop.units and all(unit.flow is not None for unit in loop.units)
-        if flows and loop.spec.rise is not None and unknown:
-            message = (
-                f'the flow of loop "{loop.name}" cannot be checked: the {" and the ".join(unknown)} of '
-                f'"{loop.coolant.name}" {"is" if len(unknown) == 1 else "are"} unknown'
-            )
-            yield Finding((*loop.path, "coolant"), message)
-
-
 @rule("cooling.no-protection")
 def loops_name_their_protection(center: Center) -> Iterator[Finding]:
     """Loss of flow heats the coolant by about 1 K a second; monitoring is too slow to protect, so a device must."""
@@ -141,67 +133,16 @@ def condensers_stay_below_boiling(center: Center) -> Iterator[Finding]:
         water, boiling = center.spec.cooling.facility.get(loop.spec.from_), loop.coolant.boiling_point.value
         if loop.spec.kind != "two-phase-immersion" or water is None:
             continue
+        condenser = loop.condenser(water.supply.magnitude)
         if boiling is None:
             yield Finding((*loop.path, "coolant"), f'coolant "{loop.coolant.name}" has no known boiling point')
-        elif boiling.magnitude - water.supply.magnitude < BOILING_MARGIN - 1e-9:
-            needed, margin = pair(BOILING_MARGIN, boiling.magnitude - water.supply.magnitude, "K", 1)
+        elif boiling.magnitude - condenser < BOILING_MARGIN - 1e-9:
+            needed, margin = pair(BOILING_MARGIN, boiling.magnitude - condenser, "K", 1)
+            what = f"{water.supply}" if condenser == water.supply.magnitude else f"{condenser:.1f} °C behind the units"
             message = (
-                f'water of {water.supply} is {margin} below the boiling point of "{loop.coolant.name}"; '
-                f"{needed} are needed"
+                f'water of {what} is {margin} below the boiling point of "{loop.coolant.name}"; {needed} are needed'
             )
             yield Finding((*loop.path, "from"), message)
-
-
-@rule("cooling.flow")
-def units_pump_enough(center: Center) -> Iterator[Finding]:
-    """The flow that carries the heat at the loop's rise stays within what the units pump, also with one unit lost."""
-    for loop in center.loops.values():
-        flow, machines = flow_per_kw(loop), [unit.machine for unit in loop.units]
-        if flow is None or not machines or any(machine.flow is None for machine in machines):
-            continue
-        needed = center.heat_of(loop) / 1000 * flow
-        when, pumped = weakest(center, machines, loop.spec.redundancy, lambda machine: machine.flow or 0.0)
-        if exceeds(needed, pumped):
-            asked, given = pair(needed, pumped, "L/min", 1)
-            message = (
-                f'loop "{loop.name}" needs {asked} of {loop.coolant.name} for a rise of {loop.spec.rise}, '
-                f"its units pump {given}{when}"
-            )
-            yield Finding((*loop.path, "rise"), message)
-
-
-@rule("cooling.flow-guidance", severity="warning")
-def cold_plates_get_enough_flow(center: Center) -> Iterator[Finding]:
-    """The warmer the coolant, the less chips may lie above it, and the more of it cold plates need for each kW."""
-    for loop in center.loops.values():
-        flow, supply = flow_per_kw(loop), loop.spec.supply
-        if loop.spec.kind != "cold-plate" or supply is None or flow is None:
-            continue
-        least = least_flow(supply.magnitude)
-        if exceeds(least, flow):
-            message = (
-                f'loop "{loop.name}" moves {flow:.3f} L/min for each kW at a rise of {loop.spec.rise}; '
-                f"cold plates are asked to have {least:.3f} L/min/kW at {supply}"
-            )
-            yield Finding((*loop.path, "rise"), message)
-
-
-def flow_per_kw(loop: CoolingLoop) -> float | None:
-    """L/min that carry one kW at the loop's rise: Q = density x heat capacity x flow x rise."""
-    density, heat_capacity = loop.coolant.density.value, loop.coolant.heat_capacity.value
-    if loop.spec.rise is None or not density or not heat_capacity:
-        return None
-    return 60_000 / (density * heat_capacity * loop.spec.rise.magnitude)
-
-
-def least_flow(supply: float) -> float:
-    """L/min for each kW by supply in °C, on straight lines between the points; the ends hold beyond them."""
-    if supply <= LEAST_FLOW[0][0]:
-        return LEAST_FLOW[0][1]
-    for (cold, low), (warm, high) in itertools.pairwise(LEAST_FLOW):
-        if supply <= warm:
-            return low + (high - low) * (supply - cold) / (warm - cold)
-    return LEAST_FLOW[-1][1]
 
 
 @rule("cooling.liquid-inlet")
@@ -227,19 +168,57 @@ def cold_plates_bear_their_coolant(center: Center) -> Iterator[Finding]:
 @rule("cooling.dew-point")
 def coolant_stays_above_the_dew_point(center: Center) -> Iterator[Finding]:
     """Coolant colder than the dew point of the hall's air makes water run down the hoses."""
-    for name, hall in dict.fromkeys((racks.loop or "", racks.hall) for racks in center.racks):
-        loop, air = center.loops.get(name), center.spec.halls[hall].air
-        if loop is None or air is None or loop.spec.supply is None:
-            continue
-        dew = dew_point(air.supply.magnitude, air.humidity.magnitude)
-        if loop.spec.supply.magnitude - dew < DEW_POINT_MARGIN - 1e-9:
-            margin = loop.spec.supply.magnitude - dew
+    for loop, hall, dew, margin in _above_dew_points(center):
+        if margin < DEW_POINT_MARGIN - 1e-9:
             side = "above" if margin >= 0 else "below"
             message = (
                 f"coolant of {loop.spec.supply} is {abs(margin):.1f} K {side} the dew point "
                 f'{dew:.1f} °C of hall "{hall}"; {DEW_POINT_MARGIN:.1f} K are needed'
             )
             yield Finding((*loop.path, "supply"), message)
+
+
+@rule("cooling.dew-point-close", severity="warning")
+def coolant_stays_well_above_the_dew_point(center: Center) -> Iterator[Finding]:
+    """Humidity drifts by some per cent in a day; units of the field warn when the dew point comes within 5 K."""
+    for loop, hall, dew, margin in _above_dew_points(center):
+        if DEW_POINT_MARGIN - 1e-9 <= margin < DEW_POINT_WARNING - 1e-9:
+            message = (
+                f'coolant of {loop.spec.supply} is {margin:.1f} K above the dew point {dew:.1f} °C of hall "{hall}"; '
+                f"units warn below {DEW_POINT_WARNING:.1f} K"
+            )
+            yield Finding((*loop.path, "supply"), message)
+
+
+def _above_dew_points(center: Center) -> Iterator[tuple[CoolingLoop, str, float, float]]:
+    """Each loop and hall that meet, with the dew point in °C and how far the coolant is above it in K."""
+    for name, hall in dict.fromkeys((racks.loop or "", racks.hall) for racks in center.racks):
+        loop, air = center.loops.get(name), center.spec.halls[hall].air
+        if loop and air and loop.spec.supply:
+            dew = physics.dew_point(air.supply.magnitude, air.humidity.magnitude)
+            yield loop, hall, dew, loop.spec.supply.magnitude - dew
+
+
+@rule("cooling.supply-range")
+def units_reach_the_supply(center: Center) -> Iterator[Finding]:
+    """A unit is built for coolant of some temperatures; seals, sensors and its controller give up beyond them."""
+    for loop in center.loops.values():
+        supply = loop.spec.supply
+        for unit in _kinds(loop) if supply else ():
+            ratings = unit.device.ratings
+            coldest, warmest = (fact.value if fact else None for fact in (ratings.supply_least, ratings.supply_most))
+            if supply and coldest and supply.magnitude < coldest.magnitude - 1e-9:
+                message = f'"{unit.device.name}" supplies {coldest} or more'
+            elif supply and warmest and supply.magnitude > warmest.magnitude + 1e-9:
+                message = f'"{unit.device.name}" supplies {warmest} at most'
+            else:
+                continue
+            yield Finding((*loop.path, "supply"), f'loop "{loop.name}" asks for {supply}, {message}')
+
+
+def _kinds(loop: CoolingLoop) -> list[CoolingUnit]:
+    """One unit or tank of each model."""
+    return list({unit.device.name: unit for unit in (*loop.units, *loop.tanks)}.values())
 
 
 @rule("cooling.unknown-capacity", severity="warning")
@@ -251,9 +230,3 @@ def capacities_are_known(center: Center) -> Iterator[Finding]:
             message = f'loop "{loop.name}" cannot be checked: the capacity of "{unknown[0]}" is unknown'
             hint = 'say what its data sheet says, for example "ratings: {capacity: 80 kW}"'
             yield Finding((*loop.path, "units") if loop.units else loop.path, message, hint)
-
-
-def dew_point(temperature: float, humidity: float) -> float:
-    """Dew point in °C of air at a temperature in °C and a humidity ratio (1 is 100 %); Magnus, a=17.625, b=243.04."""
-    gamma = math.log(max(humidity, 1e-6)) + 17.625 * temperature / (243.04 + temperature)
-    return 243.04 * gamma / (17.625 - gamma)

@@ -62,7 +62,8 @@ def device_names_are_unique(center: Center) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for device in center.devices():
         if device.name in seen:
-            message = f'loops "{seen[device.name]}" and "{device.loop}" both have a device "{device.name}"'
+            loops = f'loops "{seen[device.name]}" and "{device.loop}" both have a device'
+            message = f'{loops if seen[device.name] and device.loop else "two devices are called"} "{device.name}"'
             yield Finding(device.path, message, "choose another name")
         seen.setdefault(device.name, device.loop)
 

@@ -190,5 +190,15 @@ def the_chain_promises_what_supplies_keep(center: Center) -> Iterator[Finding]:
             yield Finding(("power", "chain", "ups"), message)
 
 
+@rule("power.metering", severity="warning")
+def a_pue_can_be_measured(center: Center) -> Iterator[Finding]:
+    """PUE is what the utility gives over what machines take: without a meter of each, a target is never confirmed."""
+    measured = {meter.measures for meter in center.meters}
+    missing = [what for what in ("utility", "it") if what not in measured]
+    if center.spec.targets.pue is not None and measured and missing:
+        message = f'the PUE cannot be measured: no meter measures "{missing[0]}"'
+        yield Finding(("power", "meters"), message)
+
+
 def _behind(center: Center, supply: Supply) -> list[str]:
     return [name for name, feed in center.spec.power.feeds.items() if feed.ups == supply.name]

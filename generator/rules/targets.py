@@ -46,6 +46,32 @@ def the_pue_is_proven(center: Center) -> Iterator[Finding]:
         yield Finding(("targets", "pue"), message)
 
 
+@rule("target.saving")
+def the_design_saves_what_is_promised(center: Center) -> Iterator[Finding]:
+    """A saving is arithmetic: power from the utility beside that of the same machines cooled by air."""
+    target, compared = center.spec.targets.saving, energy.comparison(center)
+    if target is not None and compared and exceeds(target.magnitude, compared.saving):
+        message = (
+            f"a saving of {target} cannot be reached: the design takes {compared.design.total / 1000:.1f} kW, "
+            f"{compared.total / 1000:.1f} kW if cooled by air, which saves {100 * compared.saving:.2f} %"
+        )
+        yield Finding(("targets", "saving"), message, "summary.md shows both part by part")
+
+
+@rule("target.saving-unproven", severity="warning")
+def the_saving_is_proven(center: Center) -> Iterator[Finding]:
+    """What nobody has said of the design counts as nothing, so that it seems to save more than it does."""
+    target, compared = center.spec.targets.saving, energy.comparison(center)
+    if target is None or (compared and exceeds(target.magnitude, compared.saving)):
+        return
+    if compared is None:
+        message = f"a saving of {target} is not proven: nothing is known to compare"
+        yield Finding(("targets", "saving"), message)
+    elif compared.design.unknown:
+        message = f"a saving of {target} is not proven: unknown {', '.join(compared.design.unknown[:4])}"
+        yield Finding(("targets", "saving"), message)
+
+
 @rule("target.availability")
 def nothing_hangs_on_one_part(center: Center) -> Iterator[Finding]:
     """Above what tier II is quoted with, a centre must survive the loss of any one feed, unit or air handler."""
@@ -75,9 +101,12 @@ def _single_points(center: Center) -> Iterator[tuple[Path, str, str]]:
 
 
 @rule("site.climate")
-def wet_bulbs_are_below_dry_bulbs(center: Center) -> Iterator[Finding]:
-    """Evaporation cools: the wet-bulb temperature of air is at most its dry-bulb temperature."""
+def temperatures_of_design_days_are_in_order(center: Center) -> Iterator[Finding]:
+    """Evaporation cools: the wet-bulb temperature of air is at most its dry-bulb temperature; so is that of winter."""
     climate = center.spec.site.climate
     if climate and climate.wet_bulb.magnitude > climate.dry_bulb.magnitude:
         message = f"a wet bulb of {climate.wet_bulb} is above the dry bulb of {climate.dry_bulb}"
         yield Finding(("site", "climate", "wet-bulb"), message)
+    if climate and climate.winter and climate.winter.magnitude > climate.dry_bulb.magnitude:
+        message = f"a winter of {climate.winter} is above the dry bulb of {climate.dry_bulb}"
+        yield Finding(("site", "climate", "winter"), message)

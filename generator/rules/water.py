@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.model import Center
-from generator.plant import CoolingLoop, Machine, Rejecter, Water
+from generator.plant import Machine, Rejecter, Water
 from generator.rules import Finding, rule
 from generator.rules.survival import exceeds, pair, stopped_by, weakest
 from generator.spec.site import Climate
@@ -47,7 +47,7 @@ def facility_water_returns_below_the_coolant(center: Center) -> Iterator[Finding
     """Heat flows from warm to cold: water cannot come back warmer than the warmest coolant that gave it the heat."""
     for name, water in center.spec.cooling.facility.items():
         giving = [loop for loop in center.loops.values() if loop.spec.from_ == name]
-        warmest = [_warmest(loop) for loop in giving]
+        warmest = [loop.warmest for loop in giving]
         if not giving or None in warmest or any(air.spec.from_ == name for air in center.airs.values()):
             continue
         limit = max(value for value in warmest if value is not None)
@@ -57,15 +57,6 @@ def facility_water_returns_below_the_coolant(center: Center) -> Iterator[Finding
                 f"has {limit:.1f} °C"
             )
             yield Finding(("cooling", "facility", name, "return"), message)
-
-
-def _warmest(loop: CoolingLoop) -> float | None:
-    """Coolant back from the racks in °C; vapour of a two-phase tank is at the boiling point."""
-    if loop.spec.kind == "two-phase-immersion":
-        boiling = loop.coolant.boiling_point.value
-        return boiling.magnitude if boiling else None
-    supply, rise = loop.spec.supply, loop.spec.rise
-    return supply.magnitude + rise.magnitude if supply and rise else None
 
 
 @rule("cooling.facility-climate")
@@ -148,6 +139,25 @@ def the_design_day_is_known(center: Center) -> Iterator[Finding]:
 def _lacks_its_day(rejecter: Rejecter, climate: Climate | None) -> bool:
     """Whether what it cools towards is not said: the air outside, or the lake."""
     return rejecter.is_bound_by_weather and (climate is None or rejecter.sink(climate)[0] is None)
+
+
+@rule("cooling.freezing")
+def water_outside_does_not_freeze(center: Center) -> Iterator[Finding]:
+    """The pipes of dry coolers stand in the air of winter; a night without load takes their water there."""
+    climate = center.spec.site.climate
+    winter = climate.winter if climate else None
+    for water in center.waters.values():
+        outside = [
+            rejecter for rejecter in water.rejecters if rejecter.device.form in ("dry-cooler", "adiabatic-cooler")
+        ]
+        freezing = water.coolant.freezing_point.value if water.coolant.freezing_point else None
+        if winter and freezing and outside and winter.magnitude < freezing.magnitude - 1e-9:
+            message = (
+                f'"{water.coolant.name}" in facility water "{water.name}" freezes at {freezing}, '
+                f'"{outside[0].name}" stands outside in {winter} on the coldest design day'
+            )
+            path = (*water.path, "rejection", outside[0].name)
+            yield Finding(path, message, 'say its "coolant", such as water with glycol', at_key=True)
 
 
 @rule("cooling.rejection-unknown", severity="warning")

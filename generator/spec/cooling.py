@@ -9,11 +9,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.quantity import Flow, Power, Temperature, TemperatureRise
-from generator.spec.common import Name, RangeText, Redundancy, SecretReference, Strict, got, refuse, refuse_login
+from generator.quantity import Flow, Percentage, Power, Pressure, Temperature, TemperatureRise
+from generator.spec.common import Name, RangeText, Redundancy, SecretReference, Strict, Text, got, refuse, refuse_login
 
 _ENDPOINT = re.compile(
-    r"(?P<scheme>modbus|redfish)://(?P<head>(?:[0-9]{1,3}\.){3})(?P<first>[0-9]{1,3})(?:\.\.(?P<last>[0-9]{1,3}))?"
+    r"(?P<scheme>modbus|redfish|snmp)://(?P<head>(?:[0-9]{1,3}\.){3})(?P<first>[0-9]{1,3})(?:\.\.(?P<last>[0-9]{1,3}))?"
     r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<rest>[A-Za-z0-9._/-]*))?"
 )
 
@@ -35,12 +35,18 @@ class Place:
             first, last = int(match["first"]), int(match["last"] or match["first"])
             fixed = [int(part) for part in match["head"].split(".")[:3]]
             port, rest = int(match["port"] or 1), match["rest"] or ""
-            unit = not rest or (rest.isdecimal() and 0 < int(rest) < 256) or match["scheme"] != "modbus"
-            if max(*fixed, last) < 256 and first <= last and 0 < port < 65536 and unit:
+            if max(*fixed, last) < 256 and first <= last and 0 < port < 65536 and _fits(match["scheme"], rest):
                 hosts = tuple(f"{match['head']}{number}" for number in range(first, last + 1))
                 return cls(match["scheme"], hosts, int(match["port"]) if match["port"] else None, match["rest"] or "")
-        examples = '"modbus://10.24.0.11:502/1" or "redfish://10.24.1.1..8"'
+        examples = '"modbus://10.24.0.11:502/1", "redfish://10.24.1.1..8" or "snmp://10.24.2.1/3"'
         raise ValueError(f"needs the place of a device such as {examples}, {got(text)}")
+
+
+def _fits(scheme: str, rest: str) -> bool:
+    """Whether what follows the address is a unit of Modbus, a version of SNMP or a place in a Redfish tree."""
+    if not rest or scheme == "redfish":
+        return True
+    return rest in ("2c", "3") if scheme == "snmp" else rest.isdecimal() and 0 < int(rest) < 256
 
 
 def _check_endpoint(text: object) -> object:
@@ -54,9 +60,21 @@ def _check_endpoint(text: object) -> object:
 
 Endpoint = Annotated[
     str,
-    Field(pattern=r"^(modbus|redfish)://[0-9]+(\.[0-9]+){3}", examples=["modbus://10.24.0.11:502/1"]),
+    Field(pattern=r"^(modbus|redfish|snmp)://[0-9]+(\.[0-9]+){3}", examples=["modbus://10.24.0.11:502/1"]),
     BeforeValidator(_check_endpoint),
 ]
+
+
+def _check_rise(text: object) -> object:
+    try:
+        TemperatureRise.parse(text)
+    except ValueError as error:
+        raise refuse(str(error)) from None
+    return text
+
+
+RiseText = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)? ?K$", examples=["4 K"]), BeforeValidator(_check_rise)]
+"""A temperature difference as a key."""
 
 
 class RejectionRatings(Strict):
@@ -73,6 +91,8 @@ class Rejection(Strict):
     device: Name = Field(description="Heat rejection of the catalogue.")
     count: Annotated[int, Field(ge=1, le=1000)] = Field(description="Units in parallel.")
     feeds: list[Name] = Field(default_factory=list, description="Feeds that power its fans and pumps; default: all.")
+    at: Endpoint | None = Field(None, description="Where monitoring reads it; as many addresses as units.")
+    credentials: SecretReference | None = Field(None, description="Reference to its monitoring login.")
     ratings: RejectionRatings = Field(default_factory=RejectionRatings, description="From the data sheet of the unit.")
 
 
@@ -81,6 +101,8 @@ class FacilityWater(Strict):
 
     supply: Temperature = Field(description="Water to the cooling units.")
     return_: Temperature = Field(alias="return", description="Water back from the cooling units.")
+    coolant: Name = Field("water", description="Liquid of the catalogue in it, such as water with glycol.")
+    pressure: Pressure | None = Field(None, description="Highest pressure where it meets the cooling units.")
     rejection: dict[Name, Rejection] = Field(default_factory=dict, description="What cools the water, by name.")
     redundancy: Redundancy = Field("N", description="N+1: the water stays cold with any one unit of rejection lost.")
 
@@ -89,16 +111,23 @@ class UnitRatings(Strict):
     """What the data sheet of a unit says, where the catalogue does not know or knows less."""
 
     capacity: Power | None = Field(None, description="Heat that one unit carries.")
-    approach: TemperatureRise | None = Field(None, description="Coolant supply above facility water.")
+    approach: TemperatureRise | None = Field(None, description="Coolant supply above facility water, at capacity.")
+    at_approach: dict[RiseText, Power] = Field(
+        default_factory=dict, description="Heat that one unit carries at other approaches, such as 3 K and 5 K."
+    )
     flow: Flow | None = Field(None, description="Coolant that one unit pumps.")
+    head: Pressure | None = Field(None, description="Pressure that is left for the loop at that flow.")
     power: Power | None = Field(None, description="Electricity that one unit takes at its capacity.")
+    loss: Percentage | None = Field(None, description="Share of its charge that a tank loses in a year.")
 
 
 class Unit(Strict):
     """A coolant distribution unit, or several alike as a range of names."""
 
     device: Name = Field(description="Device of the catalogue.")
-    at: Endpoint = Field(description="Where monitoring reads it; a range of addresses for a range of units.")
+    at: Endpoint | None = Field(
+        None, description="Where monitoring reads it; a range of addresses for a range of units."
+    )
     feeds: list[Name] = Field(min_length=1, description="Feeds that power its pumps.")
     credentials: SecretReference | None = Field(None, description="Reference to its monitoring login.")
     ratings: UnitRatings = Field(default_factory=UnitRatings, description="From the data sheet of the unit.")
@@ -112,10 +141,15 @@ class Loop(Strict):
     from_: Name = Field(alias="from", description="Facility water system that cools it.")
     supply: Temperature | None = Field(None, description="Coolant to the racks; a two-phase tank boils instead.")
     rise: TemperatureRise | None = Field(None, description="Warming of the coolant in the racks.")
+    drop: Pressure | None = Field(None, description="What racks and pipes take of the pumps' pressure at full flow.")
+    pressure: Pressure | None = Field(None, description="Highest pressure where the coolant enters the racks.")
     units: dict[RangeText, Unit] = Field(default_factory=dict, description="Coolant distribution units.")
     redundancy: Redundancy = Field("N", description="N+1: the loop survives the loss of any one unit.")
     protection: list[Literal["cdu-interlock", "tank-controller", "bmc", "building-control"]] = Field(
         default_factory=list, description="Who acts within seconds; monitoring only confirms."
+    )
+    limits: dict[Name, Text] = Field(
+        default_factory=dict, description="Limits of alarms that differ from the catalogue's, by name."
     )
 
 

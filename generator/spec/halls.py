@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from generator.quantity import FloorLoad, Mass, Percentage, Power, RackFeed, Temperature
+from generator.quantity import AirFlow, FloorLoad, Mass, Percentage, Power, RackFeed, Temperature
 from generator.spec.common import Address, Name, RangeText, Redundancy, SecretReference, Strict, refuse
 from generator.spec.cooling import Endpoint, UnitRatings
 
@@ -96,3 +96,5 @@ class Hall(Strict):
     air: Air | None = Field(None, description="Air cooling.")
     floor: Floor | None = Field(None, description="Floor.")
     power: HallPower | None = Field(None, description="Distribution of the hall.")
+    ventilation: AirFlow | None = Field(None, description="Fresh air that always reaches the hall, in m3/h.")
+    vapour_detection: bool = Field(False, description="Whether detectors watch its air for the vapour of tanks.")

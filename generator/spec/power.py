@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from generator.quantity import Efficiency, Percentage, Power, RackFeed
-from generator.spec.common import Name, Redundancy, Strict
+from generator.spec.common import Name, RangeText, Redundancy, SecretReference, Strict
+from generator.spec.cooling import Endpoint
 
 
 class Derating(Percentage):
@@ -65,6 +66,18 @@ class Utility(Strict):
     capacity: Power = Field(description="Contracted power.")
 
 
+class Meter(Strict):
+    """An electricity meter or a power strip with one, or several alike as a range of names."""
+
+    device: Name = Field(description="Meter of the catalogue of cooling devices.")
+    at: Endpoint = Field(description="Where monitoring reads it; a range of addresses for a range of meters.")
+    measures: Literal["utility", "it", "cooling", "other"] = Field(
+        description="What all that it measures is: the whole centre, its machines, its cooling, or the rest."
+    )
+    feeds: list[Name] = Field(default_factory=list, description="Feeds that it stands in; default: all.")
+    credentials: SecretReference | None = Field(None, description="Reference to its monitoring login.")
+
+
 class PowerSubject(Strict):
     """The power chain."""
 
@@ -72,6 +85,7 @@ class PowerSubject(Strict):
     ups: dict[Name, Ups] = Field(default_factory=dict, description="Uninterruptible supplies by name.")
     utility: Utility | None = Field(None, description="Connection to the grid.")
     chain: Chain | None = Field(None, description="Efficiencies of the chain.")
+    meters: dict[RangeText, Meter] = Field(default_factory=dict, description="Meters that monitoring reads.")
     redundancy: Literal["N", "2N"] = Field("N", description="2N: the centre survives the loss of any one feed.")
     simultaneity: Simultaneity = Field(
         default_factory=lambda: Simultaneity.parse("100 %"),

@@ -35,10 +35,11 @@ class Metadata(Strict):
 
 
 class Climate(Strict):
-    """The design day: the hottest outdoor air that cooling must bear."""
+    """The design days: the hottest outdoor air that cooling must bear, and the coldest."""
 
     dry_bulb: Temperature = Field(description="Dry-bulb temperature of the design day.")
     wet_bulb: Temperature = Field(description="Wet-bulb temperature of the design day.")
+    winter: Temperature | None = Field(None, description="Dry-bulb temperature of the coldest design day.")
     water: Temperature | None = Field(None, description="Warmest water of a lake, river or sea that cools the centre.")
 
 
@@ -180,6 +181,10 @@ class Targets(Strict):
     pue: Annotated[float, Field(gt=1, lt=5)] | None = Field(
         None, description="Power usage effectiveness by design.", examples=[1.1]
     )
+    saving: Percentage | None = Field(
+        None, description="Power from the utility that is saved against a centre cooled by air, on the design day."
+    )
+    baseline: Name = Field("generic-air-cooled", description="Centre cooled by air, of the catalogue.")
     availability: Percentage | None = Field(
         None, description="Share of the year in which the centre serves; above 99.741 % nothing may hang on one part."
     )
