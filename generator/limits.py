@@ -35,7 +35,7 @@ class Bound:
 
 def bounds(center: Center, loop: CoolingLoop) -> Iterator[Bound]:
     """Every limit that a loop has: what depends on a value that nobody knows is left out."""
-    for limit in center.limits:
+    for limit in center.alarms.limits:
         if limit.kinds and loop.spec.kind not in limit.kinds:
             continue
         for level in LEVELS:
@@ -50,7 +50,7 @@ def bounds(center: Center, loop: CoolingLoop) -> Iterator[Bound]:
 
 def everywhere(center: Center) -> Iterator[Bound]:
     """The limits that belong to no loop: of what is read beside the loops, and of the whole centre."""
-    for limit in center.limits:
+    for limit in center.alarms.limits:
         if limit.kinds or limit.basis not in (None, "design-pue"):
             continue
         for level in LEVELS:

@@ -10,7 +10,7 @@ from typing import Any
 
 from generator import spec
 from generator.assets import Asset
-from generator.catalog.alarm_models import Alert, Limit
+from generator.catalog.alarms import Alarms
 from generator.catalog.check import Check
 from generator.catalog.models import AirBaseline, Entry, NetworkPlugin, PricePlan, Release, Sandbox, TenantClass
 from generator.known_hosts import HostKey
@@ -136,9 +136,7 @@ class Center:
     """The recorded host keys of each node that has some."""
     checks: tuple[Check, ...] = ()
     """Acceptance checks, the catalogue's and the centre's own."""
-    limits: tuple[Limit, ...] = ()
-    alerts: tuple[Alert, ...] = ()
-    """When somebody is told about cooling: the catalogue's and the centre's own."""
+    alarms: Alarms = field(default_factory=Alarms)
     as_of: str | None = None
     """The day to judge dates by, in ISO 8601; without one, no date has passed."""
 

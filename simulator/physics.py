@@ -156,7 +156,10 @@ class Plant:
         loop, condition = device.loop, device.condition
         assert loop is not None
         peers = [other for other in self.devices.values() if other.loop is loop and other.plan.form != "server"]
-        device.target = loop.heat / len(peers) / (loop.carries * loop.rise) if condition.enabled else 0.0
+        # Control keeps the pressure: units that run share the flow of those that do not.
+        running = sum(1 for other in peers if other.running) or len(peers)
+        whole = loop.heat / (loop.carries * loop.rise)
+        device.target = whole / (running if device.running else len(peers)) if condition.enabled else 0.0
         able = NEEDED * device.running / math.sqrt(0.8 + 0.2 * condition.clogging)
         device.flow = device.target * min(1.0, able) if device.running else 0.0
         device.speed = min(1.0, 0.75 / max(1, device.running) + 0.2 * math.sqrt(condition.clogging)) if device.running else 0.75

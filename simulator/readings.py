@@ -68,6 +68,7 @@ def _of_everything(plant: Plant, device: Device) -> Mapping[tuple[str, str], Val
         ("cooling_dew_point_celsius", ""): air.dew_point + plant.noise(f"{device.name} dew", 0.1),
         ("cooling_unit_enabled", ""): float(condition.enabled),
         ("cooling_reservoir_level_ratio", ""): device.level,
+        ("cooling_reservoir_pressure_pascals", ""): 0.0,
         ("cooling_reservoir_state", ""): "ok" if device.level > 0.3 else "warning",
         ("cooling_coolant_state", ""): "ok",
         ("cooling_coolant_ph", ""): 9.0 + plant.noise(f"{device.name} ph", 0.02),

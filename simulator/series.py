@@ -15,7 +15,7 @@ from simulator.scenario import Play, Scenario
 
 Labels = tuple[tuple[str, str], ...]
 Name = tuple[str, Labels]
-GROUPS = ["cooling-limits", "cooling-records", "cooling-alerts"]
+GROUPS = ["cooling-limits", "cooling-records", "cooling-slow", "cooling-alerts"]
 
 
 class Recorder:
@@ -51,7 +51,9 @@ def _short(values: list[str]) -> str:
         while end + 1 < len(values) and values[end + 1] == values[index]:
             end += 1
         count = end - index
-        words.append(values[index] if not count or values[index] == "stale" else f"{values[index]}x{count}")
+        # Of what is missing, promtool counts all; of a value, those that follow it.
+        more = count + 1 if values[index] == "_" else count
+        words.append(values[index] if not count or values[index] == "stale" else f"{values[index]}x{more}")
         index = end + 1
     return " ".join(words)
 

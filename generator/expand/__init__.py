@@ -8,11 +8,11 @@ from generator import assets, beside, known_hosts, spec
 from generator.assets import Asset
 from generator.beside import Unreadable
 from generator.catalog import KINDS, Catalog
-from generator.catalog.alarm_models import Alert, Limit
+from generator.catalog.alarms import Alarms
 from generator.catalog.check import Check
 from generator.catalog.models import AirBaseline
 from generator.expand import people, places, plant
-from generator.expand.names import Kind, Names
+from generator.expand.names import Names
 from generator.known_hosts import HostKey
 from generator.model import Center
 from generator.problems import Path, Problem, did_you_mean
@@ -52,9 +52,8 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
         assets=tuple(_assets(names)),
         public_files=dict(_public_files(names)),
         known_hosts=known_hosts.by_name(_known_hosts(names)),
-        checks=tuple(_all(names, Check)),
-        limits=tuple(_all(names, Limit)) if words.cooling.loops else (),
-        alerts=tuple(_all(names, Alert)) if words.cooling.loops else (),
+        checks=tuple(_checks(names)),
+        alarms=_alarms(names),
     )
     return center, names.problems
 
@@ -105,11 +104,19 @@ def _known_hosts(names: Names) -> Iterator[HostKey]:
     yield from keys
 
 
-def _all(names: Names, kind: type[Kind]) -> Iterator[Kind]:
-    """Everything of a kind that the catalogue has."""
-    for name in names.catalog.names(kind):
-        if found := names.optional(kind, name):
-            yield found
+def _checks(names: Names) -> Iterator[Check]:
+    """Every acceptance check of the catalogue."""
+    for name in names.catalog.names(Check):
+        if check := names.optional(Check, name):
+            yield check
+
+
+def _alarms(names: Names) -> Alarms:
+    """Limits and alerts; those of the centre's own catalogue are judged at once, ours are when they are rendered."""
+    alarms = Alarms(names.catalog)
+    for kind, name in alarms.own():
+        names.optional(kind, name)
+    return alarms
 
 
 def _assets(names: Names) -> Iterator[Asset]:

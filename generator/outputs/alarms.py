@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from generator import limits, physics
+from generator import limits
 from generator.artifact import Artifact, TextTemplate, Yaml, YamlTemplate
 from generator.catalog.alarm_models import BASE, LEVELS, Alert, Level, Limit
 from generator.limits import Bound
 from generator.model import Center
-from generator.plant import CoolingLoop, Device
+from generator.plant import CoolingLoop
 
 _CAUSES = ("cooling", "halls", "power", "pools", "network.plans")
 WATER = (992.2, 4.179)
 """Density in kg/m3 and heat capacity in kJ/(kg K) of water at 40 °C (CoolProp 8.0.0)."""
-SIDES = {"above": ">", "below": "<"}
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
@@ -26,7 +25,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     alerts = list(alerts_of(center))
     groups = [{"name": "cooling-alerts", "rules": [rule for alert in alerts for rule in _rules(center, alert)]}]
     yield Artifact("monitoring/rules/cooling-alerts.yaml", Yaml(({"groups": groups},)), ("cooling.loops", "halls"))
-    context = {"center": center, "alerts": alerts, "limits": {limit.name: limit for limit in center.limits}}
+    context = {"center": center, "alerts": alerts, "limits": {limit.name: limit for limit in center.alarms.limits}}
     shown = {**context, "bounds": _shown_bounds(center), "levels": LEVELS}
     yield Artifact("monitoring/runbooks.md", TextTemplate("monitoring/runbooks.md", shown, "markdown"), _CAUSES)
 
@@ -34,7 +33,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
 def alerts_of(center: Center) -> Iterator[Alert]:
     """The alerts that the kinds of loops of a centre call for, by name."""
     kinds = {loop.spec.kind for loop in center.loops.values()}
-    yield from (alert for alert in center.alerts if not alert.kinds or kinds & set(alert.kinds))
+    yield from (alert for alert in center.alarms.alerts if not alert.kinds or kinds & set(alert.kinds))
 
 
 # Limits
@@ -54,10 +53,23 @@ def _design(center: Center) -> Iterator[dict[str, Any]]:
         labels = {"device": device.name, "form": device.device.form}
         labels |= {"loop": device.loop} if device.loop else {}
         yield _constant("cooling:device", 1, **labels)
-        if device.capacity is not None and device.loop:
-            yield _constant("cooling:capacity_watts", device.capacity, device=device.name, loop=device.loop)
     for loop in center.loops.values():
+        for unit in (*loop.units, *loop.tanks):
+            rated = {"capacity_watts": unit.capacity, "rated_approach_kelvin": unit.approach}
+            for name, value in rated.items():
+                if value is not None:
+                    yield _constant(f"cooling:{name}", value, device=unit.name, loop=loop.name)
         yield _constant("cooling:loop", 1, loop=loop.name, kind=loop.spec.kind)
+        water = center.spec.cooling.facility.get(loop.spec.from_)
+        design = {
+            "supply_celsius": loop.spec.supply,
+            "rise_kelvin": loop.spec.rise,
+            "water_celsius": water.supply if water else None,
+        }
+        for name, known in design.items():
+            if known is not None:
+                yield _constant(f"cooling:design_{name}", known.magnitude, loop=loop.name)
+        yield _constant("cooling:design_heat_watts", center.heat_of(loop), loop=loop.name)
         yield from _liquids(loop)
 
 
@@ -110,7 +122,7 @@ def _rules(center: Center, alert: Alert) -> Iterator[dict[str, Any]]:
 
 def _annotations(center: Center, alert: Alert, level: Level) -> Iterator[tuple[str, str]]:
     yield "summary", alert.summary
-    limit = next((limit for limit in center.limits if limit.name == alert.limit), None)
+    limit = next((limit for limit in center.alarms.limits if limit.name == alert.limit), None)
     if limit:
         yield "limit", _limit_text(limit, level)
     for name, sentences in (("look", alert.look), ("do", alert.do), ("never", alert.never)):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from generator.artifact import Artifact, Json, Yaml, YamlTemplate
+from generator.artifact import Artifact, Json, Yaml
 from generator.devices import metrics_port
 from generator.model import Center
-from generator.outputs.groups import group
 from generator.plant import Device
-from generator.problems import dotted
 
 EXPORTER_PORT = 9841
+_ALERTING = {"alerting": {"alertmanagers": [{"static_configs": [{"targets": ["localhost:9093"]}]}]}}
 NODE_EXPORTER_PORT = 9100
 _OFFERED = ("pools", "clusters", "network.ports", "network.repositories")
 """What decides which nodes tell how their accelerators are."""
@@ -22,7 +21,6 @@ INTERVAL = 5
 
 def artifacts(center: Center) -> Iterator[Artifact]:
     devices = list(center.devices())
-    monitors = list(center.nodes_of([pool for pool in center.pools.values() if pool.role == "monitor"]))
     causes = ("pools", "halls", "network.plans.nodes")
     offered = {pool.name: port for pool in center.pools.values() if (port := metrics_port(center, pool))}
     told = ("metadata.name", "cooling.loops", *_OFFERED)
@@ -44,9 +42,8 @@ def artifacts(center: Center) -> Iterator[Artifact]:
             yield Artifact(path, Json(targets), (*causes, *_OFFERED))
     if not devices:
         return
-    # Without monitor nodes the exporter runs beside Prometheus, wherever that is.
-    places = [node.address for node in monitors] or ["localhost"]
-    targets = [_target(place, EXPORTER_PORT) for place in places]
+    # Each Prometheus reads the exporter beside it, and all of them tell the same: two that watch are no two alarms.
+    targets = [_target("localhost", EXPORTER_PORT, instance="cooling-exporter")]
     yield Artifact("monitoring/targets/cooling.json", Json(targets), causes)
     loops = ("cooling", "halls", "power.meters")
     exporter = {
@@ -56,12 +53,6 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         "devices": [_device(device) for device in devices],
     }
     yield Artifact("exporter/cooling.json", Json(exporter, expand=3), loops)
-    for loop in center.loops.values():
-        if loop.units or loop.tanks:
-            context = {"loop": loop.name, "kind": loop.spec.kind, "supply": _supply(center, loop.name)}
-            path = f"monitoring/rules/{group('loop', loop.name)}.yaml"
-            causes = (dotted(loop.path), "halls", "cooling.facility")
-            yield Artifact(path, YamlTemplate("monitoring/loop.yaml", context), causes)
 
 
 def _prometheus(center: Center, has_accelerators: bool) -> dict[str, Any]:
@@ -74,6 +65,7 @@ def _prometheus(center: Center, has_accelerators: bool) -> dict[str, Any]:
         "global": {"scrape_interval": "15s", "evaluation_interval": "5s", "external_labels": {"center": center.name}},
         "rule_files": ["rules/*.yaml"],
         "scrape_configs": jobs,
+        **(_ALERTING if center.loops else {}),
     }
 
 
@@ -101,25 +93,8 @@ def _device(device: Device) -> dict[str, Any]:
             unit = {"unit": int(device.rest)} if device.rest else {}
             return {**found, "protocol": "modbus-tcp", "address": device.host, "port": device.port, **unit}
         case "snmp":
-            version = {"version": device.rest} if device.rest else {}
-            return {**found, "protocol": "snmp", "address": device.host, "port": device.port, **version, **_snmp(login)}
+            place = {"address": device.host, "port": device.port, "version": device.rest or "3"}
+            return {**found, "protocol": "snmp", **place, "credentials": login}
     scheme = "http" if device.port == 80 else "https"
     url = f"{scheme}://{device.host}:{device.port}/{device.rest or device.device.resource}"
-    return {
-        **found,
-        "protocol": "redfish",
-        "url": url,
-        "credentials": {"kind": "session" if login else "none", **login},
-    }
-
-
-def _snmp(login: dict[str, str]) -> dict[str, Any]:
-    return {"credentials": login} if login else {}
-
-
-def _supply(center: Center, loop: str) -> dict[str, float] | None:
-    """Supply temperatures in °C: the set point, and what is too warm (own defaults, to be reviewed)."""
-    supply = center.spec.cooling.loops[loop].supply
-    if supply is None:
-        return None
-    return {"set_point": supply.magnitude, "warning": supply.magnitude + 2, "critical": supply.magnitude + 4}
+    return {**found, "protocol": "redfish", "url": url, "credentials": {"kind": "session" if login else "none", **login}}

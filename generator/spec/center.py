@@ -11,6 +11,7 @@ from generator.spec.common import Name, PublicFile, Strict
 from generator.spec.cooling import CoolingSubject
 from generator.spec.fabrics import Fabric
 from generator.spec.halls import Hall
+from generator.spec.monitoring import MonitoringSubject
 from generator.spec.offers import DataSet, Prices
 from generator.spec.organizations import Acceptance, Organization, Service
 from generator.spec.pools import Cluster, Pool
@@ -30,6 +31,7 @@ class Center(Strict):
     fabrics: dict[Name, Fabric] = Field(default_factory=dict, description="Networks between nodes.")
     power: PowerSubject = Field(description="The power chain.")
     cooling: CoolingSubject = Field(default_factory=CoolingSubject, description="Liquid cooling.")
+    monitoring: MonitoringSubject = Field(default_factory=MonitoringSubject, description="Whom alerts reach.")
     halls: dict[Name, Hall] = Field(min_length=1, description="Rooms with racks.")
     pools: dict[Name, Pool] = Field(min_length=1, description="Identical nodes.")
     assets: PublicFile | None = Field(
