@@ -55,7 +55,7 @@ def everywhere(center: Center) -> Iterator[Bound]:
             continue
         for level in LEVELS:
             fact = limit.warning if level == "warning" else limit.critical
-            basis = _pue(center) if limit.basis else 0.0
+            basis = design_pue(center) if limit.basis else 0.0
             if fact is not None and fact.value is not None and basis is not None:
                 yield Bound(limit, level, _counted(limit, fact.value, basis), "")
 
@@ -130,7 +130,13 @@ def _quality(loop: CoolingLoop, basis: Basis) -> float | None:
     return value
 
 
-def _pue(center: Center) -> float | None:
+def design_pue(center: Center) -> float | None:
     """The design PUE, when all of it is known."""
     design = energy.design(center)
     return None if design.unknown else design.pue
+
+
+def example(limit: Limit) -> str:
+    """A value of it as a spec would write it."""
+    number = next(fact.value for fact in (limit.critical, limit.warning) if fact and fact.value is not None)
+    return f"{number:.4g} {limit.unit}"

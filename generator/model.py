@@ -305,6 +305,17 @@ class Center:
         yield from (unit for water in self.waters.values() for part in water.rejecters for unit in part.read)
         yield from self.meters
 
+    def trays(self) -> Iterator[Device]:
+        """The management controllers that tell of leaks inside the servers of loops."""
+        offset = self.bmc_offset
+        for nodes in self.ranges() if offset is not None else ():
+            loop = self.loops.get(nodes.racks.loop or "")
+            if loop and loop.trays and loop.spec.trays:
+                path = (*loop.path, "trays")
+                login, feeds = loop.spec.trays.credentials, nodes.racks.feeds
+                for node in nodes.nodes():
+                    yield Device(node.name, loop.name, loop.trays, node.shifted(offset), 443, "", login, feeds, path)
+
     def sandbox_of(self, tenant: Tenant, cluster: str) -> Sandbox | None:
         """What the pods of a tenant run in, where they must."""
         return self.sandboxes.get(cluster) if tenant.isolation == "sandbox" else None

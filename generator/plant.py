@@ -146,6 +146,8 @@ class CoolingLoop:
     coolant: Coolant
     units: tuple[CoolingUnit, ...]
     tanks: tuple[CoolingUnit, ...]
+    trays: CoolingDevice | None = None
+    """How the management controllers of its servers tell of leaks."""
 
     @property
     def path(self) -> Path:

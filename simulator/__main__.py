@@ -16,6 +16,7 @@ from simulator.modbus import ModbusUnit
 from simulator.physics import Device, Plant
 from simulator.plan import EXPORTER, Plan
 from simulator.redfish import Service
+from simulator.snmp import COMMUNITY, Agent
 
 
 def main() -> None:
@@ -36,7 +37,9 @@ async def run(told: argparse.Namespace) -> None:
     for device in plant.plant.devices.values():
         places[device.name] = await _serve(plant, device, told, servers)
     if told.loopback:
-        told.loopback.write_text(json.dumps(_moved(told.tree, places)))
+        login = told.loopback.with_name("community")
+        login.write_text(COMMUNITY)
+        told.loopback.write_text(json.dumps(_moved(told.tree, places, login)))
     await serve_control(plant, told.control)
     await asyncio.Event().wait()
 
@@ -54,14 +57,12 @@ async def _serve(plant: Live, device: Device, told: argparse.Namespace, servers:
         service.start()
         servers.append(service)
     else:
-        from simulator.snmp import Agent
-
         place = ("127.0.0.1", free_port()) if told.loopback else (said["address"], said["port"])
         servers.append(Agent(plant, device).start(*place))
     return place
 
 
-def _moved(tree: Path, places: dict[str, tuple[str, int]]) -> dict[str, Any]:
+def _moved(tree: Path, places: dict[str, tuple[str, int]], login: Path) -> dict[str, Any]:
     """The exporter's configuration with the devices where they are."""
     configuration: dict[str, Any] = json.loads((tree / EXPORTER).read_text("utf-8"))
     for device in configuration["devices"]:
@@ -72,6 +73,8 @@ def _moved(tree: Path, places: dict[str, tuple[str, int]]) -> dict[str, Any]:
             device.pop("authority", None)
         else:
             device["address"], device["port"] = address, port
+        if device["protocol"] == "snmp":
+            device |= {"version": "2c", "credentials": {"reference": f"file:{login}"}}
     return configuration
 
 

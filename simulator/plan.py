@@ -40,7 +40,6 @@ class DevicePlan:
     form: str
     capacity: float
     approach: float
-    rack: str
     measures: str
     points: tuple[Json, ...]
     said: Json
@@ -75,6 +74,10 @@ class Design:
     def all(self, name: str) -> Iterator[tuple[Mapping[str, str], float]]:
         return ((labels, value) for record, labels, value in self._found if record == name)
 
+    def trays(self) -> set[str]:
+        """Profiles of servers that tell of leaks inside them."""
+        return {labels["profile"] for labels, _ in self.all("cooling:tray_profile")}
+
     def value(self, name: str, otherwise: float, **labels: str) -> float:
         """The one that has these labels."""
         return next((value for told, value in self.all(name) if told.items() >= labels.items()), otherwise)
@@ -103,10 +106,9 @@ def _device(design: Design, said: Json) -> DevicePlan:
     return DevicePlan(
         name,
         loop=said.get("loop", ""),
-        form=labels.get("form", ""),
+        form="server" if said["profile"] in design.trays() else labels.get("form", ""),
         capacity=design.value("cooling:capacity_watts", 0.0, device=name),
         approach=design.value("cooling:rated_approach_kelvin", 4.0, device=name),
-        rack=labels.get("rack", ""),
         measures=said.get("measures", ""),
         points=tuple(said["points"]),
         said=said,

@@ -112,7 +112,8 @@ def _primary(plant: Plant, device: Device) -> Iterator[tuple[tuple[str, str], Va
     yield ("cooling_supply_pressure_pascals", "primary"), 420_000.0
     yield ("cooling_return_pressure_pascals", "primary"), 320_000.0
     yield ("cooling_differential_pressure_pascals", "primary"), 100_000.0
-    opening = min(1.0, 0.15 + 0.6 * device.heat / max(1.0, device.loop.heat))
+    span = device.loop.supply + device.condition.set_point - water
+    opening = 0.4 if device.plan.form == "two-phase-tank" else min(1.0, 0.05 + 0.95 * device.approach / max(0.5, span))
     yield ("cooling_valve_position_ratio", "primary"), opening
     yield ("cooling_valve_position_target_ratio", "primary"), opening
 

@@ -143,6 +143,8 @@ class Play:
         present = getattr(target, name)
         if isinstance(present, dict):
             present.update(value)
+            for key in [key for key, one in value.items() if one is None and name == "pumps"]:
+                del present[key]  # there is no such pump
         elif isinstance(present, bool) or share >= 1:
             setattr(target, name, value)
         else:

@@ -58,7 +58,7 @@ def _short(values: list[str]) -> str:
     return " ".join(words)
 
 
-def test_of(scenario: Scenario, plan: Plan, rules: Iterable[Path], every: float | None = None) -> dict[str, Any]:
+def promtool_test(scenario: Scenario, plan: Plan, rules: Iterable[Path], every: float | None = None) -> dict[str, Any]:
     """A file for promtool: the series of the scenario, and exactly which alerts fire at each time that is looked at."""
     play, recorder = Play(scenario, Plant(plan)), Recorder()
     play.apply(0.0)
@@ -89,15 +89,11 @@ def _look(scenario: Scenario, now: float) -> dict[str, Any]:
     open_ = sorted({one.alert for one in scenario.expects if one.fires(now) is None})
     firing = [one for one in scenario.expects if one.fires(now) and one.alert not in open_]
     left_out = f', alertname!~"{"|".join(open_)}"' if open_ else ""
-    wanted: dict[str, int] = {}
-    for one in firing:
-        labels: Labels = (("alertname", one.alert), ("device", one.device))
-        name = written("", labels)
-        wanted[name] = wanted.get(name, 0) + 1
+    wanted = {written("", (("alertname", one.alert), ("device", one.device))) for one in firing}
     return {
-        "expr": f'count by (alertname, device) (group by (alertname, device, severity) (ALERTS{{alertstate="firing"{left_out}}}))',
+        "expr": f'group by (alertname, device) (ALERTS{{alertstate="firing"{left_out}}})',
         "eval_time": f"{now:.0f}s",
-        "exp_samples": [{"labels": name, "value": count} for name, count in sorted(wanted.items())],
+        "exp_samples": [{"labels": name, "value": 1} for name in sorted(wanted)],
     }
 
 
@@ -115,6 +111,9 @@ def _of_device(plant: Plant, device: Device) -> Iterator[tuple[Name, float]]:
     own: Labels = (("device", device.name), ("loop", device.plan.loop))
     answers = device.condition.answers
     yield ("cooling_device_up", own), float(answers)
+    said = device.plan.said
+    about: Labels = (*own, ("profile", said["profile"]), ("protocol", said["protocol"]), ("measures", device.plan.measures))
+    yield ("cooling_device_info", about), 1.0
     for (metric, circuit, part), value in readings.shown(plant, device).items():
         quantity = QUANTITIES[metric]
         labels: Labels = (*own, ("circuit", circuit), (quantity.part or "part", part))

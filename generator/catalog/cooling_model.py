@@ -133,8 +133,8 @@ class Ratings(Strict):
     loss: Fact[Percentage] | None = Field(None, description="Share of its charge that a tank loses in a year.")
 
 
-Form = Literal["cdu", "rpu", "pump-skid", "single-phase-tank", "two-phase-tank", "rear-door", "meter"]
-_SIDES: dict[str, list[Side]] = {"rpu": ["secondary"], "meter": []}
+Form = Literal["cdu", "rpu", "pump-skid", "single-phase-tank", "two-phase-tank", "rear-door", "meter", "server"]
+_SIDES: dict[str, list[Side]] = {"rpu": ["secondary"], "meter": [], "server": []}
 
 
 class CoolingDevice(Entry):

@@ -118,8 +118,9 @@ def loops(names: Names, racks: tuple[Racks, ...]) -> Iterator[tuple[str, Cooling
             for device in _units(names, name, span, unit, (*path, "units", span))
         ]
         tanks = [device for group in _as_written(racks) if group.loop == name for device in _tanks(names, group)]
+        trays = names.find(CoolingDevice, words.trays.device, (*path, "trays", "device")) if words.trays else None
         if coolant:
-            yield name, CoolingLoop(name, words, coolant, tuple(units), tuple(tanks))
+            yield name, CoolingLoop(name, words, coolant, tuple(units), tuple(tanks), trays)
 
 
 def _units(names: Names, loop: str, span: str, unit: Unit, path: Path) -> Iterator[CoolingUnit]:

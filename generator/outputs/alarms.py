@@ -42,6 +42,8 @@ def alerts_of(center: Center) -> Iterator[Alert]:
 def _limits(center: Center) -> dict[str, Any]:
     """Constants as series, so that alerts are the same everywhere and pictures can draw the limits."""
     rules = [*_design(center)]
+    pue = limits.design_pue(center)
+    rules += [_constant("cooling:design_pue", pue)] if pue is not None else []
     for loop in center.loops.values():
         rules += [_bound(bound) for bound in limits.bounds(center, loop)]
     rules += [_bound(bound) for bound in limits.everywhere(center)]
@@ -71,6 +73,8 @@ def _design(center: Center) -> Iterator[dict[str, Any]]:
                 yield _constant(f"cooling:design_{name}", known.magnitude, loop=loop.name)
         yield _constant("cooling:design_heat_watts", center.heat_of(loop), loop=loop.name)
         yield from _liquids(loop)
+    for profile in sorted({loop.trays.name for loop in center.loops.values() if loop.trays}):
+        yield _constant("cooling:tray_profile", 1, profile=profile)
 
 
 def _liquids(loop: CoolingLoop) -> Iterator[dict[str, Any]]:

@@ -45,12 +45,12 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     # Each Prometheus reads the exporter beside it, and all of them tell the same: two that watch are no two alarms.
     targets = [_target("localhost", EXPORTER_PORT, instance="cooling-exporter")]
     yield Artifact("monitoring/targets/cooling.json", Json(targets), causes)
-    loops = ("cooling", "halls", "power.meters")
+    loops = ("cooling", "halls", "power.meters", "pools", "network.plans")
     exporter = {
         "listen": f"0.0.0.0:{EXPORTER_PORT}",
         "interval": INTERVAL,
         "timeout": 3,
-        "devices": [_device(device) for device in devices],
+        "devices": [_device(device) for device in (*devices, *center.trays())],
     }
     yield Artifact("exporter/cooling.json", Json(exporter, expand=3), loops)
 

@@ -133,6 +133,13 @@ class Unit(Strict):
     ratings: UnitRatings = Field(default_factory=UnitRatings, description="From the data sheet of the unit.")
 
 
+class Trays(Strict):
+    """Leak detectors inside the servers of a loop, read through their management controllers."""
+
+    device: Name = Field(description="Device of the catalogue, of the form server.")
+    credentials: SecretReference | None = Field(None, description="Reference to the login for monitoring.")
+
+
 class Loop(Strict):
     """A technology cooling system (TCS): the liquid that touches the racks."""
 
@@ -148,6 +155,7 @@ class Loop(Strict):
     protection: list[Literal["cdu-interlock", "tank-controller", "bmc", "building-control"]] = Field(
         default_factory=list, description="Who acts within seconds; monitoring only confirms."
     )
+    trays: Trays | None = Field(None, description="How leaks inside its servers are read.")
     limits: dict[Name, Text] = Field(
         default_factory=dict, description="Limits of alarms that differ from the catalogue's, by name."
     )

@@ -21,7 +21,9 @@ from typing import Any, Literal, Self
 
 from control_plane.processes import Process, free_port
 
-PACKAGE = "prometheus"
+PACKAGES = {"prometheus": "prometheus", "promtool": "prometheus"} | dict.fromkeys(
+    ("prometheus-alertmanager", "amtool"), "prometheus-alertmanager"
+)
 CACHE = Path.home() / ".cache" / "center-rig" / "debian"
 # A proxy of the environment has no business with loopback.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -59,29 +61,30 @@ def fetch(url: str, netns: str | None = None) -> bytes:
     return done.stdout
 
 
-def program(name: Literal["prometheus", "promtool"]) -> Path:
+def program(name: Literal["prometheus", "promtool", "prometheus-alertmanager", "amtool"]) -> Path:
     """Find the program, unpacking Debian's package into the cache folder if need be."""
     if installed := shutil.which(name):
         return Path(installed)
-    unpacked = CACHE / PACKAGE
+    package = PACKAGES[name]
+    unpacked = CACHE / package
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{PACKAGE}.lock").open("w") as lock:
+    with (CACHE / f"{package}.lock").open("w") as lock:
         # Several test runs may want it at once.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not unpacked.exists():
-            _unpack(unpacked)
+            _unpack(package, unpacked)
     return unpacked / "usr" / "bin" / name
 
 
-def _unpack(folder: Path) -> None:
+def _unpack(package: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE) as place:
-        for words in (["apt-get", "download", PACKAGE], ["sh", "-c", "exec dpkg-deb --extract *.deb tree"]):
+        for words in (["apt-get", "download", package], ["sh", "-c", "exec dpkg-deb --extract *.deb tree"]):
             try:
                 subprocess.run(words, cwd=place, check=True, capture_output=True, timeout=300)
             except (OSError, subprocess.SubprocessError) as error:
                 detail = getattr(error, "stderr", None) or b""
                 raise ProgramMissing(
-                    f"needs the Debian package {PACKAGE} (apt-get update, then install or download it): "
+                    f"needs the Debian package {package} (apt-get update, then install or download it): "
                     f"{detail.decode(errors='replace').strip() or error}"
                 ) from error
         (Path(place) / "tree").rename(folder)

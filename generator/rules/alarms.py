@@ -1,0 +1,95 @@
+"""Alarms: limits that exist, people who hear them, detectors that can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from generator import limits
+from generator.catalog.alarm_models import LEVELS
+from generator.model import Center
+from generator.problems import did_you_mean
+from generator.rules import Finding, rule
+
+
+@rule("cooling.limit")
+def limits_of_a_loop_exist_and_fit(center: Center) -> Iterator[Finding]:
+    """A limit with a name that nobody knows, or in another unit, would leave the catalogue's in force without a word."""
+    if not any(loop.spec.limits for loop in center.loops.values()):
+        return  # the catalogue's limits are many, and reading them takes time
+    known = {
+        f"{limit.name}-{level}": limit
+        for limit in center.alarms.limits
+        for level in LEVELS
+        if getattr(limit, level) is not None
+    }
+    for loop in center.loops.values():
+        for name, text in loop.spec.limits.items():
+            path = (*loop.path, "limits", name)
+            limit = known.get(name)
+            if limit is None:
+                hint = did_you_mean(name, known) or '"center catalog limits" lists them; add -warning or -critical'
+                yield Finding(path, f'no alarm has a limit "{name}"', hint, at_key=True)
+            elif limit.kinds and loop.spec.kind not in limit.kinds:
+                message = f'limit "{name}" is for loops of {" and ".join(limit.kinds)}, loop "{loop.name}" is {loop.spec.kind}'
+                yield Finding(path, message, at_key=True)
+            elif limits.read(text, limit) is None:
+                unit = "a number" if limit.unit in ("x", "pH") else f'a number in {limit.unit} such as "{limits.example(limit)}"'
+                yield Finding(path, f'limit "{name}" needs {unit}, got "{text[:60]}"')
+
+
+@rule("cooling.limit-order")
+def warnings_come_before_alarms(center: Center) -> Iterator[Finding]:
+    """A warning behind its alarm warns nobody: it may only fire when the alarm already does."""
+    for loop in center.loops.values():
+        if not loop.spec.limits:
+            continue
+        found = {(bound.limit.name, bound.device, bound.level): bound for bound in limits.bounds(center, loop)}
+        for (name, device, level), bound in found.items():
+            graver = found.get((name, device, "critical"))
+            if level != "warning" or graver is None:
+                continue
+            late = bound.value > graver.value if bound.limit.side == "above" else bound.value < graver.value
+            said = [f"{name}-{each}" for each in LEVELS if f"{name}-{each}" in loop.spec.limits]
+            if late and said:
+                unit = "" if bound.limit.unit == "x" else f" {bound.limit.unit}"
+                message = f'limit "{name}" of loop "{loop.name}" warns at {bound.value:.4g}{unit} and alarms at {graver.value:.4g}{unit}'
+                yield Finding((*loop.path, "limits", said[0]), message)
+
+
+@rule("cooling.trays")
+def trays_can_be_asked(center: Center) -> Iterator[Finding]:
+    """Leaks inside servers are told by their management controllers, which need addresses and a profile of servers."""
+    for loop in center.loops.values():
+        if loop.trays is None:
+            continue
+        path = (*loop.path, "trays")
+        if center.bmc_offset is None:
+            message = f'loop "{loop.name}" asks management controllers for leaks, which have no addresses'
+            yield Finding(path, message, 'say "network.plans.bmc"')
+        if loop.trays.form != "server":
+            message = f'device "{loop.trays.name}" is a {loop.trays.form}; trays are read by a device of the form server'
+            yield Finding((*path, "device"), message)
+
+
+@rule("monitoring.unknown-receiver")
+def receivers_exist(center: Center) -> Iterator[Finding]:
+    """An alarm that is sent to a name that nobody has reaches nobody."""
+    words = center.spec.monitoring
+    for level in LEVELS:
+        for number, name in enumerate(getattr(words, level)):
+            if name not in words.receivers:
+                hint = did_you_mean(name, words.receivers)
+                yield Finding(("monitoring", level, number), f'no receiver is called "{name}"', hint)
+    used = {*words.critical, *words.warning}
+    for name in words.receivers:
+        if name not in used:
+            message = f'receiver "{name}" is told nothing: neither "critical" nor "warning" names it'
+            yield Finding(("monitoring", "receivers", name), message, at_key=True)
+
+
+@rule("monitoring.nobody", severity="warning")
+def somebody_hears_alarms(center: Center) -> Iterator[Finding]:
+    """A leak at three in the morning that only a page shows is found at nine."""
+    if not center.spec.monitoring.critical and any(loop.units or loop.tanks for loop in center.loops.values()):
+        message = "critical alarms of cooling reach nobody"
+        yield Finding(("cooling", "loops"), message, 'say "monitoring" with "receivers" and "critical"', at_key=True)
