@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -127,6 +127,23 @@ class CoolingUnit(Device):
     @property
     def _rated_approach(self) -> float | None:
         return _first(self.ratings.approach, self.device.ratings.approach.value)
+
+
+def as_written(units: Iterable[CoolingUnit]) -> list[CoolingUnit]:
+    """The first unit of each range of the spec."""
+    return _firsts(units, lambda unit: unit.path)
+
+
+def models(units: Iterable[CoolingUnit]) -> list[CoolingUnit]:
+    """The first unit of each model."""
+    return _firsts(units, lambda unit: unit.device.name)
+
+
+def _firsts(units: Iterable[CoolingUnit], key: Callable[[CoolingUnit], Hashable]) -> list[CoolingUnit]:
+    found: dict[Hashable, CoolingUnit] = {}
+    for unit in units:
+        found.setdefault(key(unit), unit)
+    return list(found.values())
 
 
 def _value(fact: Fact[Amount] | None) -> Amount | None:

@@ -11,7 +11,7 @@ from generator.quantity import Flow, Length, Percentage, Power, Pressure, Temper
 from generator.spec.common import Strict, refuse
 from generator.spec.cooling import RiseText
 
-Window = Annotated[list[float | None], Field(min_length=2, max_length=2, examples=[[8.0, 10.5]])]
+Window = Annotated[list[float | None], Field(min_length=2, max_length=2)]
 """The lowest and the highest value; null where there is no such end."""
 Protocol = Literal["modbus-tcp", "redfish", "snmp", "none"]
 Side = Literal["primary", "secondary"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from generator import physics
 from generator.model import Center
-from generator.plant import CoolingLoop, CoolingUnit
+from generator.plant import CoolingLoop, models
 from generator.rules import Finding, rule
 from generator.rules.survival import exceeds, pair, stopped_by, weakest
 
@@ -204,7 +204,7 @@ def units_reach_the_supply(center: Center) -> Iterator[Finding]:
     """A unit is built for coolant of some temperatures; seals, sensors and its controller give up beyond them."""
     for loop in center.loops.values():
         supply = loop.spec.supply
-        for unit in _kinds(loop) if supply else ():
+        for unit in models((*loop.units, *loop.tanks)) if supply else ():
             ratings = unit.device.ratings
             coldest, warmest = (fact.value if fact else None for fact in (ratings.supply_least, ratings.supply_most))
             if supply and coldest and supply.magnitude < coldest.magnitude - 1e-9:
@@ -214,11 +214,6 @@ def units_reach_the_supply(center: Center) -> Iterator[Finding]:
             else:
                 continue
             yield Finding((*loop.path, "supply"), f'loop "{loop.name}" asks for {supply}, {message}')
-
-
-def _kinds(loop: CoolingLoop) -> list[CoolingUnit]:
-    """One unit or tank of each model."""
-    return list({unit.device.name: unit for unit in (*loop.units, *loop.tanks)}.values())
 
 
 @rule("cooling.unknown-capacity", severity="warning")

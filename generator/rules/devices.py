@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.model import Center
+from generator.plant import as_written
 from generator.problems import Path
 from generator.rules import Finding, rule
 
@@ -39,7 +40,7 @@ def devices_can_be_read(center: Center) -> Iterator[Finding]:
             if missing and (kind.device or kind.at or kind.credentials):
                 message = f'racks of kind "{name}" have a device to read, but the kind does not say "{missing[0]}"'
                 yield Finding(path, message)
-    for unit in {unit.path: unit for loop in center.loops.values() for unit in loop.units}.values():
+    for unit in as_written(unit for loop in center.loops.values() for unit in loop.units):
         if not unit.is_read and unit.device.protocol != "none":
             message = f'unit "{unit.name}" speaks {unit.device.protocol}, but the spec does not say "at"'
             yield Finding(unit.path, message)
@@ -48,7 +49,7 @@ def devices_can_be_read(center: Center) -> Iterator[Finding]:
 @rule("cooling.unreadable", severity="warning")
 def devices_say_what_they_measure(center: Center) -> Iterator[Finding]:
     """A unit whose register map nobody has published raises no alarm: its maker has to hand it over before it runs."""
-    for unit in {unit.path: unit for unit in center.equipment()}.values():
+    for unit in as_written(center.equipment()):
         if unit.device.protocol == "none":
             message = f'monitoring cannot read "{unit.name}": "{unit.device.name}" says no points'
             hint = "ask its maker for them and write a file of your own, docs/cooling-exporter.md says how"
@@ -69,7 +70,7 @@ def devices_fit_their_loop(center: Center) -> Iterator[Finding]:
     for loop in center.loops.values():
         units, racks = FITTING[loop.spec.kind]
         for things, forms, what in ((loop.units, units, "a unit of"), (loop.tanks, racks, "the device of a rack on")):
-            for thing in {thing.path: thing for thing in things}.values():
+            for thing in as_written(things):
                 if thing.device.form not in forms:
                     message = (
                         f'"{thing.device.name}" is a {thing.device.form}; {what} the {loop.spec.kind} loop '
@@ -81,7 +82,7 @@ def devices_fit_their_loop(center: Center) -> Iterator[Finding]:
 @rule("cooling.inputs")
 def units_have_inputs_for_their_feeds(center: Center) -> Iterator[Finding]:
     """A unit with one power input is on one feed, whatever a plan draws; it stops with that."""
-    for unit in {unit.path: unit for loop in center.loops.values() for unit in loop.units}.values():
+    for unit in as_written(unit for loop in center.loops.values() for unit in loop.units):
         inputs, feeds = unit.device.inputs, list(dict.fromkeys(unit.feeds))
         if inputs and inputs.value and len(feeds) > inputs.value:
             has = "one power input" if inputs.value == 1 else f"{inputs.value} power inputs"

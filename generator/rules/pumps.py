@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from generator import physics
 from generator.model import Center
-from generator.plant import CoolingLoop, CoolingUnit
+from generator.plant import CoolingLoop, CoolingUnit, as_written, models
 from generator.quantity import Pressure
 from generator.rules import Finding, rule
 from generator.rules.survival import exceeds, pair, weakest
@@ -102,7 +102,7 @@ def pumps_reach_the_last_rack(center: Center) -> Iterator[Finding]:
 def ratings_of_pumps_are_possible(center: Center) -> Iterator[Finding]:
     """Flow times pressure is power: a unit whose rating is below that says less than it takes, and the PUE with it."""
     for loop in center.loops.values():
-        for unit in {unit.path: unit for unit in loop.units}.values():
+        for unit in as_written(loop.units):
             head = loop.spec.drop.magnitude if loop.spec.drop else unit.head
             if head is None or unit.flow is None or unit.power is None:
                 continue
@@ -121,7 +121,7 @@ def filters_are_fine_enough(center: Center) -> Iterator[Finding]:
     """The channels of cold plates are tenths of a millimetre wide; what a filter lets through stays in them."""
     for loop in center.loops.values():
         asked = _filter_of(center, loop)
-        for unit in {unit.device.name: unit for unit in loop.units}.values():
+        for unit in models(loop.units):
             known = unit.device.ratings.filter
             if asked and known and known.value and exceeds(known.value.magnitude, asked[0]):
                 message = (
@@ -152,7 +152,7 @@ def pressures_are_borne(center: Center) -> Iterator[Finding]:
         pressure, path = loop.spec.pressure, (*loop.path, "pressure")
         if pressure is None:
             continue
-        for unit in {unit.device.name: unit for unit in (*loop.units, *loop.tanks)}.values():
+        for unit in models((*loop.units, *loop.tanks)):
             ratings = unit.device.ratings
             least, most = (fact.value if fact else None for fact in (ratings.pressure_least, ratings.pressure_most))
             if (most and exceeds(pressure.magnitude, most.magnitude)) or (
@@ -203,4 +203,4 @@ def heat_exchangers_bear_their_water(center: Center) -> Iterator[Finding]:
 def _on(center: Center, water: str) -> list[CoolingUnit]:
     """One unit of each model that a facility water system passes through."""
     loops = [loop for loop in center.loops.values() if loop.spec.from_ == water]
-    return list({unit.device.name: unit for loop in loops for unit in (*loop.units, *loop.tanks)}.values())
+    return models(unit for loop in loops for unit in (*loop.units, *loop.tanks))
