@@ -25,7 +25,7 @@ def parts(point: Json, device: Device) -> list[str]:
         return list(expected)
     metric = point["metric"]
     if "leak" in metric:
-        return list(device.condition.detectors) or ["Moisture", "Overflow"]
+        return list(dict.fromkeys(["Moisture", "Overflow", *device.condition.detectors]))
     return list(device.condition.pumps) if "pump" in metric else ["1"]
 
 
