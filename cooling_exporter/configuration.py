@@ -39,8 +39,11 @@ class Credentials(Strict):
 
 class _Device(Strict):
     name: Name
-    loop: Name
+    loop: Annotated[Name | Literal[""], Field(description="empty: it belongs to no loop of the racks")] = ""
     profile: Name
+    measures: Annotated[
+        Literal["", "utility", "it", "cooling", "other"], Field(description="what a meter counts; empty: no meter")
+    ] = ""
     interval: Annotated[Seconds | None, Field(description="instead of the common one")] = None
     timeout: Annotated[Seconds | None, Field(description="instead of the common one")] = None
 

@@ -37,7 +37,8 @@ class Stations(Collector):
             device = [station.device.name, station.device.loop]
             for sample in _complete(station, samples):
                 key = sample.key
-                labels = [*device, *([key.circuit] if key.quantity.circuit else [])]
+                labels = [*device, *([station.device.measures] if key.quantity.electrical else [])]
+                labels += [key.circuit] if key.quantity.circuit else []
                 labels += [key.part] if key.quantity.part else []
                 family = families[key.quantity]
                 if key.quantity.dimension is None:
@@ -52,7 +53,7 @@ class Stations(Collector):
 
     def _about_reading(self, shown: list[tuple[Station, tuple[Sample, ...] | None]]) -> Iterator[Metric]:
         info = GaugeMetricFamily(
-            "cooling_device_info", "Always 1; what the device is.", labels=[*_DEVICE, "profile", "protocol"]
+            "cooling_device_info", "Always 1; what the device is.", labels=[*_DEVICE, "profile", "protocol", "measures"]
         )
         up = GaugeMetricFamily("cooling_device_up", "1 if the last reading of the device succeeded.", labels=_DEVICE)
         success = GaugeMetricFamily(
@@ -66,7 +67,8 @@ class Stations(Collector):
         errors = CounterMetricFamily("cooling_read_errors", "Readings that failed.", labels=[*_DEVICE, "reason"])
         for station, samples in shown:
             device = [station.device.name, station.device.loop]
-            info.add_metric([*device, station.device.profile, station.device.protocol], 1)
+            about = station.device
+            info.add_metric([*device, about.profile, about.protocol, about.measures], 1)
             up.add_metric(device, float(samples is not None))
             success.add_metric(device, station.last_success)
             duration.add_metric(device, station.duration)
@@ -86,8 +88,10 @@ def _complete(station: Station, samples: tuple[Sample, ...] | None) -> Iterator[
             yield Sample(key, missing if key.quantity.dimension is None else None, valid=False)
 
 
-def _family(quantity: Quantity) -> GaugeMetricFamily:
-    labels = [*_DEVICE, *(["circuit"] if quantity.circuit else [])]
+def _family(quantity: Quantity) -> GaugeMetricFamily | CounterMetricFamily:
+    labels = [*_DEVICE, *(["measures"] if quantity.electrical else [])]
+    labels += ["circuit"] if quantity.circuit else []
     labels += [quantity.part] if quantity.part else []
     labels += ["state"] if quantity.dimension is None else []
-    return GaugeMetricFamily(quantity.name, quantity.help, labels=labels)
+    kind = CounterMetricFamily if quantity.counter else GaugeMetricFamily
+    return kind(quantity.name, quantity.help, labels=labels)

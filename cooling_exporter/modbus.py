@@ -17,7 +17,17 @@ from cooling_exporter.readings import Raw, ReadFailed, Sample, judge, judge_flag
 
 MAX_REGISTERS: Final = 125
 ILLEGAL_ADDRESS: Final = 2
-_FORMATS: Final = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f", "flags": ">H"}
+_FORMATS: Final = {
+    "uint16": ">H",
+    "int16": ">h",
+    "uint32": ">I",
+    "int32": ">i",
+    "uint64": ">Q",
+    "int64": ">q",
+    "float32": ">f",
+    "float64": ">d",
+    "flags": ">H",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +85,19 @@ class ModbusReader:
         """Read all points once; ReadFailed when the device as a whole cannot be read."""
         client = await self._connected()
         samples: list[Sample] = []
+        asked: list[Block] = []
         for block in self._blocks:
-            samples.extend(_judged(block, await self._words(client, block)))
+            words = await self._words(client, block)
+            if words is None and len(block.points) > 1:
+                # The device refuses a whole request for one address that it lacks: from now on, each value alone.
+                alone = [Block(block.function, point.register_, (point,)) for point in block.points]
+                for one in alone:
+                    samples.extend(_judged(one, await self._words(client, one)))
+                asked += alone
+            else:
+                samples.extend(_judged(block, words))
+                asked.append(block)
+        self._blocks = asked
         return samples
 
     async def drop(self) -> None:

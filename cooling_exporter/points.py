@@ -8,12 +8,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from cooling_exporter.quantities import QUANTITIES, Quantity, State
+from cooling_exporter.quantities import QUANTITIES, SWITCH, Quantity, State
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$")]
 Circuit = Literal["primary", "secondary"]
 Bit = Annotated[int, Field(ge=0, le=15)]
-RegisterType = Literal["bit", "uint16", "int16", "uint32", "int32", "float32", "flags"]
+RegisterType = Literal["bit", "uint16", "int16", "uint32", "int32", "float32", "uint64", "int64", "float64", "flags"]
+Switch = Annotated[int, Field(ge=0, le=1)]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _POINTER = re.compile(r"(/([^/~]|~0|~1)+)+")
@@ -38,6 +39,9 @@ class _Point(Strict):
     ] = None
     sentinels: Annotated[list[float], Field(description="raw values that mean: no value")] = []
     states: Annotated[dict[State, list[int | str]], Field(description="raw values of each state")] = {}
+    values: Annotated[
+        dict[str, Switch], Field(description="switches only: raw word or number -> 1 or 0; any other raw value is none")
+    ] = {}
 
     @property
     def quantity(self) -> Quantity:
@@ -62,6 +66,8 @@ class _Point(Strict):
             raise ValueError(f'{self.metric} is a number, remove "states"')
         elif (self.unit or "") not in (units := quantity.dimension.units):
             raise ValueError(f"{self.metric} needs a unit out of: {', '.join(units) or 'none'}")
+        if self.values and quantity.dimension is not SWITCH:
+            raise ValueError(f'{self.metric} is no switch, remove "values"')
         if self.range is not None and self.range[0] > self.range[1]:
             raise ValueError('"range" begins above its end')
         return self
@@ -74,7 +80,7 @@ class ModbusPoint(_Point):
     function: Annotated[int, Field(ge=1, le=4, description="1 coils, 2 inputs, 3 holding, 4 input registers")]
     type: RegisterType
     word_order: Annotated[
-        Literal["big", "little"], Field(alias="word-order", description="of 32-bit values: big has the high word first")
+        Literal["big", "little"], Field(alias="word-order", description="of wider values: big has the high word first")
     ] = "big"
     bits: Annotated[dict[Name, Bit], Field(description="flags only: part -> bit that is 1 while it is in trouble")] = {}
     faults: Annotated[dict[Name, Bit], Field(description="flags only: part -> bit that is 1 while it is blind")] = {}
@@ -82,7 +88,7 @@ class ModbusPoint(_Point):
     @property
     def width(self) -> int:
         """How many registers it takes."""
-        return 2 if self.type in {"uint32", "int32", "float32"} else 1
+        return {"32": 2, "64": 4}.get(self.type[-2:], 1)
 
     @model_validator(mode="after")
     def _fits_the_register(self) -> Self:

@@ -121,13 +121,23 @@ def visible(text: str) -> str:
 
 
 def _state(point: Point, raw: Raw) -> State | None:
-    matching = (state for state, raws in point.states.items() if raw in raws)
+    # Python takes true for the number 1; a device that says one does not mean the other.
+    matching = (state for state, raws in point.states.items() if raw in raws and not isinstance(raw, bool))
     return next(matching, None)
+
+
+def _spelled(raw: Raw) -> str:
+    """A raw value as JSON and the keys of `values` spell it."""
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    return f"{raw:g}" if isinstance(raw, float) else str(raw)
 
 
 def _number(point: Point, raw: Raw) -> float | None:
     dimension = point.quantity.dimension
-    if dimension is None or raw is None or isinstance(raw, str) or raw in point.sentinels:
+    if point.values:
+        raw = point.values.get(_spelled(raw))
+    if dimension is None or raw is None or isinstance(raw, str | bool) or raw in point.sentinels:
         return None
     try:
         # Decimal keeps 423 x 0.1 at 42.3, as the device means it.

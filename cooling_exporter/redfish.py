@@ -213,5 +213,5 @@ def _judged(point: RedfishPoint, resource: Resource | None, part: str | None) ->
             # Not offered, which is no fault; null is: the device has the property but no value now.
             return []
         value = value[step]
-    raw: Raw = value if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    raw: Raw = value if isinstance(value, int | float | str) else None
     return [judge(point, raw, part)]

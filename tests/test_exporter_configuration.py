@@ -137,6 +137,9 @@ def test_a_good_file_is_accepted(command: Command) -> None:
         ("devices[1].name", "rpu-1", "", "two devices have the name: rpu-1"),
         ("devices[0].name", "rpu\n1", "devices[0].name", "pattern"),
         ("devices[0].protocol", "telnet", "devices[0]", "'modbus-tcp', 'redfish'"),
+        ("devices[0].measures", "water", "devices[0].measures", "'utility'"),
+        ("devices[0].loop", "a b", "devices[0].loop", "pattern"),
+        (f"{FLOW}.values", {"1": 1}, FLOW, "is no switch"),
         ("devices[0].address", "rpu-1.example", "devices[0].address", "numeric IP address"),
         ("devices[0].url", "https://10.0.0.1/redfish/v1/x", "devices[0].url", "unknown key"),
         ("devices[0].unit", 256, "devices[0].unit", "255"),
@@ -253,7 +256,9 @@ def test_the_example_of_the_documentation_is_accepted(command: Command) -> None:
 
 def test_the_documentation_names_every_metric() -> None:
     """Both ways: nothing served is undocumented, nothing documented is gone."""
-    listed = set(re.findall(r"^\| `(cooling_[a-z_]+)`", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    listed = set(
+        re.findall(r"^\| `((?:cooling|electrical)_[a-z_]+)`", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
     about_devices = {
         "cooling_device_info",
         "cooling_device_up",
