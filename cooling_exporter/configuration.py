@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from cooling_exporter.points import ModbusPoint, Name, RedfishPoint, Strict
+from cooling_exporter.points import ModbusPoint, Name, NameOrEmpty, RedfishPoint, SnmpPoint, Strict
+from cooling_exporter.secrets import Reference
 
 MAX_BYTES = 16 * 1024 * 1024
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -25,10 +26,10 @@ class Refused(Exception):
 
 
 class Credentials(Strict):
-    """Where the user and the password are: `file:PATH` or `env:NAME`, holding `user:password`."""
+    """Where the user and the password are, as `user:password`."""
 
     kind: Literal["none", "basic", "session"] = "none"
-    reference: Annotated[str | None, Field(pattern=r"^(file:/.+|env:[A-Za-z_][A-Za-z0-9_]*)$")] = None
+    reference: Reference | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -39,7 +40,7 @@ class Credentials(Strict):
 
 class _Device(Strict):
     name: Name
-    loop: Annotated[Name | Literal[""], Field(description="empty: it belongs to no loop of the racks")] = ""
+    loop: Annotated[NameOrEmpty, Field(description="empty: it belongs to no loop of the racks")] = ""
     profile: Name
     measures: Annotated[
         Literal["", "utility", "it", "cooling", "other"], Field(description="what a meter counts; empty: no meter")
@@ -95,7 +96,33 @@ class RedfishDevice(_Device):
         return self
 
 
-Device = Annotated[ModbusDevice | RedfishDevice, Field(discriminator="protocol")]
+class SnmpCredentials(Strict):
+    """Where the community is (version 2c), or `user:authentication:privacy` (version 3), which the agent may hash."""
+
+    reference: Reference
+    authentication: Literal["sha", "sha224", "sha256", "sha384", "sha512"] = "sha"
+    privacy: Literal["aes128", "aes192", "aes256"] = "aes128"
+
+
+class SnmpDevice(_Device):
+    """A device that answers SNMP: version 3 authenticated and encrypted, or 2c, which everybody can read and forge."""
+
+    protocol: Literal["snmp"]
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 161
+    version: Literal["2c", "3"]
+    context: Annotated[str, Field(max_length=32, description="of version 3, for an agent that has several")] = ""
+    credentials: SnmpCredentials
+    points: Annotated[list[SnmpPoint], Field(min_length=1)]
+
+    @field_validator("address")
+    @classmethod
+    def _numeric(cls, address: str) -> str:
+        return _numeric_address(address)
+
+
+AnyDevice = ModbusDevice | RedfishDevice | SnmpDevice
+Device = Annotated[AnyDevice, Field(discriminator="protocol")]
 
 
 class Configuration(Strict):
@@ -120,14 +147,21 @@ class Configuration(Strict):
         for device in self.devices:
             given = set()
             for point in device.points:
-                parts = point.bits if isinstance(point, ModbusPoint) and point.bits else {point.part: 0}
                 where = point.path if isinstance(point, RedfishPoint) and point.collection else None
-                for part in parts:
+                for part in _parts(point):
                     key = (point.metric, point.circuit, part, where)
                     if key in given:
                         raise ValueError(f'device "{device.name}" reads {point.metric} twice for the same part')
                     given.add(key)
         return self
+
+
+def _parts(point: ModbusPoint | RedfishPoint | SnmpPoint) -> list[str | None]:
+    if isinstance(point, ModbusPoint) and point.bits:
+        return list(point.bits)
+    if isinstance(point, SnmpPoint) and point.column:
+        return list(point.expect)
+    return [point.part]
 
 
 def load(path: Path) -> Configuration:
@@ -184,7 +218,7 @@ def _finding(error: dict[str, Any]) -> str:
     for step in error["loc"]:
         if isinstance(step, int):
             where += f"[{step}]"
-        elif step not in {"modbus-tcp", "redfish"}:
+        elif step not in {"modbus-tcp", "redfish", "snmp"}:
             where += f".{step}" if where else step
     sentence = "unknown key" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {sentence}" if where else sentence

@@ -10,13 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from cooling_exporter.quantities import QUANTITIES, SWITCH, Quantity, State
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$")]
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
+Name = Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]
+NameOrEmpty = Annotated[str, StringConstraints(pattern=f"^({_NAME})?$")]
 Circuit = Literal["primary", "secondary"]
 Bit = Annotated[int, Field(ge=0, le=15)]
 RegisterType = Literal["bit", "uint16", "int16", "uint32", "int32", "float32", "uint64", "int64", "float64", "flags"]
 Switch = Annotated[int, Field(ge=0, le=1)]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,9})){2,126}(\.\*)?")
+_ROW = re.compile(r"(0|[1-9][0-9]{0,9})(\.(0|[1-9][0-9]{0,9}))*")
 _POINTER = re.compile(r"(/([^/~]|~0|~1)+)+")
 
 
@@ -135,6 +139,39 @@ class RedfishPoint(_Point):
             raise ValueError('"expect" belongs to a path that ends in /*')
         if self.collection is not None and (self.part is not None or self.quantity.part is None):
             raise ValueError("the members of a collection name the parts, so the metric must have parts and no part")
+        if self.quantity.dimension is None and not self.states:
+            raise ValueError(f'{self.metric} needs "states"')
+        return self
+
+
+class SnmpPoint(_Point):
+    """An object of an SNMP agent, or the rows of a column of a table."""
+
+    oid: Annotated[str, Field(description="object with its index, such as 1.3.6.1.2.1.1.3.0; .* at the end: a column")]
+    expect: Annotated[list[Name], Field(description="indexes of the rows of a column; each is a part")] = []
+
+    @property
+    def column(self) -> str | None:
+        """The column whose rows are meant, or None when the OID names one object."""
+        return self.oid.removesuffix(".*") if self.oid.endswith(".*") else None
+
+    @property
+    def objects(self) -> dict[str, str | None]:
+        """The OID of every object that is read, and the part that it is, if it is one of several."""
+        if self.column is None:
+            return {self.oid: None}
+        return {f"{self.column}.{row}": row for row in self.expect}
+
+    @model_validator(mode="after")
+    def _fits_the_agent(self) -> Self:
+        if not _OID.fullmatch(self.oid) or any(int(step) >= 1 << 32 for step in self.oid.rstrip(".*").split(".")):
+            raise ValueError(f'"oid" is a number with dots such as "1.3.6.1.2.1.1.3.0", got "{self.oid}"')
+        if (self.column is None) == bool(self.expect):
+            raise ValueError('an "oid" that ends in .* needs "expect" with the indexes of its rows, any other has none')
+        if self.column is not None and (self.part is not None or self.quantity.part is None):
+            raise ValueError("the rows of a column name the parts, so the metric must have parts and no part")
+        if strange := [row for row in self.expect if not _ROW.fullmatch(row)]:
+            raise ValueError(f'"expect" has numbers with dots, got "{strange[0]}"')
         if self.quantity.dimension is None and not self.states:
             raise ValueError(f'{self.metric} needs "states"')
         return self

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
-from cooling_exporter.configuration import Configuration, ModbusDevice, RedfishDevice
+from cooling_exporter.configuration import AnyDevice, Configuration, ModbusDevice, RedfishDevice, SnmpDevice
 from cooling_exporter.modbus import ModbusReader
 from cooling_exporter.readings import MAX_PARTS, Key, Reader, ReadFailed, Reason, Sample, expected_keys
 from cooling_exporter.redfish import RedfishReader
+from cooling_exporter.snmp import SnmpReader
 
 log = logging.getLogger("cooling_exporter")
 
@@ -35,7 +36,7 @@ class Reading:
 class Station:
     """One device: how it is read and what is known of it. Written by the reading task, read by scrapes."""
 
-    device: ModbusDevice | RedfishDevice
+    device: AnyDevice
     interval: float
     timeout: float
     reader: Reader
@@ -63,11 +64,19 @@ def stations(configuration: Configuration) -> list[Station]:
     for device in configuration.devices:
         interval = device.interval or configuration.interval
         timeout = device.timeout or configuration.timeout
-        reader: Reader = (
-            ModbusReader(device, timeout) if isinstance(device, ModbusDevice) else RedfishReader(device, timeout)
-        )
-        made.append(Station(device, interval, timeout, reader, keys=dict.fromkeys(expected_keys(device.points))))
+        keys = dict.fromkeys(expected_keys(device.points))
+        made.append(Station(device, interval, timeout, _reader(device, timeout), keys=keys))
     return made
+
+
+def _reader(device: AnyDevice, timeout: float) -> Reader:
+    match device:
+        case ModbusDevice():
+            return ModbusReader(device, timeout)
+        case RedfishDevice():
+            return RedfishReader(device, timeout)
+        case SnmpDevice():
+            return SnmpReader(device, timeout)
 
 
 async def watch(all_stations: Sequence[Station]) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from typing import Literal, Protocol
 
-from cooling_exporter.points import ModbusPoint, RedfishPoint
+from cooling_exporter.points import ModbusPoint, RedfishPoint, SnmpPoint
 from cooling_exporter.quantities import Quantity, State
 
-Point = ModbusPoint | RedfishPoint
+Point = ModbusPoint | RedfishPoint | SnmpPoint
 Raw = int | float | str | None
 Reason = Literal[
     "connection",
@@ -104,6 +104,8 @@ def expected_keys(points: Iterable[Point]) -> Iterator[Key]:
     for point in points:
         if isinstance(point, ModbusPoint):
             yield from (key(point, part) for part in point.bits or [None])
+        elif isinstance(point, SnmpPoint):
+            yield from (key(point, part) for part in point.objects.values())
         elif point.collection is not None:
             yield from (key(point, part) for part in point.expect)
         elif point.quantity.dimension is None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import ssl
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from cooling_exporter import secrets
 from cooling_exporter.configuration import Credentials, RedfishDevice
 from cooling_exporter.points import RedfishPoint
 from cooling_exporter.readings import MAX_PARTS, Raw, ReadFailed, Reason, Sample, judge, label
@@ -19,25 +18,16 @@ from cooling_exporter.readings import MAX_PARTS, Raw, ReadFailed, Reason, Sample
 SESSIONS: Final = "/redfish/v1/SessionService/Sessions"
 MAX_BODY: Final = 1024 * 1024
 MAX_REQUESTS: Final = 512
-MAX_SECRET: Final = 4096
 
 Resource = dict[str, Any]
 
 
 def resolve(reference: str) -> tuple[str, str]:
     """Read `user:password` from its place; ReadFailed never quotes what was found there."""
-    kind, _, place = reference.partition(":")
     try:
-        if kind == "env":
-            text = os.environ[place]
-        else:
-            with Path(place).open(encoding="utf-8") as file:
-                text = file.read(MAX_SECRET)
-    except (OSError, KeyError, UnicodeDecodeError):
-        raise ReadFailed("credentials", f"{reference} cannot be read") from None
-    user, colon, password = text.strip().partition(":")
-    if not colon:
-        raise ReadFailed("credentials", f"{reference} does not hold user:password")
+        user, password = secrets.read_parts(reference, ("user", "password"))
+    except secrets.Unreadable as error:
+        raise ReadFailed("credentials", str(error)) from None
     return user, password
 
 

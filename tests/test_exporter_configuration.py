@@ -66,13 +66,27 @@ REDFISH = {
         },
     ],
 }
-GOOD = {"listen": "0.0.0.0:9841", "interval": 10, "timeout": 5, "devices": [MODBUS, REDFISH]}
+SNMP = {
+    "name": "pdu-1",
+    "profile": "generic-snmp-pdu",
+    "protocol": "snmp",
+    "address": "10.24.2.1",
+    "version": "3",
+    "credentials": {"reference": "credential:pdu"},
+    "measures": "it",
+    "points": [
+        {"metric": "electrical_power_watts", "oid": "1.3.6.1.2.1.99.1.1.1.4.7", "unit": "W"},
+        {"metric": "electrical_current_amperes", "oid": "1.3.6.1.2.1.99.1.1.1.4.*", "unit": "A", "expect": ["8", "9"]},
+    ],
+}
+GOOD = {"listen": "0.0.0.0:9841", "interval": 10, "timeout": 5, "devices": [MODBUS, REDFISH, SNMP]}
 FLOW, LEAK, POWER, DETECTORS = (
     "devices[0].points[0]",
     "devices[0].points[1]",
     "devices[1].points[0]",
     "devices[1].points[1]",
 )
+OBJECT, COLUMN = "devices[2].points[0]", "devices[2].points[1]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +137,7 @@ def change(place: str, value: object) -> dict[str, Any]:
 
 def test_a_good_file_is_accepted(command: Command) -> None:
     done = command.check(json.dumps(GOOD))
-    assert (done.code, done.out) == (0, f"{command.file}: 2 devices, 4 points\n")
+    assert (done.code, done.out) == (0, f"{command.file}: 3 devices, 6 points\n")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +150,7 @@ def test_a_good_file_is_accepted(command: Command) -> None:
         ("interval", "10", "interval", "number"),
         ("devices[1].name", "rpu-1", "", "two devices have the name: rpu-1"),
         ("devices[0].name", "rpu\n1", "devices[0].name", "pattern"),
-        ("devices[0].protocol", "telnet", "devices[0]", "'modbus-tcp', 'redfish'"),
+        ("devices[0].protocol", "telnet", "devices[0]", "'modbus-tcp', 'redfish', 'snmp'"),
         ("devices[0].measures", "water", "devices[0].measures", "'utility'"),
         ("devices[0].loop", "a b", "devices[0].loop", "pattern"),
         (f"{FLOW}.values", {"1": 1}, FLOW, "is no switch"),
@@ -174,6 +188,18 @@ def test_a_good_file_is_accepted(command: Command) -> None:
         (f"{POWER}.expect", ["1"], POWER, "ends in /*"),
         (f"{DETECTORS}.states", None, DETECTORS, 'needs "states"'),
         (f"{DETECTORS}.states", {"wet": ["Critical"]}, f"{DETECTORS}.states.wet", "'absent'"),
+        ("devices[2].version", "1", "devices[2].version", "'2c' or '3'"),
+        ("devices[2].credentials", None, "devices[2].credentials", "required"),
+        ("devices[2].credentials.reference", "public", "devices[2].credentials.reference", "pattern"),
+        ("devices[2].credentials.privacy", "des", "devices[2].credentials.privacy", "'aes128'"),
+        (f"{OBJECT}.oid", "SNMPv2-MIB::sysUpTime.0", OBJECT, "a number with dots"),
+        (f"{OBJECT}.oid", "1.3.6.4294967296", OBJECT, "a number with dots"),
+        (f"{OBJECT}.expect", ["1"], OBJECT, "any other has none"),
+        (f"{COLUMN}.expect", None, COLUMN, 'needs "expect"'),
+        (f"{COLUMN}.expect", ["L1"], COLUMN, "numbers with dots"),
+        (f"{COLUMN}.part", "a", COLUMN, "name the parts"),
+        (f"{COLUMN}.metric", "cooling_coolant_ph", COLUMN, "needs a unit"),
+        ("devices[2].points[1]", SNMP["points"][0], "", "reads electrical_power_watts twice"),
         ("devices[0].points[1]", MODBUS["points"][0], "", "reads cooling_flow_cubic_meters_per_second twice"),
     ],
 )

@@ -96,8 +96,12 @@ def test_the_other_units(cdu: Simulator, tmp_path: Path, unit: str, raw: float, 
 
 @pytest.mark.parametrize(
     ("metric", "raw"),
-    [("cooling_coolant_ph", 14.1), ("cooling_vapour_concentration_ratio", 1_000_001), ("cooling_coolant_turbidity_ntu", -1)],
-)  # fmt: skip
+    [
+        ("cooling_coolant_ph", 14.1),
+        ("cooling_vapour_concentration_ratio", 1_000_001),
+        ("cooling_coolant_turbidity_ntu", -1),
+    ],
+)
 def test_what_no_sensor_gives_is_no_number(cdu: Simulator, exporter: Exporter, metric: str, raw: float) -> None:
     number = next(number for number, row in enumerate(READINGS) if row[0] == metric)
     before = len(exporter.scrape().matching(metric))
@@ -146,8 +150,8 @@ def test_wide_registers_and_a_neighbour_that_is_not_there(tmp_path: Path) -> Non
         {**energy, "part": "float", "type": "float64", "word-order": "little"},
         {**energy, "part": "signed", "type": "int64", "register": 36874, "scale": -1},
         # The unit has 36868 to 36870 and no 36871, so it refuses the request for all that are adjacent.
-        *({**energy, "part": f"word-{register}", "type": "uint16", "register": register} for register in range(36868, 36872)),
-    ]  # fmt: skip
+        *({**energy, "part": f"word-{word}", "type": "uint16", "register": word} for word in range(36868, 36872)),
+    ]
     # 2.5 as a double is 0x4004 followed by zeros; -7 as a signed number ends in 0xFFF9.
     words = {"36864": 0, "36865": 0, "36866": 0, "36867": 0x4004}
     words |= {"36874": 0xFFFF, "36875": 0xFFFF, "36876": 0xFFFF, "36877": 0xFFF9, "36869": 55}

@@ -221,7 +221,7 @@ class CoolingDevice(Entry):
     form: Literal["cdu", "rpu", "single-phase-tank", "two-phase-tank", "rear-door", "meter"] = Field(
         description="What it is."
     )
-    protocol: Literal["modbus-tcp", "redfish"] = Field(description="How it is read.")
+    protocol: Literal["modbus-tcp", "redfish", "snmp"] = Field(description="How it is read.")
     ratings: Ratings = Field(description="What it can do.")
     resource: str | None = Field(None, description="Where a Redfish service keeps the unit, unless the spec says it.")
     points: list[dict[str, Any]] = Field(
