@@ -125,10 +125,20 @@ AnyDevice = ModbusDevice | RedfishDevice | SnmpDevice
 Device = Annotated[AnyDevice, Field(discriminator="protocol")]
 
 
+class Tls(Strict):
+    """The certificate of the page, with what leads to its authority, and its key: PEM files, read anew on change."""
+
+    certificate: Annotated[str, Field(pattern="^/")]
+    key: Annotated[str, Field(pattern="^/")]
+
+
 class Configuration(Strict):
     """Which devices are read, how often, and where the metrics are served."""
 
     listen: str = "127.0.0.1:9841"
+    tls: Tls | None = None
+    users: Annotated[dict[Name, Reference], Field(description="who may see the page, and where the password is")] = {}
+    token: Annotated[Reference | None, Field(description="where the bearer token is that opens the page")] = None
     interval: Annotated[Seconds, Field(description="seconds from one reading of a device to the next")] = 10.0
     timeout: Annotated[Seconds, Field(description="seconds that one whole reading of a device may take")] = 5.0
     devices: list[Device]
@@ -138,6 +148,16 @@ class Configuration(Strict):
     def _place(cls, listen: str) -> str:
         address_and_port(listen)
         return listen
+
+    @model_validator(mode="after")
+    def _serves_safely(self) -> Self:
+        self.check_place(self.listen)
+        return self
+
+    def check_place(self, listen: str) -> None:
+        """ValueError when logins would travel in clear text to the page at this place."""
+        if (self.users or self.token) and self.tls is None and not _on_this_machine(address_and_port(listen)[0]):
+            raise ValueError('"users" and "token" need "tls" (without it only on this machine)')
 
     @model_validator(mode="after")
     def _unique(self) -> Self:

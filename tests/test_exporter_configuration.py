@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).parents[1]
 CATALOG = REPOSITORY / "generator" / "catalog" / "cooling"
 PAGE = REPOSITORY / "docs" / "cooling-exporter.md"
 
-MODBUS = {
+MODBUS: dict[str, Any] = {
     "name": "rpu-1",
     "loop": "plate-1",
     "profile": "ocp-orv3-rpu",
@@ -66,7 +66,7 @@ REDFISH = {
         },
     ],
 }
-SNMP = {
+SNMP: dict[str, Any] = {
     "name": "pdu-1",
     "profile": "generic-snmp-pdu",
     "protocol": "snmp",
@@ -146,6 +146,11 @@ def test_a_good_file_is_accepted(command: Command) -> None:
         ("lisen", "0.0.0.0:1", "lisen", "unknown key"),
         ("listen", "everywhere:9841", "listen", "numeric IP address"),
         ("listen", "0.0.0.0:99999", "listen", "ADDRESS:PORT"),
+        ("users", {"prometheus": "hunter2"}, "users.prometheus", "pattern"),
+        ("users", {"prometheus": "env:PASSWORD"}, "", 'need "tls"'),
+        ("token", "env:TOKEN", "", 'need "tls"'),
+        ("tls", {"certificate": "/c.pem"}, "tls.key", "required"),
+        ("tls", {"certificate": "c.pem", "key": "/k.pem"}, "tls.certificate", "pattern"),
         ("interval", 0, "interval", "greater than 0"),
         ("interval", "10", "interval", "number"),
         ("devices[1].name", "rpu-1", "", "two devices have the name: rpu-1"),
@@ -244,6 +249,13 @@ def test_a_file_that_is_not_there_and_wrong_usage(command: Command) -> None:
     assert command.run("--config", "/nowhere/none.json").code == 1
     assert command.run().code == 64
     assert command.run("--config", "x", "--listen", "nowhere").code == 64
+
+
+def test_another_place_must_be_as_safe(command: Command) -> None:
+    given = {**GOOD, "listen": "127.0.0.1:9841", "users": {"prometheus": "env:PASSWORD"}}
+    assert command.check(json.dumps(given)).code == 0
+    done = command.run("--check", "--config", str(command.file), "--listen", "0.0.0.0:9841")
+    assert done.code == 64 and 'need "tls"' in done.err
 
 
 def test_a_port_that_is_taken_ends_the_program(command: Command) -> None:
