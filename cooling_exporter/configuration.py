@@ -73,6 +73,7 @@ class RedfishDevice(_Device):
     authority: Annotated[
         str | None, Field(pattern="^/", description="PEM file that signs the device, else the system's")
     ] = None
+    events: Annotated[bool, Field(description="whether new entries in the logs of its managers are counted")] = False
     points: Annotated[list[RedfishPoint], Field(min_length=1)]
 
     @field_validator("url")

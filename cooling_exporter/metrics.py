@@ -27,6 +27,7 @@ class Stations(Collector):
     def collect(self) -> Iterator[Metric]:
         shown = [(station, station.fresh_samples()) for station in self._stations]
         yield from self._about_reading(shown)
+        yield from self._events()
         families = {quantity: _family(quantity) for quantity in QUANTITIES.values()}
         valid = GaugeMetricFamily(
             "cooling_point_valid",
@@ -75,6 +76,21 @@ class Stations(Collector):
             for reason, count in station.errors.items():
                 errors.add_metric([*device, reason], count)
         yield from (info, up, success, duration, errors)
+
+    def _events(self) -> Iterator[Metric]:
+        readable = GaugeMetricFamily(
+            "cooling_events_readable", "1 if the last look into the logs succeeded.", labels=_DEVICE
+        )
+        counted = CounterMetricFamily(
+            "cooling_events", "New entries in the logs of the device, by message.", labels=[*_DEVICE, "message"]
+        )
+        for station in self._stations:
+            if station.events is not None:
+                device = [station.device.name, station.device.loop]
+                readable.add_metric(device, float(station.events.readable))
+                for message, count in sorted(dict(station.events.counts).items()):
+                    counted.add_metric([*device, message], count)
+        yield from (family for family in (readable, counted) if family.samples)
 
 
 def _complete(station: Station, samples: tuple[Sample, ...] | None) -> Iterator[Sample]:

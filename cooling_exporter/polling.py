@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, get_args
 
 from cooling_exporter.configuration import AnyDevice, Configuration, ModbusDevice, RedfishDevice, SnmpDevice
+from cooling_exporter.events import Events
 from cooling_exporter.modbus import ModbusReader
 from cooling_exporter.readings import MAX_PARTS, Key, Reader, ReadFailed, Reason, Sample, expected_keys
 from cooling_exporter.redfish import RedfishReader
@@ -46,6 +47,7 @@ class Station:
     errors: Counter[Reason] = field(default_factory=lambda: Counter(dict.fromkeys(get_args(Reason), 0)))
     keys: dict[Key, None] = field(default_factory=dict)
     failures: int = 0
+    events: Events | None = None
 
     def fresh_samples(self) -> tuple[Sample, ...] | None:
         """The last reading, or None when the device is silent: old values are withdrawn, never shown as new ones."""
@@ -65,7 +67,9 @@ def stations(configuration: Configuration) -> list[Station]:
         interval = device.interval or configuration.interval
         timeout = device.timeout or configuration.timeout
         keys = dict.fromkeys(expected_keys(device.points))
-        made.append(Station(device, interval, timeout, _reader(device, timeout), keys=keys))
+        reader = _reader(device, timeout)
+        events = reader.events if isinstance(reader, RedfishReader) else None
+        made.append(Station(device, interval, timeout, reader, keys=keys, events=events))
     return made
 
 
@@ -95,7 +99,9 @@ async def _watch(station: Station) -> None:
         started = time.monotonic()
         await _read(station)
         station.duration = time.monotonic() - started
-        await asyncio.sleep(max(0.0, station.pause - station.duration))
+        if station.events is not None and not station.failures:
+            await _look(station, station.events)
+        await asyncio.sleep(max(0.0, station.pause - (time.monotonic() - started)))
 
 
 async def _read(station: Station) -> None:
@@ -118,6 +124,19 @@ async def _read(station: Station) -> None:
         # The next reading may itself take its whole time before it fails.
         good_until = time.monotonic() + station.interval + 2 * station.timeout
         station.reading = Reading(tuple({sample.key: sample for sample in samples}.values()), good_until)
+
+
+async def _look(station: Station, events: Events) -> None:
+    """Look for new events; a log that is broken or slow must not cost the readings."""
+    was_readable = events.readable
+    try:
+        async with asyncio.timeout(station.timeout):
+            await events.look()
+    except (ReadFailed, TimeoutError) as error:
+        if was_readable:
+            log.warning("%s: its events cannot be read: %s", station.device.name, error)
+    except Exception:
+        log.exception("%s: defect of the exporter", station.device.name)
 
 
 def _remember(station: Station, samples: list[Sample]) -> None:

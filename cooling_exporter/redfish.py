@@ -12,6 +12,7 @@ import httpx
 
 from cooling_exporter import secrets
 from cooling_exporter.configuration import Credentials, RedfishDevice
+from cooling_exporter.events import Events
 from cooling_exporter.points import RedfishPoint
 from cooling_exporter.readings import MAX_PARTS, Raw, ReadFailed, Reason, Sample, judge, label
 
@@ -52,6 +53,7 @@ class RedfishReader:
         self._session: tuple[str, str] | None = None
         self._renewed = False
         self._requests = 0
+        self.events = Events(self.get, self._root) if device.events else None
 
     async def read(self) -> list[Sample]:
         """Read all points once; ReadFailed when the device as a whole cannot be read."""

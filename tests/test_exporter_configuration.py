@@ -303,6 +303,8 @@ def test_the_documentation_names_every_metric() -> None:
         "cooling_device_last_success_timestamp_seconds",
         "cooling_read_duration_seconds",
         "cooling_read_errors_total",
+        "cooling_events_total",
+        "cooling_events_readable",
         "cooling_point_valid",
     }
     assert listed == set(QUANTITIES) | about_devices
