@@ -28,6 +28,7 @@ _FORMATS: Final = {
     "float64": ">d",
     "flags": ">H",
 }
+_SMALLEST: Final = {"float32": 2.0**-126, "float64": 2.0**-1022}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,15 @@ def plan(points: Sequence[ModbusPoint]) -> list[Block]:
     return blocks
 
 
-def decode(point: ModbusPoint, words: Sequence[int]) -> int | float:
-    """Put the registers of a value together as its type and word order say."""
+def decode(point: ModbusPoint, words: Sequence[int]) -> int | float | None:
+    """Put the registers of a value together as its type and word order say; None for what no sensor sends."""
     if point.type == "bit":
         return int(words[0])
     in_order = words if point.word_order == "big" else words[::-1]
     raw = b"".join(word.to_bytes(2, "big") for word in in_order)
     value: int | float = struct.unpack(_FORMATS[point.type], raw)[0]
-    return value
+    # Round numbers read in the wrong word order become floats below every measurement, which a range lets pass as 0.
+    return None if 0 < abs(value) < _SMALLEST.get(point.type, 0) else value
 
 
 class ModbusReader:
