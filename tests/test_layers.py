@@ -32,7 +32,8 @@ ROOMS: dict[str, str] = {
     "quantity": "",
     "resources": "",
     "text": "",
-    "artifact": "",
+    "markup": "syntax",
+    "artifact": "markup",
     "emit": "",
     "spec.*": "source quantity problems",
     "catalog.*": "source quantity problems spec.*",
@@ -46,12 +47,14 @@ ROOMS: dict[str, str] = {
     "devices": "model nodes spec.* catalog.* problems",
     "expand.*": "spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
     "rules.*": "devices known_hosts model nodes plant energy assets spec.* catalog.* quantity problems",
-    "outputs.*": "devices known_hosts model nodes plant energy spec.* catalog.* services quantity problems artifact"
-    " emit",
+    "heatway.*": "model nodes plant rules rules.cooling rules.water rules.survival problems",
+    "drawing.*": "heatway.* nodes plant markup text",
+    "outputs.*": "heatway.* drawing.* devices known_hosts model nodes plant energy spec.* catalog.* services quantity"
+    " problems artifact emit",
     "validate": "source spec.* catalog.* expand.* model rules.* problems",
     "skeleton": "",
     "syntax": "",
-    "render": "artifact emit skeleton syntax resources problems",
+    "render": "artifact emit markup skeleton syntax resources problems",
     "tree": "emit problems",
     "write": "tree",
     "diff": "tree write",
@@ -84,6 +87,7 @@ ROOMS: dict[str, str] = {
     "host_verbs": "known_hosts console steps world_verbs apply.* problems",
     "enforce_verbs": "console steps world_verbs source model apply.* problems",
     "rehearsal.*": "apply.* model nodes problems text",
+    "show_verbs.*": "console world_verbs folders validate heatway.* drawing.* markup problems",
     "rehearse_verbs": "console steps world_verbs write model rehearsal.* apply.* problems",
     "cli": "*",
 }
@@ -92,12 +96,12 @@ LIBRARIES = {
     "yaml": ("source", "explain", "skeleton", "apply.*", "rehearsal.*"),
     "pydantic": ("quantity", "spec.*", "catalog.*", "services", "schema", "reference", "apply.operator"),
     "jinja2": ("render",),
-    "click": ("cli", "console", "*_verbs", "workbench"),
+    "click": ("cli", "console", "*_verbs", "show_verbs.*", "workbench"),
     "ansible_runner": ("apply.*",),
     "kubernetes": ("apply.*",),
     "control_plane": ("rehearsal.*", "rehearse_verbs"),
 }
-PRINTS = ("cli", "console", "*_verbs", "workbench")
+PRINTS = ("cli", "console", "*_verbs", "show_verbs.*", "workbench")
 ENVIRONMENT = ("cli", "console", "workbench", "folders", "tree", "write", "catalog", "apply.*")
 
 MODULES = {
