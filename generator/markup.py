@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from generator.syntax import carry
 
@@ -41,5 +42,10 @@ def _lines(element: Element, indent: str) -> Iterator[str]:
 
 def _quoted(value: Attribute) -> str:
     if isinstance(value, str):
-        return carry("xml", value, "", "")
+        return _carried(value)
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+@lru_cache(maxsize=512)
+def _carried(text: str) -> str:
+    return carry("xml", text, "", "")

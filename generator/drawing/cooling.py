@@ -29,8 +29,8 @@ from generator.text import counted, measured
 WIDE, EDGE = 1200, 24
 _SUPPLY, _RETURN = 32, 52
 """Where the pipes of facility water run down."""
-_LEFT, _UNITS, _RACKS, _MARGINS = 80, 252, 288, 708
-_GAP = _MARGINS - 24 - _RACKS - _LEFT - _UNITS
+_LEFT, _UNITS, _RACKS, _END, _MARGINS = 80, 252, 288, 684, 714
+_GAP = _END - _RACKS - _LEFT - _UNITS
 _ROW, _GROUP = 15, 66
 """Heights of a line, and of what is told of machines alike."""
 
@@ -148,7 +148,7 @@ def _margins(
     sheet.drawn += ladder(_MARGINS, top + 10, chain, sheet.axis)
     for number, budget in enumerate(budgets):
         y = top + cards + 4 + number * BAR
-        sheet.drawn += bar(x, y, _MARGINS - 24 - x, budget)
+        sheet.drawn += bar(x, y, _END - x, budget)
     return top + max(cards + 4 + len(budgets) * BAR, 10 + len(chain) * RUNG)
 
 
@@ -217,20 +217,14 @@ def _below(sheet: _Sheet, part: WaterWay, celsius: tuple[float, float], cards: f
         sheet.y += 10
         return
     pipes: list[Element] = []
-    for y in places:
+    for y in places[:-1]:
         pipes += pipe([(_SUPPLY, y), (_LEFT, y)], supply)
         pipes += pipe([(_LEFT, y + 36), (_RETURN, y + 36)], back, back=True, ends=False)
     right, last = _WATER[0] + _WATER[1], places[-1]
-    lead = [(right, cards - 50), (right + 10, cards - 50), (right + 10, start), (_SUPPLY, start), (_SUPPLY, last)]
-    pipes += pipe(lead, supply, ends=False)
-    lead = [
-        (_RETURN, last + 36),
-        (_RETURN, start + 12),
-        (right + 18, start + 12),
-        (right + 18, cards - 30),
-        (right, cards - 30),
-    ]
-    pipes += pipe(lead, back, back=True)
+    lead = [(right, cards - 50), (right + 7, cards - 50), (right + 7, start), (_SUPPLY, start)]
+    pipes += pipe([*lead, (_SUPPLY, last), (_LEFT, last)], supply)
+    rising = [(right + 15, start + 12), (right + 15, cards - 30), (right, cards - 30)]
+    pipes += pipe([(_LEFT, last + 36), (_RETURN, last + 36), (_RETURN, start + 12), *rising], back, back=True)
     sheet.drawn[first:first] = pipes
 
 
@@ -315,9 +309,9 @@ def _racks(sheet: _Sheet, part: LoopWay, top: float, high: float) -> None:
 
 def _heated(sheet: _Sheet, each: Heated, x: float, y: float, end: float, *, boils: bool) -> None:
     racks, own = each.racks, each.own
-    ink = REFUSED if own and own.refused and (own.spare or 0) < 0 else INK
-    sheet.drawn.append(words(x + 10, y, racks.span, room=80, fill=ink))
-    sheet.drawn.append(words(x + 92, y, f"{racks.count} {racks.kind}", room=64, fill=FAINT))
+    ink = REFUSED if own and own.refused else INK
+    sheet.drawn.append(words(x + 10, y, racks.span, room=74, fill=ink))
+    sheet.drawn.append(words(x + 86, y, f"{racks.count} {racks.kind}", room=54 if own else 82, fill=FAINT))
     told = "boils" if boils else _plain(each.flow)
     if own:
         told = f"{_plain(own.needed)} of {_plain(own.given)}"

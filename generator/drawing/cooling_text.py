@@ -67,7 +67,8 @@ def _loop(part: LoopWay) -> Iterator[str]:
 
 def _air(part: AirWay) -> Iterator[str]:
     spec = part.air.spec
-    yield f"air of hall {part.air.hall}: {spec.supply} at {spec.humidity}, {counted(part.racks, 'rack')}, redundancy {spec.redundancy}"
+    air = f"{spec.supply} at {spec.humidity}, redundancy {spec.redundancy}"
+    yield f"air of hall {part.air.hall}: {air}, {counted(part.racks, 'rack')}"
     yield from _refused(part.refusals)
     yield from _table(
         [["cooled by", "count", "device", "kW each", "approach K", "L/min", "feeds"], *map(_cooler, part.coolers)]

@@ -14,7 +14,7 @@ from generator.text import measured
 RUNG, BAR = 17, 33
 _TITLE, _VALUE, _AXIS, _SPARE = 178, 232, 242, 390
 """Where columns end or begin, from the left edge of the margins."""
-WIDE = 468
+WIDE = 462
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def ladder(x: float, y: float, steps: Sequence[Step], axis: Scale) -> Iterator[E
         top, ink = y + number * RUNG, REFUSED if step.refused else INK
         yield words(x, top + 12, step.title, room=_TITLE, fill=ink)
         yield words(x + _VALUE, top + 12, measured(step.end, "°C"), fill=ink, end=True)
-        if number and not step.side and step.start is not None and step.start == steps[number - 1].end:
-            joint = x + axis.at(step.start)
+        if number and not step.side and step.end is not None and step.start == steps[number - 1].end:
+            joint = x + axis.at(step.start or 0.0)
             yield line([(joint, top - 5), (joint, top + 5)], FAINT)
         yield from _rung(x, top, step, axis)
         if step.spare is not None:
@@ -94,7 +94,7 @@ def bar(x: float, y: float, wide: float, budget: Budget) -> Iterator[Element]:
     yield box(x, y + 16, budget.given * share, 9, fill=SHADE, stroke="none", round_=0)
     within = min(budget.needed, budget.given) * share
     yield box(x, y + 18, within, 5, fill=FILL, stroke="none", round_=0)
-    if budget.refused and budget.needed > budget.given:
+    if budget.refused:
         yield box(x + within, y + 16, budget.needed * share - within, 9, fill=REFUSED, stroke="none", round_=0)
     yield line([(x + budget.given * share, y + 14), (x + budget.given * share, y + 27)], INK, 1.5)
 
@@ -110,5 +110,5 @@ def _of(budget: Budget) -> str:
 def _spare(x: float, y: float, text: str, *, refused: bool) -> Element:
     if refused:
         return words(x, y, f"✕ {text}", fill=REFUSED, bold=True, end=True)
-    told = "spare unknown" if text == "unknown" else f"{text} spare"
+    told = "spare unknown" if text == "unknown" else text if text.startswith("-") else f"{text} spare"
     return words(x, y, told, fill=FAINT if text == "unknown" else INK, end=True)

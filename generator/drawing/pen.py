@@ -46,8 +46,7 @@ def _em(letter: str) -> float:
 
 def fitted(text: str, size: float, room: float) -> str:
     """The text, or as much of its beginning as has room."""
-    text = " ".join(text.split())
-    if width(text, size) <= room:
+    if len(text) * size * _WIDE <= room or width(text, size) <= room:
         return text
     kept = len(text)
     while kept and width(text[:kept], size) + _NORMAL * size > room:
@@ -76,16 +75,15 @@ def words(
     end: bool = False, middle: bool = False,
 ) -> Element:  # fmt: skip
     """A line of text; what is cut to its room is told whole when one points at it."""
-    shown = " ".join(text.split()) if room is None else fitted(text, size, room)
+    whole = " ".join(text.split())
+    shown = whole if room is None else fitted(whole, size, room)
     attributes: dict[str, Attribute] = {"x": float(x), "y": float(y), "font-size": size, "fill": fill}
     if bold:
         attributes["font-weight"] = "bold"
     if end or middle:
         attributes["text-anchor"] = "end" if end else "middle"
     line = Element("text", attributes, shown)
-    if shown == " ".join(text.split()):
-        return line
-    return Element("g", {}, (Element("title", {}, " ".join(text.split())), line))
+    return line if shown == whole else Element("g", {}, (Element("title", {}, whole), line))
 
 
 def box(

@@ -62,7 +62,9 @@ def _loop(center: Center, loop: CoolingLoop, findings: Findings) -> LoopWay:
     machines = [unit.machine for unit in loop.units or loop.tanks]
     # Tanks carry the heat of their own racks, so none stands in for another.
     redundancy = loop.spec.redundancy if loop.units else "N"
-    refused = findings.refuse("cooling.loop-capacity", loop.path)
+    refused = findings.refuse("cooling.loop-capacity", loop.path) or any(
+        each.own and each.own.refused for each in heated
+    )
     flow, needed = None, flow_per_kw(loop)
     if loop.spec.kind != TWO_PHASE:
         pumping = findings.refuse("cooling.flow", loop.path)
@@ -151,7 +153,7 @@ def _budget(
     needed: float | None,
     machines: Sequence[Machine],
     redundancy: str,
-    refused: bool,
+    accused: bool,
     *,
     flow: bool = False,
 ) -> Budget:
@@ -159,8 +161,8 @@ def _budget(
     unit, scale = ("L/min", 1.0) if flow else ("kW", 1000.0)
     values = [machine.flow if flow else machine.capacity for machine in machines]
     if not values or any(value is None for value in values):
-        return Budget(title, unit, needed, None, None, "", refused)
+        return Budget(title, unit, needed, None, None, "", accused)
     when, given = weakest(center, machines, redundancy, lambda each: (each.flow if flow else each.capacity) or 0.0)
     return Budget(
-        title, unit, needed, given / scale, math.fsum(value or 0.0 for value in values) / scale, when, refused
+        title, unit, needed, given / scale, math.fsum(value or 0.0 for value in values) / scale, when, accused
     )

@@ -20,7 +20,8 @@ def chain_of_water(center: Center, water: Water, rejections: Sequence[Rejection]
     refused = findings.refuse("cooling.rejection-temperature", water.path)
     for each in (each for each in rejections if each.rejecter.is_bound_by_weather):
         yield Step(each.sink_name or "design day", each.sink, each.sink)
-        spare = None if each.coldest is None else supply - each.coldest
+        # One that ends too warm does not count, so it spares nothing; without any that counts, that is a finding.
+        spare = None if each.coldest is None or not (each.counts or refused) else supply - each.coldest
         title = f"+ {kelvin(each.rejecter.approach)} {each.rejecter.name}"
         yield Step(title, each.sink, each.coldest, spare, refused and not each.counts)
     if not water.rejecters and climate:
@@ -51,8 +52,10 @@ def chain_of_loop(center: Center, loop: CoolingLoop, joined: Sequence[Racks], fi
     known = [device.approach for device in (*loop.units, *loop.tanks)]
     farthest = None if None in known else max((value for value in known if value is not None), default=None)
     reached = None if farthest is None else water + farthest
-    spare = None if supply is None or reached is None else supply - reached
     refused = findings.refuse("cooling.facility-too-warm", loop.path)
+    # Validation takes an approach that nobody knows for none.
+    judged = water + max((value or 0.0 for value in known), default=0.0) if refused else reached
+    spare = None if supply is None or judged is None else supply - judged
     if known:
         whose = "units" if loop.units else "tanks"
         yield Step(f"+ {kelvin(farthest)} approach of {whose}", water, reached, spare, refused)

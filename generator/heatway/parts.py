@@ -38,11 +38,17 @@ class Budget:
     given: float | None
     installed: float | None
     when: str = ""
-    refused: bool = False
+    accused: bool = False
+    """Whether validation refuses some budget of this kind there."""
 
     @property
     def spare(self) -> float | None:
         return None if self.needed is None or self.given is None else self.given - self.needed
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is this one that validation refuses."""
+        return self.accused and self.spare is not None and self.spare < 0
 
 
 @dataclass(frozen=True, slots=True)
