@@ -234,7 +234,7 @@ def _below(sheet: _Sheet, part: WaterWay, celsius: tuple[float, float], cards: f
 def _title(sheet: _Sheet, name: str, told: str, refusals: tuple[str, ...]) -> float:
     """The line above the cards; where they begin."""
     sheet.drawn.append(words(_LEFT, sheet.y + 12, name, 13, bold=True))
-    after = _LEFT + width(name, 13) + 14
+    after = _LEFT + width(name, 13, bold=True) + 14
     sheet.drawn.append(words(after, sheet.y + 12, told, room=WIDE - EDGE - after, fill=FAINT))
     sheet.y += 20
     _refusals(sheet, refusals, _LEFT)

@@ -6,6 +6,7 @@ as they grow warmer, so that a print in grey tells them apart; red is kept for w
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -18,7 +19,8 @@ _FAMILY = "Helvetica Neue, Helvetica, Arial, Liberation Sans, Noto Sans, Noto Sa
 _SCALE = ((0, 155, 212, 246), (20, 92, 174, 224), (30, 72, 166, 152), (40, 190, 134, 22), (50, 158, 84, 16),
           (70, 92, 40, 16))  # fmt: skip
 """Red, green and blue at temperatures in °C; straight lines between them."""
-_WIDE, _NARROW, _NORMAL = 1.0, 0.36, 0.6
+_WIDEST, _BROAD, _NORMAL, _NARROW = 1.0, 0.9, 0.6, 0.36
+_BOLD = 1.08
 
 
 def colour(celsius: float | None) -> str:
@@ -32,25 +34,27 @@ def colour(celsius: float | None) -> str:
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(low, high, strict=True))
 
 
-def width(text: str, size: float) -> float:
+def width(text: str, size: float, *, bold: bool = False) -> float:
     """About how wide a text is."""
-    return size * sum(map(_em, text))
+    return size * (_BOLD if bold else 1) * sum(map(_em, text))
 
 
 @lru_cache(maxsize=4096)
 def _em(letter: str) -> float:
     if letter in " .,:;'!|il-()":
         return _NARROW
-    return _WIDE if unicodedata.east_asian_width(letter) in "WF" else _NORMAL
+    if letter in "mwMW%@":
+        return _BROAD
+    return _WIDEST if unicodedata.east_asian_width(letter) in "WF" else _NORMAL
 
 
-def fitted(text: str, size: float, room: float) -> str:
+def fitted(text: str, size: float, room: float, *, bold: bool = False) -> str:
     """The text, or as much of its beginning as has room."""
-    if len(text) * size * _WIDE <= room or width(text, size) <= room:
+    ems = room / (size * (_BOLD if bold else 1))
+    if len(text) * _WIDEST <= ems or sum(map(_em, text)) <= ems:
         return text
-    kept = len(text)
-    while kept and width(text[:kept], size) + _NORMAL * size > room:
-        kept -= 1
+    ends = itertools.accumulate(map(_em, text))
+    kept = sum(1 for _ in itertools.takewhile(lambda end: end + _NORMAL <= ems, ends))
     return text[:kept].rstrip() + "…"
 
 
@@ -76,7 +80,7 @@ def words(
 ) -> Element:  # fmt: skip
     """A line of text; what is cut to its room is told whole when one points at it."""
     whole = " ".join(text.split())
-    shown = whole if room is None else fitted(whole, size, room)
+    shown = whole if room is None else fitted(whole, size, room, bold=bold)
     attributes: dict[str, Attribute] = {"x": float(x), "y": float(y), "font-size": size, "fill": fill}
     if bold:
         attributes["font-weight"] = "bold"
