@@ -57,6 +57,9 @@ lint: venv  ## ruff, mypy, yamllint, ansible-lint
 check: venv  ## are generated files what the code makes of them?
 	@$(BIN)/center render starter --check --out tests/centers/starter/expected
 	@$(BIN)/center render duo --check --out tests/centers/duo/expected
+	@for plant in twelve refused; do \
+	  $(BIN)/center -q show cooling tests/centers/$$plant --format svg 2>/dev/null | diff tests/centers/$$plant/cooling.svg - || exit 2; \
+	done
 	@for page in spec rules catalog; do $(BIN)/center docs $$page | diff docs/$$page.md - || exit 2; done
 
 golden: venv  ## rewrite the generated files

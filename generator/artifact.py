@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from generator.markup import Element
+
 
 @dataclass(frozen=True, slots=True)
 class Json:
@@ -39,13 +41,20 @@ class TextTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class Xml:
+    """A tree of elements, such as a picture."""
+
+    root: Element
+
+
+@dataclass(frozen=True, slots=True)
 class Raw:
     """Bytes as they are, such as a public key that the spec points at."""
 
     content: bytes
 
 
-Body = Json | Yaml | YamlTemplate | TextTemplate | Raw
+Body = Json | Yaml | YamlTemplate | TextTemplate | Xml | Raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from generator import (
     host_verbs,
     rehearse_verbs,
     report,
+    show_verbs,
     validate,
     workbench,
     world_verbs,
@@ -188,6 +189,7 @@ cli.add_command(rehearse_verbs.rehearse)
 for verb in (host_verbs.trust, host_verbs.preflight, host_verbs.accept):
     cli.add_command(verb)
 cli.add_command(enforce_verbs.enforce)
+cli.add_command(show_verbs.show)
 cli.add_command(workbench.catalog)
 cli.add_command(workbench.new)
 

@@ -138,11 +138,15 @@ class Racks:
         return (self.name(number) for number in range(self.first, self.last + 1))
 
     @property
+    def span(self) -> str:
+        """As a spec names them: ``a01`` or ``a01..24``."""
+        first = self.name(self.first)
+        return first if self.count == 1 else f"{first}..{self.last:0{self.width}d}"
+
+    @property
     def title(self) -> str:
         """How a finding speaks of them: ``rack "a01"`` or ``racks "a01..24"``."""
-        if self.count == 1:
-            return f'rack "{self.name(self.first)}"'
-        return f'racks "{self.name(self.first)}..{self.last:0{self.width}d}"'
+        return f'{"rack" if self.count == 1 else "racks"} "{self.span}"'
 
     def does(self, verb: str) -> str:
         """The title with a verb, which is given for one rack: ``rack "a01" needs`` or ``racks "a01..24" need``."""

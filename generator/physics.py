@@ -18,6 +18,9 @@ ATMOSPHERE = 101.325
 PUMP_EFFICIENCY = 0.65
 """What reaches the liquid of the electricity of a pump with its motor and drive; general engineering practice."""
 
+WATER = (992.2, 4.179)
+"""Density in kg/m3 and heat capacity in kJ/(kg K) of water at 40 °C; CoolProp 8.0.0, IAPWS-95, as in the catalogue."""
+
 Curve = Sequence[float]
 """Coefficients a, b and c of a saturation curve: ln(p in Pa) = a - b / (T in K + c)."""
 

@@ -26,8 +26,9 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from generator import resources
-from generator.artifact import Artifact, Json, TextTemplate, Yaml, YamlTemplate
+from generator.artifact import Artifact, Json, TextTemplate, Xml, Yaml, YamlTemplate
 from generator.emit import EmitError, emit_json, emit_yaml
+from generator.markup import emit_xml
 from generator.problems import Problem, Refused
 from generator.skeleton import CLOSE, HOLE, LATER, OPEN, Unfillable, filled, parse, text_of
 from generator.syntax import CannotCarry, carry, kubernetes_text, prometheus_text
@@ -71,6 +72,8 @@ class Renderer:
                 return emit_json(body.value, body.expand)
             if isinstance(body, Yaml):
                 return emit_yaml(body.documents)
+            if isinstance(body, Xml):
+                return _sealed(emit_xml(body.root), 0)
             return body.content
         except (Unfillable, EmitError, CannotCarry) as error:
             where = f'template "{body.template}": ' if isinstance(body, YamlTemplate | TextTemplate) else ""

@@ -6,8 +6,7 @@ from typing import Any
 
 from generator.problems import Problem, Refused, did_you_mean
 from generator.services import ServiceKind, kinds
-from generator.shelf import table
-from generator.text import visible
+from generator.text import table, visible
 
 WORDS = ("service", "services")
 

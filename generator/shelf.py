@@ -12,7 +12,7 @@ from generator.catalog import BUILT_IN, KINDS, Catalog
 from generator.catalog.models import GRADES, STATUSES, Entry, Fact
 from generator.problems import Problem, Refused, did_you_mean
 from generator.spec.common import Strict, kebab
-from generator.text import visible
+from generator.text import table, visible
 
 _COLUMNS = 5  # figures of an entry beside its name, so that a line fits on a screen
 _APART = ("kind", "name", "title", "deprecated", "sources")
@@ -263,11 +263,3 @@ def _with_unit(value: dict[str, Any]) -> str:
         return "none" if value["known"] else "unknown"
     bare = value["status"] and value["about"] and value["value"].replace(".", "", 1).isdecimal()
     return f"{value['value']} ({value['about'].rstrip('.')})" if bare else str(value["value"])
-
-
-def table(rows: list[list[str]]) -> str:
-    """Columns side by side, as wide as they need to be."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

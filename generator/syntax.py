@@ -195,6 +195,11 @@ def _markdown(value: str, before: str, after: str) -> str:
     return text
 
 
+def _xml(value: str, before: str, after: str) -> str:
+    """Text between tags, or an attribute between double quotes."""
+    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
 _CARRIERS: dict[str, Carrier] = {
     "exports": _exports,
     "hosts": _word,
@@ -209,4 +214,5 @@ _CARRIERS: dict[str, Carrier] = {
     "systemd": _systemd,
     "toml": _toml,
     "words": _word,
+    "xml": _xml,
 }

@@ -223,7 +223,7 @@ VERBS = [
         "rehearse",
         "render",
     ),
-    *("schema", "status", "trust", "unlock", "validate"),
+    *("schema", "show", "status", "trust", "unlock", "validate"),
 ]
 
 

@@ -114,6 +114,15 @@ def an_error(desk: Desk) -> None:
     desk.edit("slot: 2", "slot: 1")
 
 
+def an_unknown_coolant(desk: Desk) -> None:
+    desk.edit("coolant: pg25", "coolant: pg52")
+
+
+def no_water(desk: Desk) -> None:
+    text = desk.spec.read_text("utf-8").replace(", loop: plate-1", "")
+    desk.spec.write_text(re.sub(r"^cooling:\n(?:  .*\n)*", "", text, flags=re.M), "utf-8")
+
+
 def a_warning(desk: Desk) -> None:
     desk.edit(", ratings: {capacity: 60 kW}", "")
 
@@ -261,6 +270,12 @@ OFFLINE = [
     S("no such cluster", "diff mine --cluster clud", 64, "clud", TREE),
     S("no such rule", "explain no.such-rule", 64, "no.such-rule"),
     S("unlock without an id", "unlock", 64),
+    S("no such page", "show cooking mine", 64, "cooking"),
+    S("a page to where no file can be", "show cooling mine --out /proc/picture.svg", 1, "error[write.refused]"),
+    S("a page of a spec with holes", "show cooling mine", 1, "error[reference.catalog]", (an_unknown_coolant,)),
+    S("a page of a design that is refused", "show cooling mine", 1, "error[address.slot-shared]", (an_error,)),
+    S("a page without anything on it", "show cooling mine", 1, "error[show.nothing]", (no_water,)),
+    S("a page", "show cooling mine", 0, "loop plate-1: cold-plate"),
     S("a rehearsal of no such cluster", "rehearse mine --cluster clud", 64, 'did you mean "cloud"?'),
     S("a rehearsal of a Slurm cluster", "rehearse mine --cluster hpc", 64, "is one of Slurm", (of_duo,)),
     S("a rehearsal without a cluster of Kubernetes", "rehearse mine", 64, "no cluster of Kubernetes", (only_slurm,)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden import CENTRES, expected, render
+from tests.golden import CENTRES, PICTURES, expected, picture, render
 
 
 def texts(tree: Path) -> dict[str, str]:
@@ -26,3 +26,8 @@ def test_the_centre_renders_as_reviewed(centre: str, tmp_path: Path) -> None:
         )
     ]
     assert found == reviewed, "\n".join(["run `make golden` and review:", *lines[:80]])
+
+
+@pytest.mark.parametrize("centre", PICTURES)
+def test_the_cooling_is_drawn_as_reviewed(centre: str) -> None:
+    assert picture(PICTURES[centre].parent) == PICTURES[centre].read_bytes(), "run `make golden` and look at it"

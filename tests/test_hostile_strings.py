@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -25,8 +26,9 @@ from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
 from control_plane.tools import MODULES, go
-from generator.artifact import Artifact, Json, TextTemplate, YamlTemplate
+from generator.artifact import Artifact, Json, TextTemplate, Xml, YamlTemplate
 from generator.emit import emit_json
+from generator.markup import Element
 from generator.render import Renderer, RenderError
 from generator.syntax import kubernetes_text, prometheus_text
 
@@ -78,6 +80,7 @@ TEMPLATES = {
     "command": "ExecStart={{ u }}\n",
     "spaced": "ExecStart = {{ u }}\n",
     "word": "PAMName={{ u }}\n",
+    "t.xml": '<r a="x {{ u }}"><t>{{ u }}</t><last/></r>\n',
 }
 
 
@@ -271,6 +274,25 @@ def plain_text(inline: object) -> str:
     children = getattr(inline, "children", None) or []
     assert {child.type for child in children} <= {"text"}, children
     return "".join(child.content for child in children)
+
+
+@given(hostile)
+def test_xml(renderer: Renderer, u: str) -> None:
+    """What a template writes, and what a tree of elements becomes."""
+    tree = Element("r", {"a": f"x {u}"}, (Element("t", {}, u), Element("last")))
+    try:
+        emitted = renderer.render(Artifact("x", Xml(tree), ())).decode()
+    except RenderError:
+        emitted = None
+    text = fill(renderer, "t.xml", "xml", u)
+    assert (text is None) == (emitted is None)
+    for document in filter(None, (text, emitted)):
+        root = ElementTree.fromstring(document)
+        assert [(part.tag, part.attrib, part.text or "") for part in root.iter() if part.tag != "r"] == [
+            ("t", {}, u),
+            ("last", {}, ""),
+        ]
+        assert root.attrib == {"a": f"x {u}"}
 
 
 @pytest.fixture(scope="module")

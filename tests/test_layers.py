@@ -34,7 +34,8 @@ ROOMS: dict[str, str] = {
     "physics": "",
     "resources": "",
     "text": "",
-    "artifact": "",
+    "markup": "syntax",
+    "artifact": "markup",
     "emit": "",
     "spec.*": "source quantity problems",
     "catalog.*": "source quantity problems spec.*",
@@ -48,13 +49,17 @@ ROOMS: dict[str, str] = {
     "vapour": "model nodes plant physics",
     "devices": "model nodes spec.* catalog.* problems",
     "expand.*": "spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
-    "rules.*": "devices known_hosts model nodes plant physics energy vapour assets spec.* catalog.* quantity problems",
-    "outputs.*": "devices known_hosts model nodes plant energy vapour spec.* catalog.* services quantity problems"
-    " artifact emit",
+    "limits": "catalog.* energy physics model plant",
+    "rules.*": "devices known_hosts model nodes plant physics energy vapour limits assets spec.* catalog.* quantity"
+    " problems",
+    "heatway.*": "model nodes plant physics rules rules.cooling rules.water rules.survival problems",
+    "drawing.*": "heatway.* nodes plant markup text",
+    "outputs.*": "heatway.* drawing.* devices known_hosts model nodes plant energy vapour limits spec.* catalog.*"
+    " services quantity problems artifact emit",
     "validate": "source spec.* catalog.* expand.* model rules.* problems",
     "skeleton": "",
     "syntax": "",
-    "render": "artifact emit skeleton syntax resources problems",
+    "render": "artifact emit markup skeleton syntax resources problems",
     "tree": "emit problems",
     "write": "tree",
     "diff": "tree write",
@@ -87,6 +92,7 @@ ROOMS: dict[str, str] = {
     "host_verbs": "known_hosts console steps world_verbs apply.* problems",
     "enforce_verbs": "console steps world_verbs source model apply.* problems",
     "rehearsal.*": "apply.* model nodes problems text",
+    "show_verbs.*": "console world_verbs folders validate heatway.* drawing.* markup problems",
     "rehearse_verbs": "console steps world_verbs write model rehearsal.* apply.* problems",
     "cli": "*",
 }
@@ -95,13 +101,13 @@ LIBRARIES = {
     "yaml": ("source", "explain", "skeleton", "apply.*", "rehearsal.*"),
     "pydantic": ("quantity", "spec.*", "catalog.*", "services", "schema", "reference", "apply.operator"),
     "jinja2": ("render",),
-    "click": ("cli", "console", "*_verbs", "workbench"),
+    "click": ("cli", "console", "*_verbs", "show_verbs.*", "workbench"),
     "ansible_runner": ("apply.*",),
     "kubernetes": ("apply.*",),
     "control_plane": ("rehearsal.*", "rehearse_verbs"),
     "cooling_exporter": ("catalog.points",),
 }
-PRINTS = ("cli", "console", "*_verbs", "workbench")
+PRINTS = ("cli", "console", "*_verbs", "show_verbs.*", "workbench")
 ENVIRONMENT = ("cli", "console", "workbench", "folders", "tree", "write", "catalog", "apply.*")
 
 MODULES = {

@@ -49,7 +49,7 @@ def test_dew_points(temperature: float, humidity: float, dew: float) -> None:
      (45, 1.3), (60, 1.3)],
 )  # fmt: skip
 def test_least_flows(supply: float, flow: float) -> None:
-    assert physics.between(pumps.LEAST_FLOW, supply) == pytest.approx(flow)
+    assert physics.between(limits.LEAST_FLOW, supply) == pytest.approx(flow)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from generator import limits
+from generator import limits, physics
 from generator.artifact import Artifact, TextTemplate, Yaml, YamlTemplate
 from generator.catalog.alarm_models import BASE, LEVELS, Alert, Level, Limit
 from generator.limits import Bound
@@ -13,8 +13,6 @@ from generator.model import Center
 from generator.plant import CoolingLoop
 
 _CAUSES = ("cooling", "halls", "power", "pools", "network.plans")
-WATER = (992.2, 4.179)
-"""Density in kg/m3 and heat capacity in kJ/(kg K) of water at 40 °C (CoolProp 8.0.0)."""
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
@@ -80,7 +78,7 @@ def _design(center: Center) -> Iterator[dict[str, Any]]:
 def _liquids(loop: CoolingLoop) -> Iterator[dict[str, Any]]:
     """What a cubic metre of each side carries for a kelvin; and how the fluid of a tank boils."""
     carries = "cooling:heat_capacity_joules_per_cubic_meter_kelvin"
-    yield _constant(carries, WATER[0] * WATER[1] * 1000, loop=loop.name, circuit="primary")
+    yield _constant(carries, physics.WATER[0] * physics.WATER[1] * 1000, loop=loop.name, circuit="primary")
     density, capacity = loop.coolant.density.value, loop.coolant.heat_capacity.value
     if density and capacity and loop.spec.kind != "two-phase-immersion":
         yield _constant(carries, density * capacity * 1000, loop=loop.name, circuit="secondary")

@@ -11,8 +11,6 @@ from generator.quantity import Pressure
 from generator.rules import Finding, rule
 from generator.rules.survival import exceeds, pair, weakest
 
-LEAST_FLOW = ((25.0, 0.4), (30.0, 0.5), (35.0, 0.7), (40.0, 0.9), (45.0, 1.3))
-"""L/min for each kW that cold plates need at least, by supply in °C; from a self-qualification of CDUs (grade C)."""
 USUAL_FLOW = (1.0, 2.0)
 """L/min for each kW between which guides of cold plates lie (OCP 1.25 to 2.0, a checklist 1.0 to 1.5, grade B)."""
 FINEST = 25e-6
@@ -46,7 +44,7 @@ def cold_plates_get_enough_flow(center: Center) -> Iterator[Finding]:
         flow, supply = loop.flow_per_kw, loop.spec.supply
         if loop.spec.kind != "cold-plate" or supply is None or flow is None:
             continue
-        least = physics.between(LEAST_FLOW, supply.magnitude)
+        least = physics.between(limits.LEAST_FLOW, supply.magnitude)
         if exceeds(least, flow):
             message = (
                 f'loop "{loop.name}" moves {flow:.3f} L/min for each kW at a rise of {loop.spec.rise}; '
