@@ -13,7 +13,6 @@ from generator.plant import CoolingLoop
 
 LEAST_FLOW = ((25.0, 0.4), (30.0, 0.5), (35.0, 0.7), (40.0, 0.9), (45.0, 1.3))
 """L/min for each kW that cold plates need at least, by supply in °C; from a self-qualification of CDUs (grade C)."""
-_QUALITY = re.compile(r"(ph|conductivity|turbidity)-(low|high)")
 _NUMBER = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?) ?(\S*)")
 
 
@@ -122,12 +121,10 @@ def _of_the_loop(center: Center, loop: CoolingLoop, basis: Basis) -> float | Non
 
 def _quality(loop: CoolingLoop, basis: Basis) -> float | None:
     """An end of the window that the maker of the coolant gives."""
-    match = _QUALITY.fullmatch(basis)
-    window = loop.coolant.quality.get(match[1]) if match else None  # type: ignore[call-overload]
-    if not match or window is None or window.normal.value is None:
-        return None
-    value: float | None = window.normal.value[0 if match[2] == "low" else 1]
-    return value
+    what, _, side = basis.partition("-")
+    window = next((quality for name, quality in loop.coolant.quality.items() if name == what), None)
+    ends = window.normal.value if window else None
+    return None if ends is None else ends[0 if side == "low" else 1]
 
 
 def design_pue(center: Center) -> float | None:

@@ -308,7 +308,9 @@ class Center:
     def trays(self) -> Iterator[Device]:
         """The management controllers that tell of leaks inside the servers of loops."""
         offset = self.bmc_offset
-        for nodes in self.ranges() if offset is not None else ():
+        if offset is None:
+            return
+        for nodes in self.ranges():
             loop = self.loops.get(nodes.racks.loop or "")
             if loop and loop.trays and loop.spec.trays:
                 path = (*loop.path, "trays")

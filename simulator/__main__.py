@@ -20,10 +20,14 @@ from simulator.snmp import COMMUNITY, Agent
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description=live.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator", description=live.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("tree", type=Path, help="rendered tree of a centre")
     parser.add_argument("--control", type=Path, required=True, metavar="SOCKET")
-    parser.add_argument("--loopback", type=Path, metavar="FILE", help="answer on 127.0.0.1 and write the exporter's configuration here")
+    parser.add_argument(
+        "--loopback", type=Path, metavar="FILE", help="answer on 127.0.0.1 and write the exporter's configuration here"
+    )
     parser.add_argument("--account", metavar="USER:PASSWORD", help="login of the Redfish devices")
     parser.add_argument("--certificate", type=Path, metavar="PEM", help="certificate and key of the Redfish devices")
     asyncio.run(run(parser.parse_args()))
@@ -53,7 +57,9 @@ async def _serve(plant: Live, device: Device, told: argparse.Namespace, servers:
     elif said["protocol"] == "redfish":
         parts = urlsplit(said["url"])
         place = ("127.0.0.1", free_port()) if told.loopback else (parts.hostname, parts.port or 443)
-        service = Service(plant, device, *place, None if told.loopback else told.account, None if told.loopback else told.certificate)
+        service = Service(
+            plant, device, *place, None if told.loopback else told.account, None if told.loopback else told.certificate
+        )
         service.start()
         servers.append(service)
     else:

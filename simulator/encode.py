@@ -79,7 +79,9 @@ def _words(point: Json, value: Any) -> list[int]:
     return [int.from_bytes(packed[at : at + 2], "big") for at in range(0, len(packed), 2)]
 
 
-def resources(root: str, points: tuple[Json, ...], shown: Mapping[Key, Value], parts: Mapping[int, list[str]]) -> dict[str, Json]:
+def resources(
+    root: str, points: tuple[Json, ...], shown: Mapping[Key, Value], parts: Mapping[int, list[str]]
+) -> dict[str, Json]:
     """The resources of a Redfish unit by path, collections with their members included."""
     found: dict[str, Json] = {root: {"@odata.id": root, "Id": root.rpartition("/")[2], "Name": "Unit"}}
     for number, point in enumerate(points):
@@ -88,12 +90,18 @@ def resources(root: str, points: tuple[Json, ...], shown: Mapping[Key, Value], p
             value = shown[point["metric"], point.get("circuit", ""), part]
             if value == "absent":
                 continue
-            place = f"{root}/{path.removesuffix('*')}{part or '1'}" if path.endswith("/*") else f"{root}/{path}".rstrip("/")
-            document = found.setdefault(place, {"@odata.id": place, "Id": place.rpartition("/")[2], "Name": place.rpartition("/")[2]})
+            place = (
+                f"{root}/{path.removesuffix('*')}{part or '1'}" if path.endswith("/*") else f"{root}/{path}".rstrip("/")
+            )
+            document = found.setdefault(
+                place, {"@odata.id": place, "Id": place.rpartition("/")[2], "Name": place.rpartition("/")[2]}
+            )
             _set(document, point["property"], raw(point, value))
             if path.endswith("/*"):
                 folder = f"{root}/{path.removesuffix('/*')}"
-                members = found.setdefault(folder, {"@odata.id": folder, "Name": "Collection", "Members": []})["Members"]
+                members = found.setdefault(folder, {"@odata.id": folder, "Name": "Collection", "Members": []})[
+                    "Members"
+                ]
                 if {"@odata.id": place} not in members:
                     members.append({"@odata.id": place})
     return found

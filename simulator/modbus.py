@@ -30,7 +30,9 @@ class ModbusUnit:
         await server.serve_forever(background=True)
         return server
 
-    async def _refresh(self, function: int, start: int, _address: int, _count: int, words: list[int], _values: Any) -> None:
+    async def _refresh(
+        self, function: int, start: int, _address: int, _count: int, words: list[int], _values: Any
+    ) -> None:
         swapped = self._live.mode.get(self._device.name) == "swapped"
         table = registers(self._device.plan.points, self._live.shown(self._device), swapped).get(function, {})
         for register, word in table.items():

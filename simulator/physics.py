@@ -162,7 +162,9 @@ class Plant:
         device.target = whole / (running if device.running else len(peers)) if condition.enabled else 0.0
         able = NEEDED * device.running / math.sqrt(0.8 + 0.2 * condition.clogging)
         device.flow = device.target * min(1.0, able) if device.running else 0.0
-        device.speed = min(1.0, 0.75 / max(1, device.running) + 0.2 * math.sqrt(condition.clogging)) if device.running else 0.75
+        device.speed = (
+            min(1.0, 0.75 / max(1, device.running) + 0.2 * math.sqrt(condition.clogging)) if device.running else 0.75
+        )
         device.heat = self.heat_of(device)
         wide = device.plan.approach * condition.fouling * (device.heat / (loop.heat / len(peers)))
         device.approach = wide

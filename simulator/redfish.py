@@ -26,7 +26,9 @@ class Service(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, live: Live, device: Device, address: str, port: int, account: str | None, certificate: Path | None) -> None:
+    def __init__(
+        self, live: Live, device: Device, address: str, port: int, account: str | None, certificate: Path | None
+    ) -> None:
         super().__init__((address, port), Handler)
         self.live, self.device, self.account = live, device, account
         self.root = urlsplit(device.plan.said["url"]).path.rstrip("/")
@@ -109,8 +111,15 @@ def _above(root: str) -> dict[str, Json]:
     steps = root.strip("/").split("/")
     for depth in range(2, len(steps)):
         path, below = "/" + "/".join(steps[:depth]), "/" + "/".join(steps[: depth + 1])
-        found[path] = {"@odata.id": path, "Id": steps[depth - 1], "Name": steps[depth - 1], steps[depth]: {"@odata.id": below}}
+        found[path] = {
+            "@odata.id": path,
+            "Id": steps[depth - 1],
+            "Name": steps[depth - 1],
+            steps[depth]: {"@odata.id": below},
+        }
     folder = root.rpartition("/")[0]
-    found.setdefault(folder, {"@odata.id": folder, "Name": folder.rpartition("/")[2]})["Members"] = [{"@odata.id": root}]
+    found.setdefault(folder, {"@odata.id": folder, "Name": folder.rpartition("/")[2]})["Members"] = [
+        {"@odata.id": root}
+    ]
     found["/redfish/v1"]["RedfishVersion"] = "1.20.0"
     return found

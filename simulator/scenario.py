@@ -150,5 +150,3 @@ class Play:
         else:
             begun = self._begun.setdefault((number, name), present)
             setattr(target, name, begun + (value - begun) * share)
-
-

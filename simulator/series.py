@@ -112,7 +112,12 @@ def _of_device(plant: Plant, device: Device) -> Iterator[tuple[Name, float]]:
     answers = device.condition.answers
     yield ("cooling_device_up", own), float(answers)
     said = device.plan.said
-    about: Labels = (*own, ("profile", said["profile"]), ("protocol", said["protocol"]), ("measures", device.plan.measures))
+    about: Labels = (
+        *own,
+        ("profile", said["profile"]),
+        ("protocol", said["protocol"]),
+        ("measures", device.plan.measures),
+    )
     yield ("cooling_device_info", about), 1.0
     for (metric, circuit, part), value in readings.shown(plant, device).items():
         quantity = QUANTITIES[metric]

@@ -32,7 +32,16 @@ class LivePlant:
         with ExitStack() as ending:
             self._short = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="center-plant-")))
             moved = self.folder / "moved.json"
-            words = [sys.executable, "-m", "simulator", self.tree, "--control", self._short / "control", "--loopback", moved]
+            words: list[str | Path] = [
+                sys.executable,
+                "-m",
+                "simulator",
+                self.tree,
+                "--control",
+                self._short / "control",
+                "--loopback",
+                moved,
+            ]
             self.plant = ending.enter_context(Process(words, log=self.folder / "plant.log", name="plant", cwd=ROOT))
             self.plant.wait_ready(lambda: self._asks({}))
             self.exporter = ending.enter_context(Exporter(json.loads(moved.read_text()), self.folder))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from generator import energy, physics
+from generator import energy, limits, physics
 from generator.model import Center
-from generator.rules import pumps, survival
+from generator.rules import survival
 from generator.validate import validate
 from tests.lessons import ROOT
 

@@ -99,4 +99,6 @@ def every_query_of_the_dashboards_has_data(plant: LivePlant) -> None:
                 if panel["type"] != "table" and not plant.prometheus.query(query):
                     empty.append((file.name, panel["title"], query))
     # The clean state of a filter and completeness are computed every five minutes only.
-    assert [one for one in empty if "filter_resistance_clean" not in one[2] and "completeness_ratio" not in one[2]] == []
+    assert [
+        one for one in empty if "filter_resistance_clean" not in one[2] and "completeness_ratio" not in one[2]
+    ] == []

@@ -23,7 +23,7 @@ from generator.drawing.pen import (
 )
 from generator.heatway.parts import AirWay, Budget, Coolers, Heated, Heatway, LoopWay, Rejection, Step, WaterWay
 from generator.markup import Element
-from generator.plant import Device, Handler
+from generator.plant import CoolingUnit, Handler
 from generator.text import counted, measured
 
 WIDE, EDGE = 1200, 24
@@ -285,9 +285,9 @@ def _coolers(sheet: _Sheet, groups: Sequence[Coolers], none: str, top: float, hi
         sheet.lines(_LEFT + 10, top + 18, [none], _UNITS - 20, FAINT)
 
 
-def _ratings(each: Device | Handler) -> Iterator[str]:
+def _ratings(each: CoolingUnit | Handler) -> Iterator[str]:
     yield "capacity unknown" if each.capacity is None else f"{measured(_kw(each.capacity), 'kW')} each"
-    if isinstance(each, Device):
+    if isinstance(each, CoolingUnit):
         yield "approach unknown" if each.approach is None else _approach(each.approach)
         if each.flow is not None:
             yield f"{each.flow:g} L/min"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from generator.heatway.parts import AirWay, Budget, Coolers, Heatway, LoopWay, Step, WaterWay
-from generator.plant import Device
+from generator.plant import CoolingUnit
 from generator.text import counted, measured, table, visible
 
 
@@ -78,7 +78,7 @@ def _air(part: AirWay) -> Iterator[str]:
 
 def _cooler(group: Coolers) -> list[str]:
     each = group.first
-    approach, flow = (_plain(each.approach), _plain(each.flow)) if isinstance(each, Device) else ("", "")
+    approach, flow = (_plain(each.approach), _plain(each.flow)) if isinstance(each, CoolingUnit) else ("", "")
     return [
         group.names,
         str(len(group.members)),

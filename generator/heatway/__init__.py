@@ -16,7 +16,7 @@ from generator.heatway.parts import AirWay, Budget, Coolers, Heated, Heatway, Lo
 from generator.heatway.temperatures import TWO_PHASE, magnitude
 from generator.model import Center
 from generator.nodes import Racks
-from generator.plant import CoolingLoop, Device, HallAir, Machine, Water
+from generator.plant import CoolingLoop, CoolingUnit, HallAir, Machine, Water
 from generator.problems import Problem
 from generator.rules.survival import weakest
 
@@ -123,7 +123,7 @@ def _handlers(air: HallAir) -> Iterator[Coolers]:
         yield Coolers(_ranged([handler.name for handler in same]), same)
 
 
-def _alike(devices: tuple[Device, ...]) -> Iterator[Coolers]:
+def _alike(devices: tuple[CoolingUnit, ...]) -> Iterator[Coolers]:
     for _, members in itertools.groupby(devices, key=lambda device: (device.path, device.feeds)):
         same = tuple(members)
         yield Coolers(_ranged([device.name for device in same]), same)

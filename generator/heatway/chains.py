@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from generator import physics
 from generator.heatway.findings import Findings
 from generator.heatway.parts import Rejection, Step
 from generator.heatway.temperatures import TWO_PHASE, boiling, kelvin, magnitude, warmest

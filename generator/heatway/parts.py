@@ -8,7 +8,7 @@ from typing import Literal
 from generator.heatway.temperatures import TWO_PHASE, boiling, magnitude, warmest
 from generator.model import Center
 from generator.nodes import Racks
-from generator.plant import CoolingLoop, Device, HallAir, Handler, Rejecter, Water
+from generator.plant import CoolingLoop, CoolingUnit, HallAir, Handler, Rejecter, Water
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Coolers:
     """Units, tanks or air handlers that the spec says at once, hence alike."""
 
     names: str
-    members: tuple[Device, ...] | tuple[Handler, ...]
+    members: tuple[CoolingUnit, ...] | tuple[Handler, ...]
 
     @property
-    def first(self) -> Device | Handler:
+    def first(self) -> CoolingUnit | Handler:
         return self.members[0]
 
 

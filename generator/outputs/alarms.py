@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from generator import limits, physics
+from generator import limits
 from generator.artifact import Artifact, TextTemplate, Yaml, YamlTemplate
 from generator.catalog.alarm_models import BASE, LEVELS, Alert, Level, Limit
 from generator.limits import Bound
@@ -70,18 +70,21 @@ def _design(center: Center) -> Iterator[dict[str, Any]]:
             if known is not None:
                 yield _constant(f"cooling:design_{name}", known.magnitude, loop=loop.name)
         yield _constant("cooling:design_heat_watts", center.heat_of(loop), loop=loop.name)
-        yield from _liquids(loop)
+        yield from _liquids(center, loop)
     for profile in sorted({loop.trays.name for loop in center.loops.values() if loop.trays}):
         yield _constant("cooling:tray_profile", 1, profile=profile)
 
 
-def _liquids(loop: CoolingLoop) -> Iterator[dict[str, Any]]:
+def _liquids(center: Center, loop: CoolingLoop) -> Iterator[dict[str, Any]]:
     """What a cubic metre of each side carries for a kelvin; and how the fluid of a tank boils."""
-    carries = "cooling:heat_capacity_joules_per_cubic_meter_kelvin"
-    yield _constant(carries, physics.WATER[0] * physics.WATER[1] * 1000, loop=loop.name, circuit="primary")
-    density, capacity = loop.coolant.density.value, loop.coolant.heat_capacity.value
-    if density and capacity and loop.spec.kind != "two-phase-immersion":
-        yield _constant(carries, density * capacity * 1000, loop=loop.name, circuit="secondary")
+    water = center.waters.get(loop.spec.from_)
+    sides = {"primary": water.coolant if water else None, "secondary": loop.coolant}
+    for circuit, liquid in sides.items():
+        density = liquid.density.value if liquid else None
+        capacity = liquid.heat_capacity.value if liquid else None
+        if density and capacity and (circuit == "primary" or loop.spec.kind != "two-phase-immersion"):
+            name = "cooling:heat_capacity_joules_per_cubic_meter_kelvin"
+            yield _constant(name, density * capacity * 1000, loop=loop.name, circuit=circuit)
     curve = loop.coolant.saturation.value if loop.coolant.saturation else None
     if curve and loop.spec.kind == "two-phase-immersion":
         for letter, value in zip("abc", curve, strict=True):
@@ -89,7 +92,7 @@ def _liquids(loop: CoolingLoop) -> Iterator[dict[str, Any]]:
 
 
 def _bound(bound: Bound) -> dict[str, Any]:
-    labels = {"level": bound.level}
+    labels: dict[str, str] = {"level": bound.level}
     labels |= {"loop": bound.loop} if bound.loop else {}
     labels |= {"device": bound.device} if bound.device else {}
     return _constant(bound.limit.series, bound.base, **labels)
@@ -139,13 +142,13 @@ def _limit_text(limit: Limit, level: Level) -> str:
         selectors = {}
     elif limit.basis != "approach":
         selectors.pop("device")
-    query = f"{limit.series}{{{','.join([f'level=%q', *(f'{name}=%q' for name in selectors)])}}} / {BASE[limit.unit]:.10g}"
+    query = (
+        f"{limit.series}{{{','.join(['level=%q', *(f'{name}=%q' for name in selectors)])}}} / {BASE[limit.unit]:.10g}"
+    )
     words = " ".join(['"' + level + '"', *selectors.values()])
-    told = f"{limit.side} {{{{ . | first | value | printf \"%.4g\" }}}} {_unit(limit)}".rstrip()
+    told = f'{limit.side} {{{{ . | first | value | printf "%.4g" }}}} {_unit(limit)}'.rstrip()
     return f"{{{{ with printf `{query}` {words} | query }}}}{told}{{{{ end }}}}"
 
 
 def _unit(limit: Limit) -> str:
     return "" if limit.unit in ("x", "pH") else limit.unit
-
-

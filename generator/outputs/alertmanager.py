@@ -35,7 +35,14 @@ def _configuration(center: Center, alerts: Iterable[Alert]) -> dict[str, Any]:
             "repeat_interval": "4h",
             "routes": [
                 # Leaks are told one by one and at once, and again while nobody has acted.
-                _route("critical", told["critical"], family="leak", group_wait="0s", group_interval="10s", repeat_interval="15m"),
+                _route(
+                    "critical",
+                    told["critical"],
+                    family="leak",
+                    group_wait="0s",
+                    group_interval="10s",
+                    repeat_interval="15m",
+                ),
                 _route("critical", told["critical"], group_wait="10s", group_interval="1m", repeat_interval="30m"),
                 _route("warning", told["warning"]),
             ],

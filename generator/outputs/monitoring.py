@@ -97,4 +97,9 @@ def _device(device: Device) -> dict[str, Any]:
             return {**found, "protocol": "snmp", **place, "credentials": login}
     scheme = "http" if device.port == 80 else "https"
     url = f"{scheme}://{device.host}:{device.port}/{device.rest or device.device.resource}"
-    return {**found, "protocol": "redfish", "url": url, "credentials": {"kind": "session" if login else "none", **login}}
+    return {
+        **found,
+        "protocol": "redfish",
+        "url": url,
+        "credentials": {"kind": "session" if login else "none", **login},
+    }

@@ -13,7 +13,7 @@ from generator.rules import Finding, rule
 
 @rule("cooling.limit")
 def limits_of_a_loop_exist_and_fit(center: Center) -> Iterator[Finding]:
-    """A limit with a name that nobody knows, or in another unit, would leave the catalogue's in force without a word."""
+    """An unknown name or another unit would leave the limit of the catalogue in force without a word."""
     if not any(loop.spec.limits for loop in center.loops.values()):
         return  # the catalogue's limits are many, and reading them takes time
     known = {
@@ -30,10 +30,15 @@ def limits_of_a_loop_exist_and_fit(center: Center) -> Iterator[Finding]:
                 hint = did_you_mean(name, known) or '"center catalog limits" lists them; add -warning or -critical'
                 yield Finding(path, f'no alarm has a limit "{name}"', hint, at_key=True)
             elif limit.kinds and loop.spec.kind not in limit.kinds:
-                message = f'limit "{name}" is for loops of {" and ".join(limit.kinds)}, loop "{loop.name}" is {loop.spec.kind}'
+                meant = " and ".join(limit.kinds)
+                message = f'limit "{name}" is for loops of {meant}, loop "{loop.name}" is {loop.spec.kind}'
                 yield Finding(path, message, at_key=True)
             elif limits.read(text, limit) is None:
-                unit = "a number" if limit.unit in ("x", "pH") else f'a number in {limit.unit} such as "{limits.example(limit)}"'
+                unit = (
+                    "a number"
+                    if limit.unit in ("x", "pH")
+                    else f'a number in {limit.unit} such as "{limits.example(limit)}"'
+                )
                 yield Finding(path, f'limit "{name}" needs {unit}, got "{text[:60]}"')
 
 
@@ -52,7 +57,8 @@ def warnings_come_before_alarms(center: Center) -> Iterator[Finding]:
             said = [f"{name}-{each}" for each in LEVELS if f"{name}-{each}" in loop.spec.limits]
             if late and said:
                 unit = "" if bound.limit.unit == "x" else f" {bound.limit.unit}"
-                message = f'limit "{name}" of loop "{loop.name}" warns at {bound.value:.4g}{unit} and alarms at {graver.value:.4g}{unit}'
+                at = f"warns at {bound.value:.4g}{unit} and alarms at {graver.value:.4g}{unit}"
+                message = f'limit "{name}" of loop "{loop.name}" {at}'
                 yield Finding((*loop.path, "limits", said[0]), message)
 
 
@@ -67,7 +73,9 @@ def trays_can_be_asked(center: Center) -> Iterator[Finding]:
             message = f'loop "{loop.name}" asks management controllers for leaks, which have no addresses'
             yield Finding(path, message, 'say "network.plans.bmc"')
         if loop.trays.form != "server":
-            message = f'device "{loop.trays.name}" is a {loop.trays.form}; trays are read by a device of the form server'
+            message = (
+                f'device "{loop.trays.name}" is a {loop.trays.form}; trays are read by a device of the form server'
+            )
             yield Finding((*path, "device"), message)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator import physics
+from generator import limits, physics
 from generator.model import Center
 from generator.plant import CoolingLoop, CoolingUnit, as_written, models
 from generator.quantity import Pressure

@@ -11,7 +11,9 @@ from pydantic.functional_validators import BeforeValidator
 from generator.spec.common import Name, Strict, got, refuse
 from generator.spec.site import HttpsUrl
 
-_MAILBOX = re.compile(r"[a-z0-9](?:[a-z0-9._+-]{0,62}[a-z0-9])?@(?=.{1,253}$)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+", re.I)
+_MAILBOX = re.compile(
+    r"[a-z0-9](?:[a-z0-9._+-]{0,62}[a-z0-9])?@(?=.{1,253}$)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+", re.I
+)
 _RELAY = re.compile(r"(?=.{1,253}:)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*:[0-9]{1,5}")
 _FILE = re.compile(r"file:(/[A-Za-z0-9._-]+)+")
 
@@ -34,8 +36,12 @@ def _check_token(text: object) -> object:
     raise refuse(f'needs a file of the monitor nodes such as "file:/etc/center/credentials/pager", {got(text)}')
 
 
-Mailbox = Annotated[str, Field(pattern=r"^[^@ ]+@[^@ ]+$", examples=["cooling@mingyue.example"]), BeforeValidator(_check_mailbox)]
-Relay = Annotated[str, Field(pattern=r"^[a-z0-9.-]+:[0-9]+$", examples=["mail.mingyue.example:25"]), BeforeValidator(_check_relay)]
+Mailbox = Annotated[
+    str, Field(pattern=r"^[^@ ]+@[^@ ]+$", examples=["cooling@mingyue.example"]), BeforeValidator(_check_mailbox)
+]
+Relay = Annotated[
+    str, Field(pattern=r"^[a-z0-9.-]+:[0-9]+$", examples=["mail.mingyue.example:25"]), BeforeValidator(_check_relay)
+]
 Token = Annotated[
     str, Field(pattern=r"^file:/", examples=["file:/etc/center/credentials/pager"]), BeforeValidator(_check_token)
 ]

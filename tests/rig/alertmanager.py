@@ -13,8 +13,7 @@ from typing import Any, Self
 from control_plane.processes import Process, free_port
 from tests.rig.prometheus import CACHE, fetch, program
 
-
-# Debian's build reads its texts from /usr/share; those of the unpacked package are laid over it, for this process alone.
+# Debian's build reads its texts from /usr/share: those of the unpacked package are laid over it for this process.
 _OVER = 'mount -t overlay center -o "lowerdir=$1/usr/share:/usr/share" /usr/share && shift && exec "$@"'
 
 
