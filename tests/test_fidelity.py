@@ -54,7 +54,7 @@ def test_previews_of_a_sample_of_edits_are_true(quad: Quad) -> None:
 # What the witness would notice
 
 FILE = FileState("file", "aa", "0644", "root", "root", 1)
-HOST = HostState({"/etc/a": FILE}, {"a.service": ("active", "enabled", "1")}, frozenset({"base"}))
+HOST = HostState({"/etc/a": FILE}, {"a.service": ("active", "enabled", "1")}, frozenset({"base"}), frozenset())
 NOTHING = Told({}, frozenset(), frozenset(), frozenset(), False)
 
 
@@ -94,3 +94,10 @@ def test_the_witness_notices_what_nobody_foretold(after: dict[str, object], noti
 def test_the_witness_notices_what_did_not_happen(told: dict[str, object]) -> None:
     said = dataclasses.replace(NOTHING, **told)  # type: ignore[arg-type]
     assert list(witness.differences("x", said, HOST, HOST)) != []
+
+
+def test_the_witness_sees_a_folder_that_was_foretold() -> None:
+    told = dataclasses.replace(NOTHING, files={"/etc/d": "create"})
+    made = dataclasses.replace(HOST, folders=frozenset({"/etc/d", "/etc/e"}))
+    assert list(witness.differences("x", told, HOST, made)) == []
+    assert list(witness.differences("x", told, made, made)) != []

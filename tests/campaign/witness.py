@@ -59,6 +59,7 @@ class HostState:
     units: dict[str, tuple[str, str, str]]
     """Active state, whether it begins at boot, and the id of its present run."""
     packages: frozenset[str]
+    folders: frozenset[str]
 
 
 def look(quad: Quad, name: str) -> HostState:
@@ -70,8 +71,9 @@ def look(quad: Quad, name: str) -> HostState:
         units[of["Id"]] = (of["ActiveState"], of["UnitFileState"], of["InvocationID"])
     packages = quad.hosts.run(name, ["dpkg-query", "-Wf", "${db:Status-Status} ${Package}\n"]).splitlines()
     installed = frozenset(line.split()[1] for line in packages if line.startswith("installed "))
-    files = {path: state for path, state in quad.hosts.files(name, PLACES).items() if state.kind != "folder"}
-    return HostState(files, units, installed)
+    found = quad.hosts.files(name, PLACES)
+    files = {path: state for path, state in found.items() if state.kind != "folder"}
+    return HostState(files, units, installed, frozenset(found.keys() - files.keys()))
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Told:
 def differences(name: str, told: Told, before: HostState, after: HostState) -> Iterator[str]:
     """Sentences about what changed and was not foretold, and about what was foretold and did not change."""
     changed = dict(changed_files(before, after))
+    # Folders come and go with what is in them; only those that were foretold by name are judged.
+    changed |= dict.fromkeys((after.folders - before.folders) & told.files.keys(), "create")
     new = after.packages - before.packages
     if missing := told.packages - new:
         yield f"packages foretold and not installed: {sorted(missing)}"
