@@ -22,6 +22,7 @@ log = logging.getLogger("cooling_exporter")
 # In intervals, by the number of failures in a row: a device that stays silent is asked less often.
 BACKOFF: Final = (1, 1, 2, 4, 8)
 FAREWELL_SECONDS: Final = 2.0
+GOLDEN: Final = 0.6180339887498949
 MAX_KEYS: Final = 4 * MAX_PARTS
 
 
@@ -87,14 +88,18 @@ async def watch(all_stations: Sequence[Station]) -> None:
     """Read every device at its interval until cancelled, then leave no session behind."""
     try:
         async with asyncio.TaskGroup() as group:
-            for station in all_stations:
-                group.create_task(_watch(station), name=station.device.name)
+            for number, station in enumerate(all_stations):
+                # Spread over the interval, or all devices of a centre would be asked in the same moment, for ever.
+                # Steps of the golden ratio keep neighbours in the file apart too: they are often of the same slow kind.
+                delay = station.interval * (number * GOLDEN % 1)
+                group.create_task(_watch(station, delay), name=station.device.name)
             await asyncio.Event().wait()
     finally:
         await asyncio.gather(*(_part(station) for station in all_stations), return_exceptions=True)
 
 
-async def _watch(station: Station) -> None:
+async def _watch(station: Station, delay: float) -> None:
+    await asyncio.sleep(delay)
     while True:
         started = time.monotonic()
         await _read(station)
