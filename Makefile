@@ -72,11 +72,20 @@ campaign: venv  ## the long proofs, resumed where they were stopped: make campai
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(CAMPAIGN)/requirements.lock
 	@nice $(BIN)/python -m tests.campaign --minutes $(MINUTES) --shard $(or $(SHARD),1/1)
 
+PACKAGING := packaging/cooling-exporter
+
+exporter-package: venv  ## the exporter as a Debian package for this Python, in dist/
+	@$(BIN)/python $(PACKAGING)/build.py --output dist
+
 BASE := pydantic jinja2 pyyaml click
 COMPILE := uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header
+
+# What the generator needs and the exporter does not.
+UNUSED := jinja2 markupsafe pyyaml click colorama
 
 lock: venv  ## resolve the dependencies anew (needs uv)
 	@$(COMPILE) --extra apply --extra exporter --extra test --extra lint --output-file requirements.lock
 	@$(COMPILE) --extra campaign --no-deps $(BASE:%=--no-emit-package %) --output-file $(CAMPAIGN)/requirements.lock
+	@$(COMPILE) --extra exporter --constraint requirements.lock $(UNUSED:%=--no-emit-package %) --output-file $(PACKAGING)/requirements.lock
 
-.PHONY: help venv python packages tools demo rehearse test lint check golden bench campaign lock
+.PHONY: help venv python packages tools demo rehearse test lint check golden bench exporter-package campaign lock

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from cooling_exporter.configuration import Configuration, Refused, address_and_port, load
 from cooling_exporter.metrics import Stations
+from cooling_exporter.page import Page
 from cooling_exporter.polling import stations, watch
 from cooling_exporter.readings import visible
 
@@ -37,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         configuration = load(options.config)
+        listen = options.listen or configuration.listen
+        configuration.check_place(listen)
+    except ValueError as error:
+        parser.error(f"--listen {options.listen}: {error}")
     except Refused as refused:
         for finding in refused.findings:
             print(f"{options.config}: {visible(finding)}", file=sys.stderr)
@@ -52,18 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # What a hostile device sends is counted as a failed reading; the library would print it in full each time.
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
-    return asyncio.run(_serve(configuration, options.listen or configuration.listen))
+    return asyncio.run(_serve(configuration, listen))
 
 
 async def _serve(configuration: Configuration, listen: str) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_note)
-    address, port = address_and_port(listen)
     registry = CollectorRegistry()
     try:
         all_stations = stations(configuration)
         registry.register(Stations(all_stations))
-        server, thread = start_http_server(port, address, registry)
+        page = Page(configuration, registry)
+        await page.open(listen)
     except OSError as error:
         log.error("cannot start: %s", error)
         return 1
@@ -76,8 +81,7 @@ async def _serve(configuration: Configuration, listen: str) -> int:
     except asyncio.CancelledError:
         log.info("stopping")
     finally:
-        server.shutdown()
-        thread.join()
+        page.close()
     return 0
 
 

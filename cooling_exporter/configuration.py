@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from cooling_exporter.points import ModbusPoint, Name, RedfishPoint, Strict
+from cooling_exporter.points import ModbusPoint, Name, NameOrEmpty, RedfishPoint, SnmpPoint, Strict
+from cooling_exporter.secrets import Reference
 
 MAX_BYTES = 16 * 1024 * 1024
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -25,10 +26,10 @@ class Refused(Exception):
 
 
 class Credentials(Strict):
-    """Where the user and the password are: `file:PATH` or `env:NAME`, holding `user:password`."""
+    """Where the user and the password are, as `user:password`."""
 
     kind: Literal["none", "basic", "session"] = "none"
-    reference: Annotated[str | None, Field(pattern=r"^(file:/.+|env:[A-Za-z_][A-Za-z0-9_]*)$")] = None
+    reference: Reference | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -39,8 +40,11 @@ class Credentials(Strict):
 
 class _Device(Strict):
     name: Name
-    loop: Name
+    loop: Annotated[NameOrEmpty, Field(description="empty: it belongs to no loop of the racks")] = ""
     profile: Name
+    measures: Annotated[
+        Literal["", "utility", "it", "cooling", "other"], Field(description="what a meter counts; empty: no meter")
+    ] = ""
     interval: Annotated[Seconds | None, Field(description="instead of the common one")] = None
     timeout: Annotated[Seconds | None, Field(description="instead of the common one")] = None
 
@@ -69,6 +73,7 @@ class RedfishDevice(_Device):
     authority: Annotated[
         str | None, Field(pattern="^/", description="PEM file that signs the device, else the system's")
     ] = None
+    events: Annotated[bool, Field(description="whether new entries in the logs of its managers are counted")] = False
     points: Annotated[list[RedfishPoint], Field(min_length=1)]
 
     @field_validator("url")
@@ -92,13 +97,49 @@ class RedfishDevice(_Device):
         return self
 
 
-Device = Annotated[ModbusDevice | RedfishDevice, Field(discriminator="protocol")]
+class SnmpCredentials(Strict):
+    """Where the community is (version 2c), or `user:authentication:privacy` (version 3), which the agent may hash."""
+
+    reference: Reference
+    authentication: Literal["sha", "sha224", "sha256", "sha384", "sha512"] = "sha"
+    privacy: Literal["aes128", "aes192", "aes256"] = "aes128"
+
+
+class SnmpDevice(_Device):
+    """A device that answers SNMP: version 3 authenticated and encrypted, or 2c, which everybody can read and forge."""
+
+    protocol: Literal["snmp"]
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 161
+    version: Literal["2c", "3"]
+    context: Annotated[str, Field(max_length=32, description="of version 3, for an agent that has several")] = ""
+    credentials: SnmpCredentials
+    points: Annotated[list[SnmpPoint], Field(min_length=1)]
+
+    @field_validator("address")
+    @classmethod
+    def _numeric(cls, address: str) -> str:
+        return _numeric_address(address)
+
+
+AnyDevice = ModbusDevice | RedfishDevice | SnmpDevice
+Device = Annotated[AnyDevice, Field(discriminator="protocol")]
+
+
+class Tls(Strict):
+    """The certificate of the page, with what leads to its authority, and its key: PEM files, read anew on change."""
+
+    certificate: Annotated[str, Field(pattern="^/")]
+    key: Annotated[str, Field(pattern="^/")]
 
 
 class Configuration(Strict):
     """Which devices are read, how often, and where the metrics are served."""
 
     listen: str = "127.0.0.1:9841"
+    tls: Tls | None = None
+    users: Annotated[dict[Name, Reference], Field(description="who may see the page, and where the password is")] = {}
+    token: Annotated[Reference | None, Field(description="where the bearer token is that opens the page")] = None
     interval: Annotated[Seconds, Field(description="seconds from one reading of a device to the next")] = 10.0
     timeout: Annotated[Seconds, Field(description="seconds that one whole reading of a device may take")] = 5.0
     devices: list[Device]
@@ -110,6 +151,16 @@ class Configuration(Strict):
         return listen
 
     @model_validator(mode="after")
+    def _serves_safely(self) -> Self:
+        self.check_place(self.listen)
+        return self
+
+    def check_place(self, listen: str) -> None:
+        """ValueError when logins would travel in clear text to the page at this place."""
+        if (self.users or self.token) and self.tls is None and not _on_this_machine(address_and_port(listen)[0]):
+            raise ValueError('"users" and "token" need "tls" (without it only on this machine)')
+
+    @model_validator(mode="after")
     def _unique(self) -> Self:
         names = [device.name for device in self.devices]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -117,14 +168,21 @@ class Configuration(Strict):
         for device in self.devices:
             given = set()
             for point in device.points:
-                parts = point.bits if isinstance(point, ModbusPoint) and point.bits else {point.part: 0}
                 where = point.path if isinstance(point, RedfishPoint) and point.collection else None
-                for part in parts:
+                for part in _parts(point):
                     key = (point.metric, point.circuit, part, where)
                     if key in given:
                         raise ValueError(f'device "{device.name}" reads {point.metric} twice for the same part')
                     given.add(key)
         return self
+
+
+def _parts(point: ModbusPoint | RedfishPoint | SnmpPoint) -> list[str | None]:
+    if isinstance(point, ModbusPoint) and point.bits:
+        return list(point.bits)
+    if isinstance(point, SnmpPoint) and point.column:
+        return list(point.expect)
+    return [point.part]
 
 
 def load(path: Path) -> Configuration:
@@ -181,7 +239,7 @@ def _finding(error: dict[str, Any]) -> str:
     for step in error["loc"]:
         if isinstance(step, int):
             where += f"[{step}]"
-        elif step not in {"modbus-tcp", "redfish"}:
+        elif step not in {"modbus-tcp", "redfish", "snmp"}:
             where += f".{step}" if where else step
     sentence = "unknown key" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {sentence}" if where else sentence

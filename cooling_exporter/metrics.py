@@ -27,6 +27,7 @@ class Stations(Collector):
     def collect(self) -> Iterator[Metric]:
         shown = [(station, station.fresh_samples()) for station in self._stations]
         yield from self._about_reading(shown)
+        yield from self._events()
         families = {quantity: _family(quantity) for quantity in QUANTITIES.values()}
         valid = GaugeMetricFamily(
             "cooling_point_valid",
@@ -37,7 +38,8 @@ class Stations(Collector):
             device = [station.device.name, station.device.loop]
             for sample in _complete(station, samples):
                 key = sample.key
-                labels = [*device, *([key.circuit] if key.quantity.circuit else [])]
+                labels = [*device, *([station.device.measures] if key.quantity.electrical else [])]
+                labels += [key.circuit] if key.quantity.circuit else []
                 labels += [key.part] if key.quantity.part else []
                 family = families[key.quantity]
                 if key.quantity.dimension is None:
@@ -52,7 +54,7 @@ class Stations(Collector):
 
     def _about_reading(self, shown: list[tuple[Station, tuple[Sample, ...] | None]]) -> Iterator[Metric]:
         info = GaugeMetricFamily(
-            "cooling_device_info", "Always 1; what the device is.", labels=[*_DEVICE, "profile", "protocol"]
+            "cooling_device_info", "Always 1; what the device is.", labels=[*_DEVICE, "profile", "protocol", "measures"]
         )
         up = GaugeMetricFamily("cooling_device_up", "1 if the last reading of the device succeeded.", labels=_DEVICE)
         success = GaugeMetricFamily(
@@ -66,13 +68,29 @@ class Stations(Collector):
         errors = CounterMetricFamily("cooling_read_errors", "Readings that failed.", labels=[*_DEVICE, "reason"])
         for station, samples in shown:
             device = [station.device.name, station.device.loop]
-            info.add_metric([*device, station.device.profile, station.device.protocol], 1)
+            about = station.device
+            info.add_metric([*device, about.profile, about.protocol, about.measures], 1)
             up.add_metric(device, float(samples is not None))
             success.add_metric(device, station.last_success)
             duration.add_metric(device, station.duration)
             for reason, count in station.errors.items():
                 errors.add_metric([*device, reason], count)
         yield from (info, up, success, duration, errors)
+
+    def _events(self) -> Iterator[Metric]:
+        readable = GaugeMetricFamily(
+            "cooling_events_readable", "1 if the last look into the logs succeeded.", labels=_DEVICE
+        )
+        counted = CounterMetricFamily(
+            "cooling_events", "New entries in the logs of the device, by message.", labels=[*_DEVICE, "message"]
+        )
+        for station in self._stations:
+            if station.events is not None:
+                device = [station.device.name, station.device.loop]
+                readable.add_metric(device, float(station.events.readable))
+                for message, count in sorted(dict(station.events.counts).items()):
+                    counted.add_metric([*device, message], count)
+        yield from (family for family in (readable, counted) if family.samples)
 
 
 def _complete(station: Station, samples: tuple[Sample, ...] | None) -> Iterator[Sample]:
@@ -86,8 +104,10 @@ def _complete(station: Station, samples: tuple[Sample, ...] | None) -> Iterator[
             yield Sample(key, missing if key.quantity.dimension is None else None, valid=False)
 
 
-def _family(quantity: Quantity) -> GaugeMetricFamily:
-    labels = [*_DEVICE, *(["circuit"] if quantity.circuit else [])]
+def _family(quantity: Quantity) -> GaugeMetricFamily | CounterMetricFamily:
+    labels = [*_DEVICE, *(["measures"] if quantity.electrical else [])]
+    labels += ["circuit"] if quantity.circuit else []
     labels += [quantity.part] if quantity.part else []
     labels += ["state"] if quantity.dimension is None else []
-    return GaugeMetricFamily(quantity.name, quantity.help, labels=labels)
+    kind = CounterMetricFamily if quantity.counter else GaugeMetricFamily
+    return kind(quantity.name, quantity.help, labels=labels)

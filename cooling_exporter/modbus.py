@@ -17,7 +17,18 @@ from cooling_exporter.readings import Raw, ReadFailed, Sample, judge, judge_flag
 
 MAX_REGISTERS: Final = 125
 ILLEGAL_ADDRESS: Final = 2
-_FORMATS: Final = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f", "flags": ">H"}
+_FORMATS: Final = {
+    "uint16": ">H",
+    "int16": ">h",
+    "uint32": ">I",
+    "int32": ">i",
+    "uint64": ">Q",
+    "int64": ">q",
+    "float32": ">f",
+    "float64": ">d",
+    "flags": ">H",
+}
+_SMALLEST: Final = {"float32": 2.0**-126, "float64": 2.0**-1022}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +63,15 @@ def plan(points: Sequence[ModbusPoint]) -> list[Block]:
     return blocks
 
 
-def decode(point: ModbusPoint, words: Sequence[int]) -> int | float:
-    """Put the registers of a value together as its type and word order say."""
+def decode(point: ModbusPoint, words: Sequence[int]) -> int | float | None:
+    """Put the registers of a value together as its type and word order say; None for what no sensor sends."""
     if point.type == "bit":
         return int(words[0])
     in_order = words if point.word_order == "big" else words[::-1]
     raw = b"".join(word.to_bytes(2, "big") for word in in_order)
     value: int | float = struct.unpack(_FORMATS[point.type], raw)[0]
-    return value
+    # Round numbers read in the wrong word order become floats below every measurement, which a range lets pass as 0.
+    return None if 0 < abs(value) < _SMALLEST.get(point.type, 0) else value
 
 
 class ModbusReader:
@@ -75,8 +87,19 @@ class ModbusReader:
         """Read all points once; ReadFailed when the device as a whole cannot be read."""
         client = await self._connected()
         samples: list[Sample] = []
+        asked: list[Block] = []
         for block in self._blocks:
-            samples.extend(_judged(block, await self._words(client, block)))
+            words = await self._words(client, block)
+            if words is None and len(block.points) > 1:
+                # The device refuses a whole request for one address that it lacks: from now on, each value alone.
+                alone = [Block(block.function, point.register_, (point,)) for point in block.points]
+                for one in alone:
+                    samples.extend(_judged(one, await self._words(client, one)))
+                asked += alone
+            else:
+                samples.extend(_judged(block, words))
+                asked.append(block)
+        self._blocks = asked
         return samples
 
     async def drop(self) -> None:

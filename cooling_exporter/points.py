@@ -8,14 +8,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from cooling_exporter.quantities import QUANTITIES, Quantity, State
+from cooling_exporter.quantities import QUANTITIES, SWITCH, Quantity, State
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$")]
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
+Name = Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]
+NameOrEmpty = Annotated[str, StringConstraints(pattern=f"^({_NAME})?$")]
 Circuit = Literal["primary", "secondary"]
 Bit = Annotated[int, Field(ge=0, le=15)]
-RegisterType = Literal["bit", "uint16", "int16", "uint32", "int32", "float32", "flags"]
+RegisterType = Literal["bit", "uint16", "int16", "uint32", "int32", "float32", "uint64", "int64", "float64", "flags"]
+Switch = Annotated[int, Field(ge=0, le=1)]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,9})){2,126}(\.\*)?")
+_ROW = re.compile(r"(0|[1-9][0-9]{0,9})(\.(0|[1-9][0-9]{0,9}))*")
 _POINTER = re.compile(r"(/([^/~]|~0|~1)+)+")
 
 
@@ -38,6 +43,9 @@ class _Point(Strict):
     ] = None
     sentinels: Annotated[list[float], Field(description="raw values that mean: no value")] = []
     states: Annotated[dict[State, list[int | str]], Field(description="raw values of each state")] = {}
+    values: Annotated[
+        dict[str, Switch], Field(description="switches only: raw word or number -> 1 or 0; any other raw value is none")
+    ] = {}
 
     @property
     def quantity(self) -> Quantity:
@@ -62,6 +70,8 @@ class _Point(Strict):
             raise ValueError(f'{self.metric} is a number, remove "states"')
         elif (self.unit or "") not in (units := quantity.dimension.units):
             raise ValueError(f"{self.metric} needs a unit out of: {', '.join(units) or 'none'}")
+        if self.values and quantity.dimension is not SWITCH:
+            raise ValueError(f'{self.metric} is no switch, remove "values"')
         if self.range is not None and self.range[0] > self.range[1]:
             raise ValueError('"range" begins above its end')
         return self
@@ -74,7 +84,7 @@ class ModbusPoint(_Point):
     function: Annotated[int, Field(ge=1, le=4, description="1 coils, 2 inputs, 3 holding, 4 input registers")]
     type: RegisterType
     word_order: Annotated[
-        Literal["big", "little"], Field(alias="word-order", description="of 32-bit values: big has the high word first")
+        Literal["big", "little"], Field(alias="word-order", description="of wider values: big has the high word first")
     ] = "big"
     bits: Annotated[dict[Name, Bit], Field(description="flags only: part -> bit that is 1 while it is in trouble")] = {}
     faults: Annotated[dict[Name, Bit], Field(description="flags only: part -> bit that is 1 while it is blind")] = {}
@@ -82,7 +92,7 @@ class ModbusPoint(_Point):
     @property
     def width(self) -> int:
         """How many registers it takes."""
-        return 2 if self.type in {"uint32", "int32", "float32"} else 1
+        return {"32": 2, "64": 4}.get(self.type[-2:], 1)
 
     @model_validator(mode="after")
     def _fits_the_register(self) -> Self:
@@ -129,6 +139,39 @@ class RedfishPoint(_Point):
             raise ValueError('"expect" belongs to a path that ends in /*')
         if self.collection is not None and (self.part is not None or self.quantity.part is None):
             raise ValueError("the members of a collection name the parts, so the metric must have parts and no part")
+        if self.quantity.dimension is None and not self.states:
+            raise ValueError(f'{self.metric} needs "states"')
+        return self
+
+
+class SnmpPoint(_Point):
+    """An object of an SNMP agent, or the rows of a column of a table."""
+
+    oid: Annotated[str, Field(description="object with its index, such as 1.3.6.1.2.1.1.3.0; .* at the end: a column")]
+    expect: Annotated[list[Name], Field(description="indexes of the rows of a column; each is a part")] = []
+
+    @property
+    def column(self) -> str | None:
+        """The column whose rows are meant, or None when the OID names one object."""
+        return self.oid.removesuffix(".*") if self.oid.endswith(".*") else None
+
+    @property
+    def objects(self) -> dict[str, str | None]:
+        """The OID of every object that is read, and the part that it is, if it is one of several."""
+        if self.column is None:
+            return {self.oid: None}
+        return {f"{self.column}.{row}": row for row in self.expect}
+
+    @model_validator(mode="after")
+    def _fits_the_agent(self) -> Self:
+        if not _OID.fullmatch(self.oid) or any(int(step) >= 1 << 32 for step in self.oid.rstrip(".*").split(".")):
+            raise ValueError(f'"oid" is a number with dots such as "1.3.6.1.2.1.1.3.0", got "{self.oid}"')
+        if (self.column is None) == bool(self.expect):
+            raise ValueError('an "oid" that ends in .* needs "expect" with the indexes of its rows, any other has none')
+        if self.column is not None and (self.part is not None or self.quantity.part is None):
+            raise ValueError("the rows of a column name the parts, so the metric must have parts and no part")
+        if strange := [row for row in self.expect if not _ROW.fullmatch(row)]:
+            raise ValueError(f'"expect" has numbers with dots, got "{strange[0]}"')
         if self.quantity.dimension is None and not self.states:
             raise ValueError(f'{self.metric} needs "states"')
         return self

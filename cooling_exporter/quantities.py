@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 State = Literal["ok", "warning", "critical", "unavailable", "absent"]
 STATES: Final[tuple[State, ...]] = get_args(State)
-Part = Literal["connector", "pump", "detector", "reservoir", "filter", "alarm"]
+Part = Literal["connector", "pump", "fan", "detector", "reservoir", "filter", "alarm", "line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,15 @@ SPEED = Dimension({"rpm": Unit()}, 0, 60_000)
 VOLTAGE = Dimension({"V": Unit()}, -1_000, 1_000)
 TIME = Dimension({"s": Unit(), "h": Unit("3600")}, 0, 3_600_000_000)
 SWITCH = Dimension({"": Unit()}, 0, 1)
+CONCENTRATION = Dimension({"ppm": Unit(divisor="1000000"), "%": Unit(divisor="100"), "fraction": Unit()}, 0, 1)
+ACIDITY = Dimension({"": Unit()}, 0, 14)
+CONDUCTIVITY = Dimension({"µS/cm": Unit(divisor="10000"), "mS/cm": Unit(divisor="10"), "S/m": Unit()}, 0, 100)
+TURBIDITY = Dimension({"NTU": Unit()}, 0, 10_000)
+VOLUME = Dimension({"L": Unit(divisor="1000"), "m3": Unit()}, 0, 1_000_000_000)
+# Below zero where a meter of the utility sees what the site gives back.
+LINE_POWER = Dimension(POWER.units, -1_000_000_000, 1_000_000_000)
+ENERGY = Dimension({"J": Unit(), "Wh": Unit("3600"), "kWh": Unit("3600000")}, 0, 1e18)
+CURRENT = Dimension({"A": Unit(), "mA": Unit(divisor="1000")}, -100_000, 100_000)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +76,16 @@ class Quantity:
     dimension: Dimension | None
     circuit: bool = False
     part: Part | None = None
+
+    @property
+    def counter(self) -> bool:
+        """Whether it only ever grows, until the device begins anew."""
+        return self.name.endswith("_total")
+
+    @property
+    def electrical(self) -> bool:
+        """Whether it is what a meter measures, which may be far more than cooling."""
+        return self.name.startswith("electrical_")
 
     @property
     def short(self) -> str:
@@ -87,17 +106,39 @@ _ALL = (
     _hydraulic("cooling_supply_pressure_pascals", "Coolant pressure on the supply side.", PRESSURE),
     _hydraulic("cooling_return_pressure_pascals", "Coolant pressure on the return side.", PRESSURE),
     _hydraulic("cooling_differential_pressure_pascals", "Pressure between supply and return.", PRESSURE),
+    _hydraulic(
+        "cooling_differential_pressure_target_pascals", "Set point of the pressure between supply and return.", PRESSURE
+    ),
     _hydraulic("cooling_heat_removed_watts", "Heat that the coolant carries away.", POWER),
     _hydraulic("cooling_valve_position_ratio", "Opening of the valve, 1 is open.", RATIO),
+    _hydraulic("cooling_valve_position_target_ratio", "Set point of the opening of the valve.", RATIO),
+    Quantity("cooling_unit_enabled", "1 while the unit is meant to run, 0 while it is switched off.", SWITCH),
     Quantity("cooling_power_watts", "Electrical power of the device itself.", POWER),
     Quantity("cooling_assembly_power_watts", "Electrical power of the whole assembly around the device.", POWER),
     Quantity("cooling_ambient_temperature_celsius", "Air temperature at the device.", TEMPERATURE),
     Quantity("cooling_ambient_humidity_ratio", "Relative humidity of the air at the device.", RATIO),
     Quantity("cooling_dew_point_celsius", "Dew point of the air at the device.", TEMPERATURE),
     Quantity("cooling_tank_temperature_celsius", "Temperature of the fluid in an immersion tank.", TEMPERATURE),
+    Quantity("cooling_coil_vapour_temperature_celsius", "Vapour above the condenser coil of a tank.", TEMPERATURE),
+    Quantity(
+        "cooling_vapour_concentration_ratio",
+        "Vapour of the coolant in the air of the room.",
+        CONCENTRATION,
+        part="detector",
+    ),
+    Quantity("cooling_lid_open", "1 while the lid of a tank is open.", SWITCH),
+    Quantity("cooling_coolant_ph", "Acidity of the coolant, pH.", ACIDITY),
+    Quantity("cooling_coolant_conductivity_siemens_per_meter", "Electrical conductivity of the coolant.", CONDUCTIVITY),
+    Quantity("cooling_coolant_turbidity_ntu", "Turbidity of the coolant, nephelometric units.", TURBIDITY),
+    Quantity("cooling_coolant_state", "What the device thinks of its coolant.", None),
+    Quantity(
+        "cooling_makeup_water_cubic_meters_total", "Water that made up for what evaporated or was drained.", VOLUME
+    ),
     Quantity("cooling_pump_speed_rpm", "Pump speed in revolutions per minute.", SPEED, part="pump"),
     Quantity("cooling_pump_speed_ratio", "Pump speed as a share of full speed.", RATIO, part="pump"),
     Quantity("cooling_pump_state", "State of a pump.", None, part="pump"),
+    Quantity("cooling_fan_speed_rpm", "Fan speed in revolutions per minute.", SPEED, part="fan"),
+    Quantity("cooling_fan_speed_ratio", "Fan speed as a share of full speed.", RATIO, part="fan"),
     Quantity("cooling_leak_state", "State of a leak detector.", None, part="detector"),
     Quantity("cooling_leak_detector_volts", "Sense voltage of a leak detector.", VOLTAGE, part="detector"),
     Quantity("cooling_reservoir_level_ratio", "Fluid level, 1 is full.", RATIO, part="reservoir"),
@@ -111,5 +152,8 @@ _ALL = (
     Quantity("cooling_filter_differential_pressure_pascals", "Pressure drop over a filter.", PRESSURE, part="filter"),
     Quantity("cooling_filter_service_seconds", "Time that a filter has been in service.", TIME, part="filter"),
     Quantity("cooling_alarm_active", "1 while the device raises this alarm.", SWITCH, part="alarm"),
+    Quantity("electrical_power_watts", "Active power, of the whole meter or of one line.", LINE_POWER, part="line"),
+    Quantity("electrical_energy_joules_total", "Active energy that the meter has counted.", ENERGY, part="line"),
+    Quantity("electrical_current_amperes", "Current, of the whole meter or of one line.", CURRENT, part="line"),
 )
 QUANTITIES: Final[dict[str, Quantity]] = {quantity.name: quantity for quantity in _ALL}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from typing import Literal, Protocol
 
-from cooling_exporter.points import ModbusPoint, RedfishPoint
+from cooling_exporter.points import ModbusPoint, RedfishPoint, SnmpPoint
 from cooling_exporter.quantities import Quantity, State
 
-Point = ModbusPoint | RedfishPoint
+Point = ModbusPoint | RedfishPoint | SnmpPoint
 Raw = int | float | str | None
 Reason = Literal[
     "connection",
@@ -104,6 +104,8 @@ def expected_keys(points: Iterable[Point]) -> Iterator[Key]:
     for point in points:
         if isinstance(point, ModbusPoint):
             yield from (key(point, part) for part in point.bits or [None])
+        elif isinstance(point, SnmpPoint):
+            yield from (key(point, part) for part in point.objects.values())
         elif point.collection is not None:
             yield from (key(point, part) for part in point.expect)
         elif point.quantity.dimension is None:
@@ -121,13 +123,23 @@ def visible(text: str) -> str:
 
 
 def _state(point: Point, raw: Raw) -> State | None:
-    matching = (state for state, raws in point.states.items() if raw in raws)
+    # Python takes true for the number 1; a device that says one does not mean the other.
+    matching = (state for state, raws in point.states.items() if raw in raws and not isinstance(raw, bool))
     return next(matching, None)
+
+
+def _spelled(raw: Raw) -> str:
+    """A raw value as JSON and the keys of `values` spell it."""
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    return f"{raw:g}" if isinstance(raw, float) else str(raw)
 
 
 def _number(point: Point, raw: Raw) -> float | None:
     dimension = point.quantity.dimension
-    if dimension is None or raw is None or isinstance(raw, str) or raw in point.sentinels:
+    if point.values:
+        raw = point.values.get(_spelled(raw))
+    if dimension is None or raw is None or isinstance(raw, str | bool) or raw in point.sentinels:
         return None
     try:
         # Decimal keeps 423 x 0.1 at 42.3, as the device means it.

@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import ssl
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from cooling_exporter import secrets
 from cooling_exporter.configuration import Credentials, RedfishDevice
+from cooling_exporter.events import Events
 from cooling_exporter.points import RedfishPoint
 from cooling_exporter.readings import MAX_PARTS, Raw, ReadFailed, Reason, Sample, judge, label
 
 SESSIONS: Final = "/redfish/v1/SessionService/Sessions"
 MAX_BODY: Final = 1024 * 1024
 MAX_REQUESTS: Final = 512
-MAX_SECRET: Final = 4096
 
 Resource = dict[str, Any]
 
 
 def resolve(reference: str) -> tuple[str, str]:
     """Read `user:password` from its place; ReadFailed never quotes what was found there."""
-    kind, _, place = reference.partition(":")
     try:
-        if kind == "env":
-            text = os.environ[place]
-        else:
-            with Path(place).open(encoding="utf-8") as file:
-                text = file.read(MAX_SECRET)
-    except (OSError, KeyError, UnicodeDecodeError):
-        raise ReadFailed("credentials", f"{reference} cannot be read") from None
-    user, colon, password = text.strip().partition(":")
-    if not colon:
-        raise ReadFailed("credentials", f"{reference} does not hold user:password")
+        user, password = secrets.read_parts(reference, ("user", "password"))
+    except secrets.Unreadable as error:
+        raise ReadFailed("credentials", str(error)) from None
     return user, password
 
 
@@ -62,6 +53,7 @@ class RedfishReader:
         self._session: tuple[str, str] | None = None
         self._renewed = False
         self._requests = 0
+        self.events = Events(self.get, self._root) if device.events else None
 
     async def read(self) -> list[Sample]:
         """Read all points once; ReadFailed when the device as a whole cannot be read."""
@@ -213,5 +205,5 @@ def _judged(point: RedfishPoint, resource: Resource | None, part: str | None) ->
             # Not offered, which is no fault; null is: the device has the property but no value now.
             return []
         value = value[step]
-    raw: Raw = value if isinstance(value, int | float | str) and not isinstance(value, bool) else None
+    raw: Raw = value if isinstance(value, int | float | str) else None
     return [judge(point, raw, part)]

@@ -23,7 +23,7 @@ CATALOG = REPOSITORY / "generator" / "catalog" / "cooling"
 READ = [file for file in sorted(CATALOG.glob("*.yaml")) if "\nprotocol: none\n" not in file.read_text("utf-8")]
 PAGE = REPOSITORY / "docs" / "cooling-exporter.md"
 
-MODBUS = {
+MODBUS: dict[str, Any] = {
     "name": "rpu-1",
     "loop": "plate-1",
     "profile": "ocp-orv3-rpu",
@@ -67,13 +67,27 @@ REDFISH = {
         },
     ],
 }
-GOOD = {"listen": "0.0.0.0:9841", "interval": 10, "timeout": 5, "devices": [MODBUS, REDFISH]}
+SNMP: dict[str, Any] = {
+    "name": "pdu-1",
+    "profile": "generic-snmp-pdu",
+    "protocol": "snmp",
+    "address": "10.24.2.1",
+    "version": "3",
+    "credentials": {"reference": "credential:pdu"},
+    "measures": "it",
+    "points": [
+        {"metric": "electrical_power_watts", "oid": "1.3.6.1.2.1.99.1.1.1.4.7", "unit": "W"},
+        {"metric": "electrical_current_amperes", "oid": "1.3.6.1.2.1.99.1.1.1.4.*", "unit": "A", "expect": ["8", "9"]},
+    ],
+}
+GOOD = {"listen": "0.0.0.0:9841", "interval": 10, "timeout": 5, "devices": [MODBUS, REDFISH, SNMP]}
 FLOW, LEAK, POWER, DETECTORS = (
     "devices[0].points[0]",
     "devices[0].points[1]",
     "devices[1].points[0]",
     "devices[1].points[1]",
 )
+OBJECT, COLUMN = "devices[2].points[0]", "devices[2].points[1]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +138,7 @@ def change(place: str, value: object) -> dict[str, Any]:
 
 def test_a_good_file_is_accepted(command: Command) -> None:
     done = command.check(json.dumps(GOOD))
-    assert (done.code, done.out) == (0, f"{command.file}: 2 devices, 4 points\n")
+    assert (done.code, done.out) == (0, f"{command.file}: 3 devices, 6 points\n")
 
 
 @pytest.mark.parametrize(
@@ -133,11 +147,19 @@ def test_a_good_file_is_accepted(command: Command) -> None:
         ("lisen", "0.0.0.0:1", "lisen", "unknown key"),
         ("listen", "everywhere:9841", "listen", "numeric IP address"),
         ("listen", "0.0.0.0:99999", "listen", "ADDRESS:PORT"),
+        ("users", {"prometheus": "hunter2"}, "users.prometheus", "pattern"),
+        ("users", {"prometheus": "env:PASSWORD"}, "", 'need "tls"'),
+        ("token", "env:TOKEN", "", 'need "tls"'),
+        ("tls", {"certificate": "/c.pem"}, "tls.key", "required"),
+        ("tls", {"certificate": "c.pem", "key": "/k.pem"}, "tls.certificate", "pattern"),
         ("interval", 0, "interval", "greater than 0"),
         ("interval", "10", "interval", "number"),
         ("devices[1].name", "rpu-1", "", "two devices have the name: rpu-1"),
         ("devices[0].name", "rpu\n1", "devices[0].name", "pattern"),
-        ("devices[0].protocol", "telnet", "devices[0]", "'modbus-tcp', 'redfish'"),
+        ("devices[0].protocol", "telnet", "devices[0]", "'modbus-tcp', 'redfish', 'snmp'"),
+        ("devices[0].measures", "water", "devices[0].measures", "'utility'"),
+        ("devices[0].loop", "a b", "devices[0].loop", "pattern"),
+        (f"{FLOW}.values", {"1": 1}, FLOW, "is no switch"),
         ("devices[0].address", "rpu-1.example", "devices[0].address", "numeric IP address"),
         ("devices[0].url", "https://10.0.0.1/redfish/v1/x", "devices[0].url", "unknown key"),
         ("devices[0].unit", 256, "devices[0].unit", "255"),
@@ -172,6 +194,18 @@ def test_a_good_file_is_accepted(command: Command) -> None:
         (f"{POWER}.expect", ["1"], POWER, "ends in /*"),
         (f"{DETECTORS}.states", None, DETECTORS, 'needs "states"'),
         (f"{DETECTORS}.states", {"wet": ["Critical"]}, f"{DETECTORS}.states.wet", "'absent'"),
+        ("devices[2].version", "1", "devices[2].version", "'2c' or '3'"),
+        ("devices[2].credentials", None, "devices[2].credentials", "required"),
+        ("devices[2].credentials.reference", "public", "devices[2].credentials.reference", "pattern"),
+        ("devices[2].credentials.privacy", "des", "devices[2].credentials.privacy", "'aes128'"),
+        (f"{OBJECT}.oid", "SNMPv2-MIB::sysUpTime.0", OBJECT, "a number with dots"),
+        (f"{OBJECT}.oid", "1.3.6.4294967296", OBJECT, "a number with dots"),
+        (f"{OBJECT}.expect", ["1"], OBJECT, "any other has none"),
+        (f"{COLUMN}.expect", None, COLUMN, 'needs "expect"'),
+        (f"{COLUMN}.expect", ["L1"], COLUMN, "numbers with dots"),
+        (f"{COLUMN}.part", "a", COLUMN, "name the parts"),
+        (f"{COLUMN}.metric", "cooling_coolant_ph", COLUMN, "needs a unit"),
+        ("devices[2].points[1]", SNMP["points"][0], "", "reads electrical_power_watts twice"),
         ("devices[0].points[1]", MODBUS["points"][0], "", "reads cooling_flow_cubic_meters_per_second twice"),
     ],
 )
@@ -218,6 +252,13 @@ def test_a_file_that_is_not_there_and_wrong_usage(command: Command) -> None:
     assert command.run("--config", "x", "--listen", "nowhere").code == 64
 
 
+def test_another_place_must_be_as_safe(command: Command) -> None:
+    given = {**GOOD, "listen": "127.0.0.1:9841", "users": {"prometheus": "env:PASSWORD"}}
+    assert command.check(json.dumps(given)).code == 0
+    done = command.run("--check", "--config", str(command.file), "--listen", "0.0.0.0:9841")
+    assert done.code == 64 and 'need "tls"' in done.err
+
+
 def test_a_port_that_is_taken_ends_the_program(command: Command) -> None:
     command.file.write_text(json.dumps({"devices": []}))
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -254,13 +295,17 @@ def test_the_example_of_the_documentation_is_accepted(command: Command) -> None:
 
 def test_the_documentation_names_every_metric() -> None:
     """Both ways: nothing served is undocumented, nothing documented is gone."""
-    listed = set(re.findall(r"^\| `(cooling_[a-z_]+)`", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    listed = set(
+        re.findall(r"^\| `((?:cooling|electrical)_[a-z_]+)`", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
     about_devices = {
         "cooling_device_info",
         "cooling_device_up",
         "cooling_device_last_success_timestamp_seconds",
         "cooling_read_duration_seconds",
         "cooling_read_errors_total",
+        "cooling_events_total",
+        "cooling_events_readable",
         "cooling_point_valid",
     }
     assert listed == set(QUANTITIES) | about_devices

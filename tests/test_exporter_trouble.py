@@ -266,11 +266,14 @@ def deleted(cdu: Simulator) -> int:
     return sum(count for request, count in cdu.state()["asked"].items() if request.startswith("DELETE"))
 
 
-@pytest.mark.parametrize("trusted", [True, False])
-def test_https_is_checked_against_the_authority(tmp_path: Path, trusted: bool) -> None:
-    pem, authority = certificate(tmp_path / "device"), certificate(tmp_path / "other")
+@pytest.mark.parametrize("fault", ["", "authority", "expired", "early", "address"])
+def test_https_is_checked_against_the_authority(tmp_path: Path, fault: str) -> None:
+    trusted = not fault
+    first, last = {"expired": (-2.0, -1.0), "early": (1.0, 2.0)}.get(fault, (-1.0, 1.0))
+    pem = certificate(tmp_path / "device", "127.0.0.2" if fault == "address" else "127.0.0.1", first, last)
+    authority = certificate(tmp_path / "other") if fault == "authority" else pem
     with Simulator("redfish_unit", tmp_path / "log", "--unit", "immersion", "--certificate", str(pem)) as tank:
-        device = redfish_device(tank, "tank", "ImmersionUnits", authority=str(pem if trusted else authority))
+        device = redfish_device(tank, "tank", "ImmersionUnits", authority=str(authority))
         device["url"] = device["url"].replace("http://", "https://")
         with Exporter(configuration(device), tmp_path) as running:
             if trusted:
@@ -281,8 +284,8 @@ def test_https_is_checked_against_the_authority(tmp_path: Path, trusted: bool) -
                 assert tank.state()["asked"] == {}
 
 
-def certificate(folder: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1 with its key, in one PEM file."""
+def certificate(folder: Path, address: str = "127.0.0.1", first: float = -1, last: float = 1) -> Path:
+    """A self-signed certificate with its key in one PEM file, valid between two times, in hours from now."""
     folder.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, folder.name)])
@@ -293,9 +296,9 @@ def certificate(folder: Path) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .not_valid_before(now + datetime.timedelta(hours=first))
+        .not_valid_after(now + datetime.timedelta(hours=last))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -335,3 +338,26 @@ def test_a_reading_that_grew_old_is_not_shown(steady: Simulator) -> None:
     assert station.fresh_samples() == ()
     station.reading = Reading((), good_until=time.monotonic() - 0.001)
     assert station.fresh_samples() is None
+
+
+def test_a_clock_that_jumps_changes_no_reading(rpu: Simulator, tmp_path: Path) -> None:
+    """A year forth, then back before the epoch: readings go on at their pace, and only the time stamp follows."""
+    jumps = "import time; real = time.time; place = {place!r}; time.time = lambda: real() + float(open(place).read())"
+    (tmp_path / "jump").write_text("0")
+    (tmp_path / "sitecustomize.py").write_text(jumps.format(place=str(tmp_path / "jump")))
+    device = modbus_device(rpu, interval=0.2, timeout=0.5)
+    with Exporter(configuration(device), tmp_path, env={"PYTHONPATH": str(tmp_path)}) as running:
+        before = running.wait_up("rpu")
+        for jump in (365 * 86400, -60 * 365 * 86400, 0):
+            (tmp_path / "jump").write_text(str(jump))
+            moved = time.time() + jump - 60
+            scrape = running.wait(lambda s, m=moved: m < last_success(s, "rpu") < m + 120, "read by the new clock")  # type: ignore[misc]
+            assert scrape.value("cooling_device_up", device="rpu") == 1
+            assert scrape.matching("cooling_flow_cubic_meters_per_second", device="rpu")
+            asked = rpu.state()["asked"]["function 3"]
+            wait_until(lambda a=asked: rpu.state()["asked"]["function 3"] > a + 20, 30, "read on")  # type: ignore[misc]
+            later = running.scrape()
+            assert later.value("cooling_device_up", device="rpu") == 1
+            failed = sum(later.matching("cooling_read_errors_total", device="rpu").values())
+            assert failed == sum(before.matching("cooling_read_errors_total", device="rpu").values())
+            assert (later.value("cooling_read_duration_seconds", device="rpu") or 0) < 5

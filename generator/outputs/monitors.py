@@ -1,4 +1,4 @@
-"""Monitor nodes: Prometheus, with the same files that the folder `monitoring` of the tree has for any other."""
+"""Monitor nodes: Prometheus with the files of the tree's `monitoring`, and the exporter of cooling devices."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from generator.model import Center
 from generator.nodes import Pool
 from generator.outputs import monitoring
 from generator.outputs.groups import HostFile, group, pools_by_system
-from generator.outputs.hosts import Part, together, unit_file
+from generator.outputs.hosts import NOTHING, Part, together, unit_file
 
 RULES_UNIT = "center-alerts.service"
+EXPORTER = "cooling-exporter"
+EXPORTER_FILE = "/etc/cooling-exporter/cooling.json"
+"""Where the unit of the exporter's own package looks for it."""
 _CAUSES = ("pools", "halls", "cooling", "network.plans.nodes", "metadata.name")
 
 
@@ -26,10 +29,22 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     found = pools_by_system(center, pools)
     if not found:
         return
-    files = [artifact for artifact in monitoring.artifacts(center) if artifact.path.startswith("monitoring/")]
+    every = list(monitoring.artifacts(center))
+    files = [artifact for artifact in every if artifact.path.startswith("monitoring/")]
     for members in found.values():
         system = members[0].system
-        yield from together(group("monitor", system.name), [_prometheus(system, files)], _CAUSES)
+        parts = [_prometheus(system, files), _exporter(system, every)]
+        yield from together(group("monitor", system.name), parts, _CAUSES)
+
+
+def _exporter(system: OperatingSystem, artifacts: list[Artifact]) -> Part:
+    """The exporter of cooling devices, where there are some and the site's packages of the system have it."""
+    found = [artifact for artifact in artifacts if artifact.path == "exporter/cooling.json"]
+    if not found or EXPORTER not in system.packages:
+        return NOTHING
+    unit = system.units[EXPORTER]
+    files = tuple(HostFile(EXPORTER_FILE, one.body, (unit,), because=(*one.because, "pools")) for one in found)
+    return Part(files, tuple(system.packages[EXPORTER]), (unit,))
 
 
 def _prometheus(system: OperatingSystem, artifacts: list[Artifact]) -> Part:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -61,10 +63,17 @@ class Exporter:
         *,
         env: Mapping[str, str] | None = None,
         netns: str | None = None,
+        authority: Path | None = None,
+        authorization: str | None = None,
     ) -> None:
-        """Write the configuration (its `listen` is replaced by a free port), start and wait for the first scrape."""
+        """Write the configuration (its `listen` is replaced by a free port), start and wait for the first scrape.
+
+        `authority`: PEM file that signs the page, which is then asked over HTTPS; `authorization`: header of a scrape.
+        """
         self.port = free_port()
         self._netns = netns
+        self._authority = authority
+        self._authorization = authorization
         file = folder / "exporter.json"
         file.write_text(json.dumps({**configuration, "listen": f"127.0.0.1:{self.port}"}))
         self.process = Process(
@@ -82,7 +91,21 @@ class Exporter:
             raise
 
     def scrape(self) -> Scrape:
-        return Scrape(fetch(f"http://127.0.0.1:{self.port}/metrics", self._netns).decode())
+        return Scrape(self._page().decode())
+
+    def _page(self) -> bytes:
+        if self._authority is None and self._authorization is None:
+            return fetch(f"http://127.0.0.1:{self.port}/metrics", self._netns)
+        scheme = "http" if self._authority is None else "https"
+        request = urllib.request.Request(f"{scheme}://127.0.0.1:{self.port}/metrics")
+        if self._authorization is not None:
+            request.add_header("Authorization", self._authorization)
+        # A proxy of the environment has no business with loopback.
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self._authority is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self._authority)))
+        with urllib.request.build_opener(*handlers).open(request, timeout=30) as answer:
+            return bytes(answer.read())
 
     def wait(self, condition: Callable[[Scrape], object], what: str) -> Scrape:
         """Scrape until the condition is true (an AssertionError counts as not yet) and return that scrape."""

@@ -3,8 +3,9 @@
     python -m tests.rig.devices.redfish_unit --unit cdu --listen 127.0.0.1:8443 --control /run/cdu.sock --account u:p
 
 Inputs of the control socket, besides those of the physics: leaks {"Moisture": "Critical"} (null removes the
-detector), overrides {"/redfish/v1/...": {property: value}} (null withdraws one), mode: normal, silent, garbage, half,
-drip, redirect (to `elsewhere`), oversize, error or forgetful (every session is forgotten, once).
+detector), overrides {"/redfish/v1/...": {property: value}} (null withdraws one), log {"7": "Base.1.0.Success"} (null
+deletes the entry; a message with an exclamation mark is linked in the log and not shown there), mode: normal, silent,
+garbage, half, drip, redirect (to `elsewhere`), oversize, error or forgetful (every session is forgotten, once).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tests.rig.devices import control
 from tests.rig.devices.physics import Json, Plant, PumpedLoop, Tank
 
 ROOT = "/redfish/v1"
+MANAGER = f"{ROOT}/Managers/Unit"
 SESSIONS = f"{ROOT}/SessionService/Sessions"
 DETECTORS = ["Moisture", "Overflow"]
 OVERSIZE = 3 * 1024 * 1024
@@ -113,6 +115,28 @@ UNITS = {
 }
 
 
+def manager(log: Json) -> dict[str, Json]:
+    """The manager of the unit with its log, two entries a page."""
+    entries = f"{MANAGER}/LogServices/Log/Entries"
+    documents: dict[str, Json] = {
+        f"{ROOT}/Managers": {"Members": [{"@odata.id": MANAGER}]},
+        MANAGER: {"LogServices": {"@odata.id": f"{MANAGER}/LogServices"}, "Links": {"ManagerForChassis": []}},
+        f"{MANAGER}/LogServices": {"Members": [{"@odata.id": f"{MANAGER}/LogServices/Log"}]},
+        f"{MANAGER}/LogServices/Log": {"Entries": {"@odata.id": entries}},
+    }
+    shown = []
+    for number, message in log.items():
+        link = {"@odata.id": f"{entries}/{number}"}
+        documents[f"{entries}/{number}"] = {"MessageId": message.removeprefix("!"), "Created": "2026-11-27T03:00:00Z"}
+        shown.append(link if message.startswith("!") else link | documents[f"{entries}/{number}"])
+    for first in range(0, max(1, len(shown)), 2):
+        page = {"Members": shown[first : first + 2], "Members@odata.count": len(shown)}
+        if first + 2 < len(shown):
+            page["Members@odata.nextLink"] = f"{entries}?$skip={first + 2}"
+        documents[f"{entries}?$skip={first}" if first else entries] = page
+    return documents
+
+
 def tree(kind: str, plant: Plant) -> dict[str, Json]:
     """All resources by path, collections included."""
     root, make = UNITS[kind]
@@ -133,6 +157,8 @@ def tree(kind: str, plant: Plant) -> dict[str, Json]:
         documents[path]["Id"] = name
         if folder != root and path != root and "Members" not in documents[path]:
             documents.setdefault(folder, {}).setdefault("Members", []).append({"@odata.id": path})
+    documents[root]["Links"] = {"ManagedBy": [{"@odata.id": MANAGER}]}
+    documents |= manager(inputs["log"])
     for path, properties in inputs["overrides"].items():
         documents[path] = documents.get(path, {}) | properties
     return {path: {"@odata.id": path, **body} for path, body in documents.items()}
