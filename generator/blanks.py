@@ -89,13 +89,20 @@ def _body(key: str, annotation: Any, default: Any, apart: bool) -> Lines:
         yield from (f"  {line}" for line in inner)
     elif typing.get_origin(annotation) is dict and _is_a(_meant(arguments[1]), Strict):
         yield f"{key}:"
-        words = typing.get_args(arguments[0]) if typing.get_origin(arguments[0]) is typing.Literal else ["first"]
-        for word in words:
+        for word in _names(arguments[0]):
             yield from (f"  {line}" for line in _body(word, arguments[1], None, apart))
     elif typing.get_origin(annotation) in (dict, list):
         yield f"{key}: {'{}' if typing.get_origin(annotation) is dict else '[]'}"
     else:
         yield f"{key}: {'null' if default is None else str(default).lower()}"
+
+
+def _names(annotation: Any) -> list[str]:
+    """The names under which things stand in a mapping: all that there are, or one for example."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(typing.get_args(annotation))
+    told = (getattr(part, "examples", None) for part in getattr(annotation, "__metadata__", ()))
+    return next(([examples[0]] for examples in told if examples), ["first"])
 
 
 def _takes(annotation: Any) -> str:

@@ -22,9 +22,14 @@ from typing import Any
 import pytest
 import yaml
 
+from generator import catalog
+from generator.catalog.models import CoolingDevice, HeatRejection
 from tests.test_sums import RATED, ROOT, Edits, findings, tree
 
 COOLANTS = sorted((ROOT / "generator/catalog/coolants").glob("*.yaml"))
+DEVICES = sorted(
+    file for kind in ("cooling", "rejection") for file in (ROOT / "generator/catalog" / kind).glob("*.yaml")
+)
 CURVE = (RATED, "at-approach: {4 K: 20 kW, 6 K: 40 kW}, flow: 120 L/min, power: 0.5 kW")
 UNIT = 'device: ocp-orv3-rpu\n          at: "modbus://10.24.0.11..12:502/12"'
 NO_AT = (UNIT, "device: ocp-orv3-rpu")
@@ -170,3 +175,12 @@ def test_a_coolant_says_what_is_known_and_what_is_not(file: Path) -> None:
         least, most = quality.get("critical", {}).get("value", (None, None))
         assert low is None or high is None or low < high
         assert (least is None or least <= low) and (most is None or most >= high)
+
+
+@pytest.mark.parametrize("file", DEVICES, ids=lambda file: file.stem)
+def test_points_that_travel_with_the_program_would_pass_as_a_site_s_own(file: Path, tmp_path: Path) -> None:
+    own = tmp_path / "catalog" / file.parent.name
+    own.mkdir(parents=True)
+    (own / file.name).write_text(file.read_text("utf-8"), "utf-8")
+    kind = CoolingDevice if file.parent.name == "cooling" else HeatRejection
+    assert catalog.of(tmp_path).get(kind, file.stem)

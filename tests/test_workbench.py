@@ -267,12 +267,16 @@ FILLED: dict[str, tuple[dict[str, str], Edits]] = {
         {
             "form: null": "form: cdu",
             "protocol: null": "protocol: modbus-tcp",
-            "points: []": (
+            "# points: []": (
                 "points: [{metric: cooling_supply_temperature_celsius, circuit: secondary, register: 1, "
                 "function: 3, type: int16, scale: 0.1, unit: °C}]"
             ),
         },
         (("device: ocp-orv3-rpu", "device: simulated-own"),),
+    ),
+    "baselines": (
+        {"fans: FACT": "fans: 12 %", "cooling: FACT": "cooling: 20 %"},
+        (("\nservices:\n", "\ntargets: {saving: 1 %, baseline: simulated-own}\n\nservices:\n"),),
     ),
     "classes": (
         {
@@ -367,9 +371,9 @@ def test_every_optional_line_is_one_that_may_be_filled_in(folder: str, site: Pat
     text = file.read_text("utf-8")
     for _ in range(3):
         text = re.sub(
-            r"^( *)# ( *(?:[a-z0-9-]+: (?:null|N|\{.*|\[\]|[a-z0-9]+)"
+            r"^( *)# ( *(?:(?:[a-z0-9-]+|4 K): (?:null|N|\{.*|\[\]|[a-z0-9]+)"
             r"|(?:supplies|performance|when|number|fp.*|host|packages|apt|dnf|runtime|exporter"
-            r"|cluster|programs|feature|claims|torch):))$",
+            r"|cluster|programs|feature|claims|torch|at-approach|quality|ph|conductivity|turbidity|glycol):))$",
             r"\1\2",
             text,
             flags=re.M,

@@ -1,4 +1,4 @@
-"""The limits and alerts of the catalogue, read when somebody asks: a centre that is only validated needs few of them."""
+"""The limits and alerts of the catalogue, read when somebody asks: who only validates needs few of them."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class HeatRejection(Entry):
 
     protocol: Protocol = Field("none", description="How it is read.")
     resource: str | None = Field(None, description=_RESOURCE)
-    points: list[dict[str, Any]] = Field(default_factory=list, description=_POINTS)
+    points: list[dict[str, Any]] = Field(default_factory=list, min_length=1, description=_POINTS)
     example: dict[str, Any] = Field(default_factory=dict, description=_EXAMPLE)
 
     @model_validator(mode="after")
@@ -150,7 +150,7 @@ class CoolingDevice(Entry):
     inputs: Fact[int] | None = Field(None, description="Feeds that it can be connected to.")
     ratings: Ratings = Field(description="What it can do; a meter carries nothing, so that its values are null.")
     resource: str | None = Field(None, description=_RESOURCE)
-    points: list[dict[str, Any]] = Field(description=_POINTS)
+    points: list[dict[str, Any]] = Field(default_factory=list, min_length=1, description=_POINTS)
     example: dict[str, Any] = Field(default_factory=dict, description=_EXAMPLE)
 
     @property

@@ -13,7 +13,6 @@ from generator.source import Source
 from generator.spec import read_as
 
 RULE = "catalog.points"
-_KINDS = {"modbus-tcp": "ModbusPoint", "redfish": "RedfishPoint", "snmp": "SnmpPoint"}
 
 
 def findings(entry: Entry, source: Source) -> list[Problem]:
@@ -22,7 +21,8 @@ def findings(entry: Entry, source: Source) -> list[Problem]:
         return []
     from cooling_exporter import points  # the exporter's own words; only sites with devices of their own need them
 
-    kind: Any = getattr(points, _KINDS[entry.protocol])
+    kinds = {"modbus-tcp": points.ModbusPoint, "redfish": points.RedfishPoint, "snmp": points.SnmpPoint}
+    kind: Any = kinds[entry.protocol]
     only_points = replace(source, data={"points": entry.points})
     try:
         read_as(create_model("Points", points=(list[kind], ...)), only_points, "catalog")

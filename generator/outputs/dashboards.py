@@ -176,7 +176,8 @@ RACK = (
         "Leak detectors",
         "none",
         {
-            "{{device}} {{detector}} {{state}}": f"max by (device, detector, state) (cooling_leak_state{{{_DEVICE}}}) == 1"
+            "{{device}} {{detector}} {{state}}": "max by (device, detector, state) "
+            f"(cooling_leak_state{{{_DEVICE}}}) == 1"
         },
         "table",
     ),
