@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=30, help="how long the processor's share is measured")
     options = parser.parse_args()
     half = options.devices // 2
-    words = [sys.executable, "-m", "tests.rig.devices.crowd", "--modbus", str(half), "--redfish", str(half)]
+    words: list[str | Path] = [sys.executable, "-m", "tests.rig.devices.crowd", "--modbus", str(half), "--redfish", str(half)]
     with (
         tempfile.TemporaryDirectory(prefix="center-bench-") as name,
         subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as crowd,
@@ -48,7 +48,7 @@ def _measure(ports: dict[str, list[int]], folder: Path, seconds: int) -> None:
     devices = [_modbus(port) for port in ports["modbus"]] + [_redfish(port) for port in ports["redfish"]]
     given = {"listen": f"127.0.0.1:{listen}", "interval": INTERVAL, "timeout": 5, "devices": devices}
     (folder / "exporter.json").write_text(json.dumps(given))
-    words = [sys.executable, "-m", "cooling_exporter", "--config", folder / "exporter.json"]
+    words: list[str | Path] = [sys.executable, "-m", "cooling_exporter", "--config", folder / "exporter.json"]
     started = time.monotonic()
     with Process(words, log=folder / "log", name="cooling-exporter") as exporter:
         page = f"http://127.0.0.1:{listen}/metrics"

@@ -56,7 +56,7 @@ async def _serve(plant: Live, device: Device, told: argparse.Namespace, servers:
         servers.append(await ModbusUnit(plant, device).start(*place))
     elif said["protocol"] == "redfish":
         parts = urlsplit(said["url"])
-        place = ("127.0.0.1", free_port()) if told.loopback else (parts.hostname, parts.port or 443)
+        place = ("127.0.0.1", free_port()) if told.loopback else (parts.hostname or "", parts.port or 443)
         service = Service(
             plant, device, *place, None if told.loopback else told.account, None if told.loopback else told.certificate
         )

@@ -19,7 +19,7 @@ from simulator.readings import parts
 COMMUNITY = "public"
 
 
-class _Objects(AbstractMibInstrumController):
+class _Objects(AbstractMibInstrumController):  # type: ignore[misc]
     """The objects of one device, as its readings are when somebody asks."""
 
     def __init__(self, live: Live, device: Device) -> None:

@@ -1,4 +1,4 @@
-"""Monitor nodes: Prometheus with the files of the tree's `monitoring`, and the exporter of cooling devices."""
+"""Monitor nodes: Prometheus and Alertmanager with the files of `monitoring`, and the exporter of cooling devices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from generator.artifact import Artifact
 from generator.catalog.models import OperatingSystem
 from generator.model import Center
 from generator.nodes import Pool
-from generator.outputs import monitoring
+from generator.outputs import alarms, alertmanager, monitoring
 from generator.outputs.groups import HostFile, group, pools_by_system
 from generator.outputs.hosts import NOTHING, Part, together, unit_file
 
@@ -17,6 +17,8 @@ EXPORTER = "cooling-exporter"
 EXPORTER_FILE = "/etc/cooling-exporter/cooling.json"
 """Where the unit of the exporter's own package looks for it."""
 _CAUSES = ("pools", "halls", "cooling", "network.plans.nodes", "metadata.name")
+_READ = ("monitoring/prometheus.yml", "monitoring/targets/", "monitoring/rules/")
+"""What Prometheus reads of the folder; the rest is for people and for Grafana."""
 
 
 def groups(center: Center, pool: Pool) -> Iterator[str]:
@@ -29,11 +31,12 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     found = pools_by_system(center, pools)
     if not found:
         return
-    every = list(monitoring.artifacts(center))
-    files = [artifact for artifact in every if artifact.path.startswith("monitoring/")]
+    every = [*monitoring.artifacts(center), *alarms.artifacts(center)]
+    files = [artifact for artifact in every if artifact.path.startswith(_READ)]
+    routes = list(alertmanager.artifacts(center))
     for members in found.values():
         system = members[0].system
-        parts = [_prometheus(system, files), _exporter(system, every)]
+        parts = [_prometheus(system, files), _alertmanager(system, routes), _exporter(system, every)]
         yield from together(group("monitor", system.name), parts, _CAUSES)
 
 
@@ -45,6 +48,15 @@ def _exporter(system: OperatingSystem, artifacts: list[Artifact]) -> Part:
     unit = system.units[EXPORTER]
     files = tuple(HostFile(EXPORTER_FILE, one.body, (unit,), because=(*one.because, "pools")) for one in found)
     return Part(files, tuple(system.packages[EXPORTER]), (unit,))
+
+
+def _alertmanager(system: OperatingSystem, artifacts: list[Artifact]) -> Part:
+    """Who is told: beside each Prometheus one that knows the routes."""
+    if not artifacts or "alertmanager" not in system.packages:
+        return NOTHING
+    unit, path = system.units["alertmanager"], system.paths["alertmanager"]
+    files = tuple(HostFile(path, one.body, (unit,), because=(*one.because, "pools")) for one in artifacts)
+    return Part(files, tuple(system.packages["alertmanager"]), (unit,))
 
 
 def _prometheus(system: OperatingSystem, artifacts: list[Artifact]) -> Part:
