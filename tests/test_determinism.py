@@ -108,12 +108,12 @@ def test_the_order_of_keys_does_not_matter(
 
 
 def as_yaml(value: Any) -> str:
-    """Flow style with what looks like a number left plain, since the product tells 1 from "1"."""
+    """Flow style with numbers and truths left plain, since the product tells 1 from "1"."""
     if isinstance(value, dict):
         return "{" + ", ".join(f'"{key}": {as_yaml(item)}' for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(as_yaml, value)) + "]"
-    return str(value) if number(value) else f'"{value}"'
+    return str(value) if number(value) or value in ("true", "false") else f'"{value}"'
 
 
 def number(text: str) -> bool:

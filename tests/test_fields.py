@@ -57,6 +57,15 @@ PUBLIC = {
 OTHERS: dict[str, list[Any]] = {
     "Metadata.name": ["trio"],
     "Site.timezone": ["Europe/Zurich"],
+    "Trays.device": ["redfish-pdu", "no-such"],
+    "Trays.credentials": ["env:OTHER", None],
+    "Webhook.url": ["https://other.example/alarms"],
+    "Webhook.token": ["file:/etc/other", None],
+    "Mail.to": [["other@duo.example"]],
+    "Mail.from_": ["other@duo.example"],
+    "Mail.relay": ["other.example:587"],
+    "MonitoringSubject.critical": [["team"], []],
+    "MonitoringSubject.warning": [["pager"], ["team", "pager"]],
     "NetworkSubject.domain": ["other.example"],
     "NetworkSubject.dns": [["10.16.0.2"], []],
     "NetworkSubject.ntp": [["10.16.0.2"], ["10.16.0.1", "10.16.0.2"]],
@@ -196,7 +205,7 @@ FIRST: dict[str, Data] = {
     "halls.east-hall.air.humidity": {"halls": {"east-hall": {"air": {"supply": "36 °C"}}}},
 }
 # Nobody uses these yet.
-UNUSED: set[str] = {"Loop.limits"}
+UNUSED: set[str] = set()
 
 
 def merged(first: Data, second: Data) -> Data:

@@ -274,6 +274,24 @@ FILLED: dict[str, tuple[dict[str, str], Edits]] = {
         },
         (("device: ocp-orv3-rpu", "device: simulated-own"),),
     ),
+    "limits": (
+        {'unit: null': 'unit: "%"', "side: null": "side: above", "# warning: FACT": "warning: 90"},
+        (),
+    ),
+    "alerts": (
+        {
+            "family: null": "family: service",
+            "for: null": "for: 1 min",
+            "status: N": "status: V",
+            "# sources: []": "sources: [bench]",
+            "expression: null": "expression: 'cooling_alarm_active == 1 or cooling:limit:own{level=\"<level>\"}'",
+            "summary: null": "summary: Ours",
+            "look: []": "look: [there]",
+            "do: []": "do: [that]",
+            "never: []": "never: [this]",
+        },
+        (),
+    ),
     "baselines": (
         {"fans: FACT": "fans: 12 %", "cooling: FACT": "cooling: 20 %"},
         (("\nservices:\n", "\ntargets: {saving: 1 %, baseline: simulated-own}\n\nservices:\n"),),
