@@ -72,7 +72,7 @@ def test_it_reads_devices_with_the_python_of_the_system(tree: Path, tmp_path: Pa
     with Simulator("modbus_rpu", tmp_path / "rpu.log") as rpu:
         given = {**configuration(modbus_device(rpu)), "listen": f"127.0.0.1:{port}"}
         (tmp_path / "cooling.json").write_text(json.dumps(given))
-        words = [tree / "usr/bin/cooling-exporter", "--config", tmp_path / "cooling.json"]
+        words: list[str | Path] = [tree / "usr/bin/cooling-exporter", "--config", tmp_path / "cooling.json"]
         assert "1 devices" in said(*words, "--check")
         with Process(words, log=tmp_path / "log", name="packaged", cwd=tmp_path) as packaged:
             page = f"http://127.0.0.1:{port}/metrics"
