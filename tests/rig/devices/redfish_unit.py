@@ -173,13 +173,13 @@ def service(units: str) -> dict[str, Json]:
     return {
         "/redfish": {"v1": f"{ROOT}/"},
         ROOT: {
-            "@odata.id": f"{ROOT}/", "@odata.type": "#ServiceRoot.v1_19_0.ServiceRoot", "Id": "RootService", "Name": "Unit",
-            "RedfishVersion": "1.22.0", "ThermalEquipment": {"@odata.id": equipment},
+            "@odata.id": f"{ROOT}/", "@odata.type": "#ServiceRoot.v1_19_0.ServiceRoot", "Id": "RootService",
+            "Name": "Unit", "RedfishVersion": "1.22.0", "ThermalEquipment": {"@odata.id": equipment},
             "Managers": {"@odata.id": f"{ROOT}/Managers"}, "Links": {"Sessions": {"@odata.id": SESSIONS}},
         },
         equipment: {
-            "@odata.id": equipment, "@odata.type": "#ThermalEquipment.v1_2_0.ThermalEquipment", "Id": "ThermalEquipment",
-            "Name": "Equipment", units: {"@odata.id": f"{equipment}/{units}"},
+            "@odata.id": equipment, "@odata.type": "#ThermalEquipment.v1_2_0.ThermalEquipment",
+            "Id": "ThermalEquipment", "Name": "Equipment", units: {"@odata.id": f"{equipment}/{units}"},
         },
     }  # fmt: skip
 
