@@ -159,7 +159,7 @@ def described(path: str, document: Json) -> Json:
     else:
         version = TYPES.get(name) or TYPES.get(folder.rpartition("/")[2], "")
         kind = f"{version}.{version.partition('.')[0]}"
-    about = {"@odata.id": path, "@odata.type": f"#{kind}", "Name": name}
+    about: Json = {"@odata.id": path, "@odata.type": f"#{kind}", "Name": name}
     if "Members" in document:
         about["Members@odata.count"] = len(document["Members"])
     else:
