@@ -48,7 +48,7 @@ def _measure(ports: dict[str, list[int]], folder: Path, seconds: int) -> None:
     devices = [_modbus(port) for port in ports["modbus"]] + [_redfish(port) for port in ports["redfish"]]
     given = {"listen": f"127.0.0.1:{listen}", "interval": INTERVAL, "timeout": 5, "devices": devices}
     (folder / "exporter.json").write_text(json.dumps(given))
-    words = [sys.executable, "-m", "cooling_exporter", "--config", folder / "exporter.json"]
+    words: list[str | Path] = [sys.executable, "-m", "cooling_exporter", "--config", folder / "exporter.json"]
     started = time.monotonic()
     with Process(words, log=folder / "log", name="cooling-exporter") as exporter:
         page = f"http://127.0.0.1:{listen}/metrics"
