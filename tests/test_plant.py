@@ -72,6 +72,11 @@ RATINGS = "ratings: {{capacity: 60 kW, power: 0.1 kW, approach: {} K}}"
         # Below the first point heat follows the approach: 2 K carry half of what 4 K do.
         pytest.param((CURVE, ("supply: 37 °C", "supply: 34 °C")), "cooling.loop-capacity target.pue", r"10\.0 kW|PUE",
                      id="a-curve-below-its-first-point"),
+        # Electricity follows the heat: 24.57 kW x 0.5 / 80 of it, whatever the curve lets the units carry.
+        pytest.param(((RATED, f"{RATED}, at-approach: {{6 K: 100 kW}}"), ("pue: 1.12", "pue: 1.11185")), "", "",
+                     id="power-follows-the-heat"),
+        pytest.param(((RATED, f"{RATED}, at-approach: {{6 K: 100 kW}}"), ("pue: 1.12", "pue: 1.11184")), "target.pue",
+                     "the design makes 1", id="power-beyond"),
         # The coils get water of 32 °C and the approach of the unit before them; the coolant boils at 49 °C.
         pytest.param((fed_by(RATINGS.format("7")),), "", "", id="a-unit-before-the-coils"),
         pytest.param((fed_by(RATINGS.format("7.1")),), "cooling.boiling-margin",

@@ -119,6 +119,7 @@ def manager(log: Json) -> dict[str, Json]:
     """The manager of the unit with its log, two entries a page."""
     entries = f"{MANAGER}/LogServices/Log/Entries"
     documents: dict[str, Json] = {
+        SESSIONS: {"Members": []},
         f"{ROOT}/Managers": {"Members": [{"@odata.id": MANAGER}]},
         MANAGER: {"LogServices": {"@odata.id": f"{MANAGER}/LogServices"}, "Links": {"ManagerForChassis": []}},
         f"{MANAGER}/LogServices": {"Members": [{"@odata.id": f"{MANAGER}/LogServices/Log"}]},
@@ -127,7 +128,8 @@ def manager(log: Json) -> dict[str, Json]:
     shown = []
     for number, message in log.items():
         link = {"@odata.id": f"{entries}/{number}"}
-        documents[f"{entries}/{number}"] = {"MessageId": message.removeprefix("!"), "Created": "2026-11-27T03:00:00Z"}
+        said = {"MessageId": message.removeprefix("!"), "Created": "2026-11-27T03:00:00Z", "EntryType": "Event"}
+        documents[f"{entries}/{number}"] = described(f"{entries}/{number}", said)
         shown.append(link if message.startswith("!") else link | documents[f"{entries}/{number}"])
     for first in range(0, max(1, len(shown)), 2):
         page = {"Members": shown[first : first + 2], "Members@odata.count": len(shown)}
@@ -135,6 +137,51 @@ def manager(log: Json) -> dict[str, Json]:
             page["Members@odata.nextLink"] = f"{entries}?$skip={first + 2}"
         documents[f"{entries}?$skip={first}" if first else entries] = page
     return documents
+
+
+TYPES = {
+    "CDUs": "CoolingUnit.v1_5_0", "ImmersionUnits": "CoolingUnit.v1_5_0", "Sessions": "Session.v1_8_0",
+    "EnvironmentMetrics": "EnvironmentMetrics.v1_5_0",
+    "PrimaryCoolantConnectors": "CoolantConnector.v1_3_0", "SecondaryCoolantConnectors": "CoolantConnector.v1_3_0",
+    "Pumps": "Pump.v1_2_0", "Reservoirs": "Reservoir.v1_0_2", "Filters": "Filter.v1_1_0",
+    "LeakDetection": "LeakDetection.v1_2_0", "LeakDetectors": "LeakDetector.v1_6_0", "Managers": "Manager.v1_24_0",
+    "LogServices": "LogService.v1_9_0", "Entries": "LogEntry.v1_20_0",
+}  # fmt: skip
+
+
+def described(path: str, document: Json) -> Json:
+    """The document with what every resource says of itself: its place, type and name."""
+    folder, _, name = path.partition("?")[0].rpartition("/")
+    if "Members" in document:
+        # Of two names for the connectors of a side, and the names of the others, one collection type each.
+        kind = TYPES.get(name, "").partition(".")[0]
+        kind = f"{kind}Collection.{kind}Collection"
+    else:
+        version = TYPES.get(name) or TYPES.get(folder.rpartition("/")[2], "")
+        kind = f"{version}.{version.partition('.')[0]}"
+    about: Json = {"@odata.id": path, "@odata.type": f"#{kind}", "Name": name}
+    if "Members" in document:
+        about["Members@odata.count"] = len(document["Members"])
+    else:
+        about["Id"] = name
+    return {**about, **document}
+
+
+def service(units: str) -> dict[str, Json]:
+    """What a client walks from: the root of the service and the place of the equipment."""
+    equipment = f"{ROOT}/ThermalEquipment"
+    return {
+        "/redfish": {"v1": f"{ROOT}/"},
+        ROOT: {
+            "@odata.id": f"{ROOT}/", "@odata.type": "#ServiceRoot.v1_19_0.ServiceRoot", "Id": "RootService",
+            "Name": "Unit", "RedfishVersion": "1.22.0", "ThermalEquipment": {"@odata.id": equipment},
+            "Managers": {"@odata.id": f"{ROOT}/Managers"}, "Links": {"Sessions": {"@odata.id": SESSIONS}},
+        },
+        equipment: {
+            "@odata.id": equipment, "@odata.type": "#ThermalEquipment.v1_2_0.ThermalEquipment",
+            "Id": "ThermalEquipment", "Name": "Equipment", units: {"@odata.id": f"{equipment}/{units}"},
+        },
+    }  # fmt: skip
 
 
 def tree(kind: str, plant: Plant) -> dict[str, Json]:
@@ -153,15 +200,21 @@ def tree(kind: str, plant: Plant) -> dict[str, Json]:
     below.setdefault("LeakDetection/LeakDetectors", {"Members": []})
     documents = {f"{root}/{name}".rstrip("/"): dict(body) for name, body in below.items()}
     for path in list(documents):
-        folder, _, name = path.rpartition("/")
-        documents[path]["Id"] = name
-        if folder != root and path != root and "Members" not in documents[path]:
+        folder = path.rpartition("/")[0]
+        if folder != root and "Members" not in documents[path]:
             documents.setdefault(folder, {}).setdefault("Members", []).append({"@odata.id": path})
+    for path in list(documents):
+        folder, _, name = path.rpartition("/")
+        if folder == root:
+            documents[root][name] = {"@odata.id": path}
+    documents[f"{root}/LeakDetection"] = {"LeakDetectors": {"@odata.id": f"{root}/LeakDetection/LeakDetectors"}}
+    documents[root]["LeakDetection"] = {"@odata.id": f"{root}/LeakDetection"}
     documents[root]["Links"] = {"ManagedBy": [{"@odata.id": MANAGER}]}
     documents |= manager(inputs["log"])
     for path, properties in inputs["overrides"].items():
         documents[path] = documents.get(path, {}) | properties
-    return {path: {"@odata.id": path, **body} for path, body in documents.items()}
+    roots = service(root.rpartition("/")[0].rpartition("/")[2])
+    return {**roots, **{path: described(path, body) for path, body in documents.items()}}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -175,9 +228,11 @@ class Handler(BaseHTTPRequestHandler):
         self._enter()
         if self._trouble():
             return
-        if not self.server.admits(self.headers):
+        # Who may log in must be able to find out where.
+        is_open = self.path.rstrip("/") in {"/redfish", ROOT}
+        if not is_open and not self.server.admits(self.headers):
             self._refuse(401, "NoValidSession")
-        elif (document := tree(self.server.kind, self.server.plant).get(unquote(self.path))) is None:
+        elif (document := tree(self.server.kind, self.server.plant).get(unquote(self.path).rstrip("/"))) is None:
             self._refuse(404, "ResourceMissing")
         else:
             self._reply(200, document)
