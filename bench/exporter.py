@@ -31,7 +31,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=30, help="how long the processor's share is measured")
     options = parser.parse_args()
     half = options.devices // 2
-    words: list[str | Path] = [sys.executable, "-m", "tests.rig.devices.crowd", "--modbus", str(half), "--redfish", str(half)]
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "tests.rig.devices.crowd",
+        "--modbus",
+        str(half),
+        "--redfish",
+        str(half),
+    ]
     with (
         tempfile.TemporaryDirectory(prefix="center-bench-") as name,
         subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as crowd,

@@ -22,7 +22,9 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     yield Artifact("monitoring/rules/cooling-records.yaml", YamlTemplate("monitoring/records.yaml", {}), ("cooling",))
     alerts = list(alerts_of(center))
     groups = [{"name": "cooling-alerts", "rules": [rule for alert in alerts for rule in _rules(center, alert)]}]
-    yield Artifact("monitoring/rules/cooling-alerts.yaml", Yaml(({"groups": groups},)), ("cooling.loops", "halls", "metadata.name"))
+    yield Artifact(
+        "monitoring/rules/cooling-alerts.yaml", Yaml(({"groups": groups},)), ("cooling.loops", "halls", "metadata.name")
+    )
     context = {"center": center, "alerts": alerts, "limits": {limit.name: limit for limit in center.alarms.limits}}
     shown = {**context, "bounds": _shown_bounds(center), "levels": LEVELS}
     yield Artifact("monitoring/runbooks.md", TextTemplate("monitoring/runbooks.md", shown, "markdown"), _CAUSES)
