@@ -203,4 +203,6 @@ class Plant:
 
 def _new(plan: DevicePlan, loop: LoopPlan | None) -> Device:
     tank = plan.form.endswith("tank")
-    return Device(plan, loop, Condition(), level=0.99 if tank else 0.72)
+    named = [point["part"] for point in plan.points if point["metric"].startswith("cooling_pump") and "part" in point]
+    condition = Condition(pumps=dict.fromkeys(named, True)) if named else Condition()
+    return Device(plan, loop, condition, level=0.99 if tank else 0.72)

@@ -56,7 +56,11 @@ def _part(device: Device, metric: str, part: str, value: Value) -> Value:
     if metric == "cooling_leak_detector_volts":
         return 1.1 if device.condition.detectors.get(part) == "critical" else _DRY_VOLTS
     if metric == "cooling_alarm_active":
-        return 0.0
+        raised = {
+            "pump": not all(device.condition.pumps.values()),
+            "loop-blocked": bool(device.target) and not device.flow,
+        }
+        return float(raised.get(part, False))
     return value
 
 

@@ -58,9 +58,9 @@ def _short(values: list[str]) -> str:
     return " ".join(words)
 
 
-def promtool_test(scenario: Scenario, plan: Plan, rules: Iterable[Path], every: float | None = None) -> dict[str, Any]:
+def promtool_test(scenario: Scenario, plan: Plan, rules: Iterable[Path], seed: int = 1) -> dict[str, Any]:
     """A file for promtool: the series of the scenario, and exactly which alerts fire at each time that is looked at."""
-    play, recorder = Play(scenario, Plant(plan)), Recorder()
+    play, recorder = Play(scenario, Plant(plan, seed)), Recorder()
     play.apply(0.0)
     times, now = [], 0.0
     while now <= scenario.lasts:
@@ -68,7 +68,7 @@ def promtool_test(scenario: Scenario, plan: Plan, rules: Iterable[Path], every: 
         times.append(now)
         play.step()
         now = play.plant.now
-    looked_at = times[:: max(1, len(times) // 240)] if every is None else times[:: max(1, int(every / scenario.step))]
+    looked_at = times[:: max(1, len(times) // 240)]
     step = f"{scenario.step:.0f}s"
     return {
         "rule_files": [str(file) for file in rules],

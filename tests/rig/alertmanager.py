@@ -57,8 +57,9 @@ class Pager:
 class Alertmanager:
     """A running Alertmanager; as a context manager it ends with the block."""
 
-    def __init__(self, configuration: Path, log: Path) -> None:
-        self.port = free_port()
+    def __init__(self, configuration: Path, log: Path, *, port: int | None = None, netns: str | None = None) -> None:
+        self.port = port or free_port()
+        self._netns = netns
         self._data = tempfile.TemporaryDirectory(prefix="center-alertmanager-")
         self.process = Process(
             [
@@ -70,9 +71,10 @@ class Alertmanager:
             ],
             log=log,
             name="alertmanager",
+            netns=netns,
         )
         try:
-            self.process.wait_ready(lambda: fetch(f"http://127.0.0.1:{self.port}/-/ready") == b"OK")
+            self.process.wait_ready(lambda: fetch(f"http://127.0.0.1:{self.port}/-/ready", netns) == b"OK")
         except BaseException:
             self.end()
             raise
@@ -80,7 +82,7 @@ class Alertmanager:
     def alerts(self, active: bool = True) -> list[str]:
         """Names of the alerts that are told to people, or of those that others silence."""
         words = f"active={str(active).lower()}&inhibited={str(not active).lower()}&silenced=false"
-        found = json.loads(fetch(f"http://127.0.0.1:{self.port}/api/v2/alerts?{words}"))
+        found = json.loads(fetch(f"http://127.0.0.1:{self.port}/api/v2/alerts?{words}", self._netns))
         return sorted(alert["labels"]["alertname"] for alert in found)
 
     def end(self) -> None:
