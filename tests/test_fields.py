@@ -61,6 +61,8 @@ OTHERS: dict[str, list[Any]] = {
     "Trays.credentials": ["env:OTHER", None],
     "Webhook.url": ["https://other.example/alarms"],
     "Webhook.token": ["file:/etc/other", None],
+    "ExporterPod.cluster": ["hpc", "no-such"],
+    "ExporterPod.image": ["other.example/exporter@sha256:" + "6e" * 32],
     "Mail.to": [["other@duo.example"]],
     "Mail.from_": ["other@duo.example"],
     "Mail.relay": ["other.example:587"],

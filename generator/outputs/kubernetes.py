@@ -7,7 +7,7 @@ from typing import Any
 
 from generator.artifact import Artifact, Json, Yaml
 from generator.model import Center
-from generator.outputs import devices, policies, queues, roles, sandboxes, services, tenants
+from generator.outputs import devices, exporter_pod, policies, queues, roles, sandboxes, services, tenants
 from generator.outputs.objects import metadata, node_label
 from generator.spec.pools import Kubernetes
 
@@ -29,6 +29,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
                 (f"clusters.{name}", "pools", "metadata.name"),
             ),
             *devices.artifacts_of(center, name),
+            *exporter_pod.artifacts_of(center, name),
             *tenants.artifacts_of(center, name),
             *services.artifacts_of(center, name),
         ]

@@ -13,6 +13,10 @@ from generator.plant import Device
 EXPORTER_PORT = 9841
 _ALERTING = {"alerting": {"alertmanagers": [{"static_configs": [{"targets": ["localhost:9093"]}]}]}}
 NODE_EXPORTER_PORT = 9100
+READ = ("cooling", "halls", "power.meters", "pools", "network.plans")
+"""What decides which devices are read, and how."""
+POD_SERVICE = "cooling-exporter.center-monitoring"
+"""Where a Prometheus of the cluster finds the exporter that runs there."""
 _OFFERED = ("pools", "clusters", "network.ports", "network.repositories")
 """What decides which nodes tell how their accelerators are."""
 INTERVAL = 5
@@ -43,16 +47,20 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     if not devices:
         return
     # Each Prometheus reads the exporter beside it, and all of them tell the same: two that watch are no two alarms.
-    targets = [_target("localhost", EXPORTER_PORT, instance="cooling-exporter")]
-    yield Artifact("monitoring/targets/cooling.json", Json(targets), causes)
-    loops = ("cooling", "halls", "power.meters", "pools", "network.plans")
-    exporter = {
+    place = POD_SERVICE if center.spec.monitoring.exporter else "localhost"
+    targets = [_target(place, EXPORTER_PORT, instance="cooling-exporter")]
+    yield Artifact("monitoring/targets/cooling.json", Json(targets), (*causes, "monitoring.exporter"))
+    yield Artifact("exporter/cooling.json", Json(exporter(center), expand=3), READ)
+
+
+def exporter(center: Center) -> dict[str, Any]:
+    """The configuration of the exporter: every device that is read."""
+    return {
         "listen": f"0.0.0.0:{EXPORTER_PORT}",
         "interval": INTERVAL,
         "timeout": 3,
-        "devices": [_device(device) for device in (*devices, *center.trays())],
+        "devices": [_device(device) for device in (*center.devices(), *center.trays())],
     }
-    yield Artifact("exporter/cooling.json", Json(exporter, expand=3), loops)
 
 
 def _prometheus(center: Center, has_accelerators: bool) -> dict[str, Any]:

@@ -36,14 +36,18 @@ def artifacts(center: Center) -> Iterator[Artifact]:
     routes = list(alertmanager.artifacts(center))
     for members in found.values():
         system = members[0].system
-        parts = [_prometheus(system, files), _alertmanager(system, routes), _exporter(system, every)]
+        parts = [
+            _prometheus(system, files),
+            _alertmanager(system, routes),
+            _exporter(system, every, center.spec.monitoring.exporter is not None),
+        ]
         yield from together(group("monitor", system.name), parts, _CAUSES)
 
 
-def _exporter(system: OperatingSystem, artifacts: list[Artifact]) -> Part:
+def _exporter(system: OperatingSystem, artifacts: list[Artifact], in_cluster: bool) -> Part:
     """The exporter of cooling devices, where there are some and the site's packages of the system have it."""
     found = [artifact for artifact in artifacts if artifact.path == "exporter/cooling.json"]
-    if not found or EXPORTER not in system.packages:
+    if not found or in_cluster or EXPORTER not in system.packages:
         return NOTHING
     unit = system.units[EXPORTER]
     files = tuple(HostFile(EXPORTER_FILE, one.body, (unit,), because=(*one.because, "pools")) for one in found)

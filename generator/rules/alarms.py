@@ -10,6 +10,9 @@ from generator.model import Center
 from generator.problems import did_you_mean
 from generator.rules import Finding, rule
 
+MOST_POINTS = 4_000
+"""Points of about 230 bytes that stay below the 1 MiB of a ConfigMap."""
+
 
 @rule("cooling.limit")
 def limits_of_a_loop_exist_and_fit(center: Center) -> Iterator[Finding]:
@@ -101,3 +104,27 @@ def somebody_hears_alarms(center: Center) -> Iterator[Finding]:
     if not center.spec.monitoring.critical and any(loop.units or loop.tanks for loop in center.loops.values()):
         message = "critical alarms of cooling reach nobody"
         yield Finding(("cooling", "loops"), message, 'say "monitoring" with "receivers" and "critical"', at_key=True)
+
+
+@rule("monitoring.exporter")
+def the_exporter_can_run_as_a_pod(center: Center) -> Iterator[Finding]:
+    """A pod needs a Kubernetes cluster; it gets its logins from the environment and its devices in one small object."""
+    words = center.spec.monitoring.exporter
+    if words is None:
+        return
+    cluster = center.clusters.get(words.cluster)
+    if cluster is None or cluster.kind != "kubernetes":
+        what = "no cluster" if cluster is None else "no Kubernetes cluster"
+        hint = did_you_mean(words.cluster, [name for name, one in center.clusters.items() if one.kind == "kubernetes"])
+        yield Finding(("monitoring", "exporter", "cluster"), f'"{words.cluster}" is {what}', hint)
+    read = [*center.devices(), *center.trays()]
+    for device in {device.path: device for device in read}.values():
+        if device.credentials and not device.credentials.startswith("env:"):
+            message = f'the pod that reads "{device.name}" cannot read the file "{device.credentials}"'
+            yield Finding(
+                (*device.path, "credentials"), message, 'use "env:NAME", a key of the Secret "cooling-logins"'
+            )
+    points = sum(len(device.device.points) for device in read)
+    if points > MOST_POINTS:
+        message = f"{len(read)} devices with {points:,} points do not fit into one ConfigMap; {MOST_POINTS:,} points do"
+        yield Finding(("monitoring", "exporter"), message, "read them from monitor nodes")

@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
 from generator.spec.common import Name, Strict, got, refuse
+from generator.spec.devices import PinnedImage
 from generator.spec.site import HttpsUrl
 
 _MAILBOX = re.compile(
@@ -67,9 +68,19 @@ class Mail(Strict):
 Receiver = Annotated[Webhook | Mail, Field(discriminator="kind")]
 
 
-class MonitoringSubject(Strict):
-    """Whom alerts reach."""
+class ExporterPod(Strict):
+    """The exporter of cooling devices as a pod, where Prometheus runs in a cluster too."""
 
+    cluster: Name = Field(description="Kubernetes cluster that runs it.")
+    image: PinnedImage = Field(description="Your image of it, by digest.")
+
+
+class MonitoringSubject(Strict):
+    """Whom alerts reach, and what reads the devices."""
+
+    exporter: ExporterPod | None = Field(
+        None, description="Reads devices from a cluster instead of from monitor nodes."
+    )
     receivers: dict[Name, Receiver] = Field(default_factory=dict, description="Who can be told, by name.")
     critical: list[Name] = Field(default_factory=list, description="Who is told at once, at night too.")
     warning: list[Name] = Field(default_factory=list, description="Who is told of what can wait until morning.")
