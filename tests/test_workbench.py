@@ -274,10 +274,7 @@ FILLED: dict[str, tuple[dict[str, str], Edits]] = {
         },
         (("device: ocp-orv3-rpu", "device: simulated-own"),),
     ),
-    "limits": (
-        {'unit: null': 'unit: "%"', "side: null": "side: above", "# warning: FACT": "warning: 90"},
-        (),
-    ),
+    "limits": ({"unit: null": "unit: K", "side: null": "side: above", "# warning: FACT": "warning: 9"}, ()),
     "alerts": (
         {
             "family: null": "family: service",

@@ -35,7 +35,7 @@ class Limit(Entry):
     """A limit of a reading: a number of its own, or one that follows from the design of each loop."""
 
     folder: ClassVar[str] = "limits"
-    kind: Literal["limit"] = Field(description=KIND)
+    kind: Literal["alarm-limit"] = Field(description=KIND)
     unit: Unit = Field(description="Unit of its numbers; x is a plain factor.")
     side: Literal["above", "below"] = Field(description="On which side of the limit the trouble is.")
     kinds: list[LoopKind] = Field(default_factory=list, description="Loops of these kinds have it; default: all.")

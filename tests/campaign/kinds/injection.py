@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 from unittest import mock
 
 import yaml
@@ -213,10 +214,22 @@ def altered(before: dict[str, bytes], after: dict[str, bytes], text: str) -> Ite
         elif path.endswith(".md"):
             (parts, letters), (other_parts, other_letters) = outline(old), outline(new)
             same = parts == other_parts and letters.replace(TOKEN, unspaced(text)) == other_letters
+        elif path.endswith(".svg") and TOKEN in old:  # longer words move others, are cut, and stay nothing but letters
+            same = marks(new) <= marks(old) and unspaced(text)[:8] in letters_of(new)
         else:
             same = old == new if TOKEN not in old else around(old, new)
         if not same:
             yield path
+
+
+def marks(picture: str) -> set[tuple[str, ...]]:
+    """Every element of a picture with the names of its attributes."""
+    return {(element.tag, *sorted(element.attrib)) for element in ElementTree.fromstring(picture).iter()}
+
+
+def letters_of(picture: str) -> str:
+    """What a picture says, without spaces."""
+    return unspaced("".join(ElementTree.fromstring(picture).itertext()))
 
 
 def exchanged(value: Any, text: str) -> Any:
