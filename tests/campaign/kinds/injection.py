@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 from unittest import mock
+from xml.etree import ElementTree
 
 import yaml
 from markdown_it import MarkdownIt
