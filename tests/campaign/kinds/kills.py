@@ -159,8 +159,7 @@ class Ground:
                 process.wait(Random(point).random() * self.seconds)
         killed.ended = process.poll() is not None
         if kind == "alone":
-            with suppress(ProcessLookupError):  # it was quicker than its own moment
-                os.kill(process.pid, signal.SIGKILL)
+            os.kill(process.pid, signal.SIGKILL)
         else:
             end_tree(process.pid)
         self.site.wait(process)
