@@ -123,3 +123,10 @@ def test_monitor_nodes_get_it_where_their_system_packages_it(tmp_path: Path, pac
         assert json.loads(configuration_file.read_text("utf-8")) == json.loads(rendered.read_text("utf-8"))
         [file] = [file for file in manifest["files"] if file["path"] == "/etc/cooling-exporter/cooling.json"]
         assert file["units"] == ["cooling-exporter.service"]
+        # Logins reach the unit the way that it reads them, and nobody else.
+        [logins] = [file for file in manifest["files"] if file["path"] == "/etc/cooling-exporter/environment"]
+        assert (logins["mode"], logins["holes"]) == ("0600", ["secret.cooling-tank-login"])
+        assert manifest["secrets"]["cooling-tank-login"] == {"reference": "env:TANK_LOGIN", "use": "cooling-login"}
+        lines = (group / "files/etc/cooling-exporter/environment").read_text("utf-8").splitlines()
+        assert lines[1:] == ["TANK_LOGIN='@{secret.cooling-tank-login}'"]
+        assert "EnvironmentFile=-/etc/cooling-exporter/environment" in UNIT.read_text("utf-8").splitlines()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.artifact import Artifact
+from generator.artifact import Artifact, TextTemplate
 from generator.catalog.models import OperatingSystem
 from generator.model import Center
 from generator.nodes import Pool
 from generator.outputs import alarms, alertmanager, monitoring
-from generator.outputs.groups import HostFile, group, pools_by_system
+from generator.outputs.groups import HostFile, Secret, group, pools_by_system
 from generator.outputs.hosts import NOTHING, Part, together, unit_file
 
 RULES_UNIT = "center-alerts.service"
 EXPORTER = "cooling-exporter"
 EXPORTER_FILE = "/etc/cooling-exporter/cooling.json"
 """Where the unit of the exporter's own package looks for it."""
+EXPORTER_LOGINS = "/etc/cooling-exporter/environment"
+"""Where that unit looks for logins that are said as ``env:NAME``."""
 _CAUSES = ("pools", "halls", "cooling", "network.plans.nodes", "metadata.name")
 _READ = ("monitoring/prometheus.yml", "monitoring/targets/", "monitoring/rules/")
 """What Prometheus reads of the folder; the rest is for people and for Grafana."""
@@ -39,19 +41,32 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         parts = [
             _prometheus(system, files),
             _alertmanager(system, routes),
-            _exporter(system, every, center.spec.monitoring.exporter is not None),
+            _exporter(center, system, every),
         ]
         yield from together(group("monitor", system.name), parts, _CAUSES)
 
 
-def _exporter(system: OperatingSystem, artifacts: list[Artifact], in_cluster: bool) -> Part:
+def _exporter(center: Center, system: OperatingSystem, artifacts: list[Artifact]) -> Part:
     """The exporter of cooling devices, where there are some and the site's packages of the system have it."""
     found = [artifact for artifact in artifacts if artifact.path == "exporter/cooling.json"]
-    if not found or in_cluster or EXPORTER not in system.packages:
+    if not found or center.spec.monitoring.exporter or EXPORTER not in system.packages:
         return NOTHING
     unit = system.units[EXPORTER]
-    files = tuple(HostFile(EXPORTER_FILE, one.body, (unit,), because=(*one.because, "pools")) for one in found)
-    return Part(files, tuple(system.packages[EXPORTER]), (unit,))
+    files = [HostFile(EXPORTER_FILE, one.body, (unit,), because=(*one.because, "pools")) for one in found]
+    logins = sorted({device.credentials or "" for device in (*center.devices(), *center.trays())} - {""})
+    names = [login.removeprefix("env:") for login in logins if login.startswith("env:")]
+    secrets = {_hole(name): Secret(f"env:{name}", "cooling-login") for name in names}
+    if names:
+        body = TextTemplate("hosts/cooling-environment", {"logins": [(name, _hole(name)) for name in names]}, "plain")
+        holes = tuple(f"secret.{hole}" for hole in secrets)
+        file = HostFile(EXPORTER_LOGINS, body, (unit,), mode="0600", holes=holes, because=_CAUSES)
+        files.append(file)
+    return Part(tuple(files), tuple(system.packages[EXPORTER]), (unit,), secrets=secrets)
+
+
+def _hole(name: str) -> str:
+    """What the hole of a login is called: ``cooling-cdu-login`` of ``CDU_LOGIN``."""
+    return f"cooling-{name.lower().replace('_', '-')}"
 
 
 def _alertmanager(system: OperatingSystem, artifacts: list[Artifact]) -> Part:
