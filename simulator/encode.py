@@ -11,8 +11,12 @@ from cooling_exporter.quantities import QUANTITIES
 from simulator.plan import Json
 from simulator.readings import Key, Value
 
-FORMATS = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f"}
-LIMITS = {"uint16": (0, 65_535), "int16": (-32_768, 32_767), "uint32": (0, 2**32 - 1), "int32": (-(2**31), 2**31 - 1)}
+FORMATS = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "uint64": ">Q", "int64": ">q"}
+FLOATS = {"float32": ">f", "float64": ">d"}
+LIMITS = {
+    kind: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind.startswith("int") else (0, 2**bits - 1)
+    for kind, bits in ((kind, int(kind[-2:])) for kind in FORMATS)
+}
 MISSING = 0x7FFF
 
 
@@ -48,7 +52,7 @@ def registers(points: tuple[Json, ...], shown: Mapping[Key, Value], swapped: boo
             continue
         value = raw(point, shown[point["metric"], point.get("circuit", ""), point.get("part", "")])
         words = _words(point, value)
-        if len(words) == 2 and (point.get("word-order", "big") == "little") != swapped:
+        if len(words) > 1 and (point.get("word-order", "big") == "little") != swapped:
             words.reverse()
         for offset, word in enumerate(words):
             table[point["register"] + offset] = word
@@ -70,8 +74,8 @@ def _words(point: Json, value: Any) -> list[int]:
     kind = point["type"]
     if kind == "bit":
         return [int(bool(value))]
-    if kind == "float32":
-        packed = struct.pack(">f", float("nan") if value is None else float(value))
+    if kind in FLOATS:
+        packed = struct.pack(FLOATS[kind], float("nan") if value is None else float(value))
     else:
         low, high = LIMITS[kind]
         number = MISSING if value is None else round(float(value))

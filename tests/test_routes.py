@@ -63,8 +63,7 @@ def test_nothing_silences_a_leak_but_a_leak() -> None:
     alerts = yaml.safe_load((rendered() / "monitoring/rules/cooling-alerts.yaml").read_text("utf-8"))
     family = {rule["alert"]: rule["labels"]["family"] for rule in alerts["groups"][0]["rules"]}
     for rule in routes()["inhibit_rules"]:
-        [source] = rule["source_matchers"]
-        [target] = rule["target_matchers"]
+        source, target = rule["source_matchers"][0], rule["target_matchers"][0]
         name = source.removeprefix('alertname="').removesuffix('"')
         if name not in family:
             assert (source, target) == ('severity="critical"', 'severity="warning"') and "alertname" in rule["equal"]
@@ -74,6 +73,22 @@ def test_nothing_silences_a_leak_but_a_leak() -> None:
         silenced = {family[one] for one in hit} if kind == "alertname" else set(hit)
         assert "leak" not in silenced or family[name] == "leak", (name, hit)
         assert "center" in rule["equal"] and len(rule["equal"]) > 1
+
+
+def test_a_warning_keeps_no_critical_alert_from_anybody() -> None:
+    """Water that is a little warm must not hide coolant that is far too hot; only what says nothing more may."""
+    meant = {"CoolingUnitOff", "CoolingDeviceSilent"}
+    for rule in routes()["inhibit_rules"]:
+        if 'severity="warning"' in rule["source_matchers"] and 'severity="warning"' not in rule["target_matchers"]:
+            assert rule["source_matchers"][0].split('"')[1] in meant, rule
+
+
+def test_a_unit_that_is_off_does_not_hide_water_that_freezes() -> None:
+    """What is off and full of water freezes first."""
+    alerts = yaml.safe_load((rendered() / "monitoring/rules/cooling-alerts.yaml").read_text("utf-8"))
+    cold = {rule["labels"]["family"] for rule in alerts["groups"][0]["rules"] if rule["alert"] == "CoolingFacilityWaterCold"}
+    [off] = [rule for rule in routes()["inhibit_rules"] if 'alertname="CoolingUnitOff"' in rule["source_matchers"]]
+    assert cold == {"frost"} and "frost" not in off["target_matchers"][0]
 
 
 def test_every_silence_names_alerts_that_are_there() -> None:

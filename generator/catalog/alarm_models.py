@@ -77,6 +77,7 @@ class Silence(Strict):
     equal: list[Literal["center", "loop", "device", "rack"]] = Field(
         min_length=1, description="Labels in which both agree."
     )
+    graver: bool = Field(False, description="Whether a warning silences critical ones too; default: only warnings.")
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
@@ -94,7 +95,7 @@ def _check_expression(text: object) -> object:
     return text
 
 
-Family = Literal["leak", "flow", "temperature", "condensation", "pressure", "service", "tank", "watch", "energy"]
+Family = Literal["leak", "flow", "temperature", "condensation", "pressure", "frost", "service", "tank", "watch", "energy"]
 
 
 class Alert(Entry):

@@ -87,13 +87,17 @@ def _graver() -> dict[str, Any]:
 
 
 def _silences(alert: Alert, alerts: Iterable[Alert]) -> Iterator[dict[str, Any]]:
+    """A warning is no reason to keep a critical alert from anybody, unless the file of the alert says that it is."""
     names = {other.name: other.alertname for other in alerts}
     for silence in alert.silences:
         known = sorted(names[name] for name in silence.alerts if name in names)
         target = f'alertname=~"{"|".join(known)}"' if known else f'family=~"{"|".join(sorted(silence.families))}"'
-        if known or silence.families:
+        if not known and not silence.families:
+            continue
+        for level in alert.levels:
+            lesser = [] if level == "critical" or silence.graver else ['severity="warning"']
             yield {
-                "source_matchers": [f'alertname="{alert.alertname}"'],
-                "target_matchers": [target],
+                "source_matchers": [f'alertname="{alert.alertname}"', f'severity="{level}"'],
+                "target_matchers": [target, *lesser],
                 "equal": sorted({"center", *silence.equal}),
             }
