@@ -72,6 +72,8 @@ class _Point(Strict):
             raise ValueError(f"{self.metric} needs a unit out of: {', '.join(units) or 'none'}")
         if self.values and quantity.dimension is not SWITCH:
             raise ValueError(f'{self.metric} is no switch, remove "values"')
+        if self.scale == 0:
+            raise ValueError('"scale" is 0: every raw value would be the same')
         if self.range is not None and self.range[0] > self.range[1]:
             raise ValueError('"range" begins above its end')
         return self

@@ -176,6 +176,7 @@ def test_a_good_file_is_accepted(command: Command) -> None:
         (f"{FLOW}.register", 65536, f"{FLOW}.register", "65535"),
         (f"{FLOW}.range", [5, 1], FLOW, "begins above its end"),
         (f"{FLOW}.states", {"ok": [1]}, FLOW, "is a number"),
+        (f"{FLOW}.scale", 0, FLOW, "every raw value would be the same"),
         (f"{FLOW}.scale", True, f"{FLOW}.scale", "number"),
         (f"{LEAK}.unit", "V", LEAK, "is a state"),
         (f"{LEAK}.bits", {"internal": 16}, f"{LEAK}.bits.internal", "15"),

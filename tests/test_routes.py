@@ -86,7 +86,9 @@ def test_a_warning_keeps_no_critical_alert_from_anybody() -> None:
 def test_a_unit_that_is_off_does_not_hide_water_that_freezes() -> None:
     """What is off and full of water freezes first."""
     alerts = yaml.safe_load((rendered() / "monitoring/rules/cooling-alerts.yaml").read_text("utf-8"))
-    cold = {rule["labels"]["family"] for rule in alerts["groups"][0]["rules"] if rule["alert"] == "CoolingFacilityWaterCold"}
+    cold = {
+        rule["labels"]["family"] for rule in alerts["groups"][0]["rules"] if rule["alert"] == "CoolingFacilityWaterCold"
+    }
     [off] = [rule for rule in routes()["inhibit_rules"] if 'alertname="CoolingUnitOff"' in rule["source_matchers"]]
     assert cold == {"frost"} and "frost" not in off["target_matchers"][0]
 
