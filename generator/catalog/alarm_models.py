@@ -95,7 +95,9 @@ def _check_expression(text: object) -> object:
     return text
 
 
-Family = Literal["leak", "flow", "temperature", "condensation", "pressure", "frost", "service", "tank", "watch", "energy"]
+Family = Literal[
+    "leak", "flow", "temperature", "condensation", "pressure", "frost", "service", "tank", "watch", "energy",
+]  # fmt: skip
 
 
 class Alert(Entry):
