@@ -18,8 +18,8 @@ from tests.rig.network import Network
 
 # What the product installs on hosts.
 PACKAGES = (
-    "chrony", "libnss-sss", "libpam-sss", "munge", "prometheus", "prometheus-node-exporter", "slurm-client",
-    "slurmctld", "slurmd", "sssd-ldap",
+    "chrony", "libnss-sss", "libpam-sss", "munge", "prometheus", "prometheus-alertmanager", "prometheus-node-exporter",
+    "slurm-client", "slurmctld", "slurmd", "sssd-ldap",
 )  # fmt: skip
 COMPONENT = "main"
 PORT = 80
