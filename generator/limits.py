@@ -110,7 +110,7 @@ def _of_the_loop(center: Center, loop: CoolingLoop, basis: Basis) -> float | Non
         case "least-flow":
             return physics.between(LEAST_FLOW, supply.magnitude) if supply else None
         case "boiling-point":
-            return coolant.boiling_point.value.magnitude if coolant.boiling_point.value else None
+            return loop.boiling
         case "exposure-limit":
             return coolant.exposure_limit.value if coolant.exposure_limit else None
         case "water-supply":

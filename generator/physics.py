@@ -68,6 +68,11 @@ def saturation_temperature(curve: Curve, pressure: float = ATMOSPHERE) -> float:
     return b / (a - math.log(pressure * 1000)) - c - ZERO
 
 
+def atmosphere(altitude: float) -> float:
+    """kPa of the air at so many metres above the sea, below 11 km: ISO 2533 (ICAO standard atmosphere)."""
+    return float(ATMOSPHERE * (1 - 2.25577e-5 * altitude) ** 5.25588)
+
+
 def vapour_rate(latent_heat: float) -> float:
     """kg/h of vapour that each kW makes of a liquid at its boiling point; latent heat in kJ/kg."""
     return 3600 / latent_heat

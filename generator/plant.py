@@ -171,10 +171,20 @@ class CoolingLoop:
     tanks: tuple[CoolingUnit, ...]
     trays: CoolingDevice | None = None
     """How the management controllers of its servers tell of leaks."""
+    air: float = physics.ATMOSPHERE
+    """kPa of the air at the site, under which its tanks boil."""
 
     @property
     def path(self) -> Path:
         return ("cooling", "loops", self.name)
+
+    @property
+    def boiling(self) -> float | None:
+        """Boiling point of its coolant at the site in °C; that of sea level where nobody knows a vapour curve."""
+        known, curve = self.coolant.boiling_point.value, self.coolant.saturation
+        if curve and curve.value and self.air != physics.ATMOSPHERE:
+            return physics.saturation_temperature(curve.value, self.air)
+        return known.magnitude if known else None
 
     @property
     def flow_per_kw(self) -> float | None:
@@ -188,8 +198,7 @@ class CoolingLoop:
     def warmest(self) -> float | None:
         """Coolant back from the racks in °C; vapour of a two-phase tank is at the boiling point."""
         if self.spec.kind == "two-phase-immersion":
-            boiling = self.coolant.boiling_point.value
-            return boiling.magnitude if boiling else None
+            return self.boiling
         supply, rise = self.spec.supply, self.spec.rise
         return supply.magnitude + rise.magnitude if supply and rise else None
 

@@ -14,7 +14,6 @@ from simulator.plan import WATER, DevicePlan, LoopPlan, Plan
 
 VOLUME = 0.05
 """m3 of coolant that a unit keeps moving: 50 L under 200 kW warm by 1 K a second when nothing flows."""
-ATMOSPHERE = 101_325.0
 NEEDED = 1.15
 """What one pump can do of the flow of its unit."""
 Detector = Literal["ok", "warning", "critical", "unavailable", "absent"]
@@ -198,7 +197,7 @@ class Plant:
         if device.loop is None or device.loop.curve is None:
             return 49.0
         a, b, c = device.loop.curve
-        return b / (a - math.log(device.pressure + ATMOSPHERE - device.condition.gas)) - c - 273.15
+        return b / (a - math.log(device.pressure + self.plan.air - device.condition.gas)) - c - 273.15
 
 
 def _new(plan: DevicePlan, loop: LoopPlan | None) -> Device:

@@ -51,6 +51,8 @@ class Plan:
 
     loops: Mapping[str, LoopPlan]
     devices: tuple[DevicePlan, ...]
+    air: float = 101_325.0
+    """Pa of the air at the site."""
 
     @classmethod
     def of(cls, tree: Path) -> Self:
@@ -58,7 +60,8 @@ class Plan:
         design = Design(yaml.safe_load((tree / DESIGN).read_text("utf-8")))
         exporter = json.loads((tree / EXPORTER).read_text("utf-8"))
         loops = {labels["loop"]: _loop(design, labels) for labels, _ in design.all("cooling:loop")}
-        return cls(loops, tuple(_device(design, said) for said in exporter["devices"]))
+        devices = tuple(_device(design, said) for said in exporter["devices"])
+        return cls(loops, devices, design.value("cooling:atmosphere_pascals", 101_325.0))
 
 
 class Design:

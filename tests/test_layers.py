@@ -48,7 +48,7 @@ ROOMS: dict[str, str] = {
     "energy": "model plant",
     "vapour": "model nodes plant physics",
     "devices": "model nodes spec.* catalog.* problems",
-    "expand.*": "spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
+    "expand.*": "physics spec.* catalog.* assets known_hosts plant nodes services model source beside problems",
     "limits": "catalog.* energy physics model plant",
     "rules.*": "devices known_hosts model nodes plant physics energy vapour limits assets spec.* catalog.* quantity"
     " problems",

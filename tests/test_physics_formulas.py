@@ -161,3 +161,16 @@ def test_a_charge_that_is_lost() -> None:
 @pytest.mark.parametrize(("x", "y"), [(-1, 10), (0, 10), (5, 15), (10, 20), (15, 40), (20, 60), (99, 60)])
 def test_values_between_points(x: float, y: float) -> None:
     assert physics.between([(0, 10), (10, 20), (20, 60)], x) == pytest.approx(y)
+
+
+@pytest.mark.parametrize(("altitude", "kilopascals"), [(0, 101.325), (500, 95.46), (1400, 85.60), (3000, 70.11)])
+def test_air_is_thinner_higher_up(altitude: float, kilopascals: float) -> None:
+    """The table of the standard atmosphere (ISO 2533)."""
+    assert physics.atmosphere(altitude) == pytest.approx(kilopascals, abs=0.02)
+
+
+def test_a_tank_boils_colder_higher_up() -> None:
+    curve = (20.6458, 2394.75, -59.61)  # Novec 649, as the catalogue has it
+    real = PropsSI("T", "P", physics.atmosphere(1400) * 1000, "Q", 0, "Novec649") - 273.15
+    assert physics.saturation_temperature(curve, physics.atmosphere(1400)) == pytest.approx(real, abs=0.05)
+    assert real == pytest.approx(44.28, abs=0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from generator import physics
 from generator.catalog.models import AirHandler, Coolant, CoolingDevice, HeatRejection, Switch, Ups
 from generator.expand.names import Names
 from generator.nodes import Racks
@@ -108,6 +109,8 @@ def _handlers(names: Names, hall: Hall, path: Path) -> Iterator[Handler]:
 
 def loops(names: Names, racks: tuple[Racks, ...]) -> Iterator[tuple[str, CoolingLoop]]:
     """The technology loops with their units, and with the tanks that stand in racks."""
+    altitude = names.words.site.altitude
+    air = physics.atmosphere(altitude.magnitude if altitude else 0.0)
     for name, words in names.words.cooling.loops.items():
         path: Path = ("cooling", "loops", name)
         names.known("facility water system", words.from_, names.words.cooling.facility, (*path, "from"))
@@ -120,7 +123,7 @@ def loops(names: Names, racks: tuple[Racks, ...]) -> Iterator[tuple[str, Cooling
         tanks = [device for group in _as_written(racks) if group.loop == name for device in _tanks(names, group)]
         trays = names.find(CoolingDevice, words.trays.device, (*path, "trays", "device")) if words.trays else None
         if coolant:
-            yield name, CoolingLoop(name, words, coolant, tuple(units), tuple(tanks), trays)
+            yield name, CoolingLoop(name, words, coolant, tuple(units), tuple(tanks), trays, air)
 
 
 def _units(names: Names, loop: str, span: str, unit: Unit, path: Path) -> Iterator[CoolingUnit]:

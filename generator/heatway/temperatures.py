@@ -14,7 +14,7 @@ def magnitude(value: object) -> float | None:
 
 def boiling(loop: CoolingLoop) -> float | None:
     """The boiling point of the coolant in °C."""
-    return magnitude(loop.coolant.boiling_point.value)
+    return loop.boiling
 
 
 def warmest(loop: CoolingLoop) -> float | None:

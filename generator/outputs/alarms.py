@@ -12,7 +12,7 @@ from generator.limits import Bound
 from generator.model import Center
 from generator.plant import CoolingLoop
 
-_CAUSES = ("cooling", "halls", "power", "pools", "network.plans", "metadata.name")
+_CAUSES = ("cooling", "halls", "power", "pools", "network.plans", "site.altitude", "metadata.name")
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
@@ -73,6 +73,8 @@ def _design(center: Center) -> Iterator[dict[str, Any]]:
                 yield _constant(f"cooling:design_{name}", known.magnitude, loop=loop.name)
         yield _constant("cooling:design_heat_watts", center.heat_of(loop), loop=loop.name)
         yield from _liquids(center, loop)
+    if pressures := {loop.air for loop in center.loops.values()}:
+        yield _constant("cooling:atmosphere_pascals", max(pressures) * 1000)
     for profile in sorted({loop.trays.name for loop in center.loops.values() if loop.trays}):
         yield _constant("cooling:tray_profile", 1, profile=profile)
 

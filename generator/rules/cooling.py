@@ -130,14 +130,14 @@ def loops_name_their_protection(center: Center) -> Iterator[Finding]:
 def condensers_stay_below_boiling(center: Center) -> Iterator[Finding]:
     """A two-phase tank condenses its vapour only while the water is well below the coolant's boiling point."""
     for loop in center.loops.values():
-        water, boiling = center.spec.cooling.facility.get(loop.spec.from_), loop.coolant.boiling_point.value
+        water, boiling = center.spec.cooling.facility.get(loop.spec.from_), loop.boiling
         if loop.spec.kind != "two-phase-immersion" or water is None:
             continue
         condenser = loop.condenser(water.supply.magnitude)
         if boiling is None:
             yield Finding((*loop.path, "coolant"), f'coolant "{loop.coolant.name}" has no known boiling point')
-        elif boiling.magnitude - condenser < BOILING_MARGIN - 1e-9:
-            needed, margin = pair(BOILING_MARGIN, boiling.magnitude - condenser, "K", 1)
+        elif boiling - condenser < BOILING_MARGIN - 1e-9:
+            needed, margin = pair(BOILING_MARGIN, boiling - condenser, "K", 1)
             what = f"{water.supply}" if condenser == water.supply.magnitude else f"{condenser:.1f} °C behind the units"
             message = (
                 f'water of {what} is {margin} below the boiling point of "{loop.coolant.name}"; {needed} are needed'

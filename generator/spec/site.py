@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.functional_validators import BeforeValidator
 
-from generator.quantity import CarbonIntensity, EnergyPrice, Percentage, Temperature
+from generator.quantity import CarbonIntensity, EnergyPrice, Length, Percentage, Temperature
 from generator.spec.common import (
     Address,
     Domain,
@@ -69,6 +69,7 @@ class Site(Strict):
 
     timezone: TimeZone = Field(description="Time zone of hosts, reports and alarms.")
     region: Text | None = Field(None, description="Free text: town, province, country.")
+    altitude: Length | None = Field(None, description="Above the sea: in thinner air tanks boil at less; default: 0 m.")
     climate: Climate | None = Field(None, description="Design day of the outdoor air.")
     grid: Grid | None = Field(None, description="Electricity bought.")
 
