@@ -9,7 +9,7 @@ from generator.drawing.cooling import cooling
 from generator.heatway import heatway
 from generator.model import Center
 
-CAUSES = ("cooling", "halls", "pools", "fabrics", "power", "site.climate", "metadata")
+CAUSES = ("cooling", "halls", "pools", "fabrics", "power", "site.climate", "site.altitude", "metadata")
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
