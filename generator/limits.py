@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from generator import energy, physics
@@ -38,7 +38,7 @@ def bounds(center: Center, loop: CoolingLoop) -> Iterator[Bound]:
         if limit.kinds and loop.spec.kind not in limit.kinds:
             continue
         for level in LEVELS:
-            fact = limit.warning if level == "warning" else limit.critical
+            fact = limit.at(level)
             said = override(loop, limit, level)
             if said is not None:
                 yield Bound(limit, level, said, loop.name)
@@ -47,21 +47,26 @@ def bounds(center: Center, loop: CoolingLoop) -> Iterator[Bound]:
                     yield Bound(limit, level, _counted(limit, fact.value, basis), loop.name, device)
 
 
+def of(center: Center) -> list[Bound]:
+    """The limits of all loops, and those that belong to none."""
+    return [*(bound for loop in center.loops.values() for bound in bounds(center, loop)), *everywhere(center)]
+
+
 def everywhere(center: Center) -> Iterator[Bound]:
     """The limits that belong to no loop: of what is read beside the loops, and of the whole centre."""
     for limit in center.alarms.limits:
         if limit.kinds or limit.basis not in (None, "design-pue"):
             continue
         for level in LEVELS:
-            fact = limit.warning if level == "warning" else limit.critical
+            fact = limit.at(level)
             basis = design_pue(center) if limit.basis else 0.0
             if fact is not None and fact.value is not None and basis is not None:
                 yield Bound(limit, level, _counted(limit, fact.value, basis), "")
 
 
-def names(limits: tuple[Limit, ...]) -> list[str]:
-    """What a spec may override: ``supply-too-warm-critical``."""
-    return [f"{limit.name}-{level}" for limit in limits for level in LEVELS if getattr(limit, level) is not None]
+def by_name(limits: Iterable[Limit]) -> dict[str, Limit]:
+    """What a spec may override, under the names that it says: ``supply-too-warm-critical``."""
+    return {f"{limit.name}-{level}": limit for limit in limits for level in LEVELS if limit.at(level) is not None}
 
 
 def override(loop: CoolingLoop, limit: Limit, level: Level) -> float | None:

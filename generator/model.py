@@ -305,6 +305,11 @@ class Center:
         yield from (unit for water in self.waters.values() for part in water.rejecters for unit in part.read)
         yield from self.meters
 
+    @property
+    def has_cooling_devices(self) -> bool:
+        """Whether some loop has units or tanks, which alarms are about."""
+        return any(loop.units or loop.tanks for loop in self.loops.values())
+
     def trays(self) -> Iterator[Device]:
         """The management controllers that tell of leaks inside the servers of loops."""
         offset = self.bmc_offset

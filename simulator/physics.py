@@ -14,6 +14,8 @@ from simulator.plan import WATER, DevicePlan, LoopPlan, Plan
 
 VOLUME = 0.05
 """m3 of coolant that a unit keeps moving: 50 L under 200 kW warm by 1 K a second when nothing flows."""
+WATER_RISE = 8.0
+"""K by which facility water warms in a unit or a tank."""
 NEEDED = 1.15
 """What one pump can do of the flow of its unit."""
 Detector = Literal["ok", "warning", "critical", "unavailable", "absent"]
@@ -108,10 +110,7 @@ class Plant:
             if device.loop is None:
                 continue
             device.level = min(1.0, max(0.0, device.level - device.condition.loss * seconds))
-            if device.plan.form == "two-phase-tank":
-                self._boil(device, seconds)
-            elif device.plan.form != "server":
-                self._circulate(device, seconds)
+            self._move(device, seconds)
 
     def noise(self, name: str, size: float) -> float:
         """What a sensor adds: repeatable, even, never more than `size`."""
@@ -128,7 +127,7 @@ class Plant:
         if loop is None:
             return 0.0
         swung = self.load * (1 + self.swing * math.sin(self.now * 2 * math.pi / 7200))
-        peers = [other for other in self.devices.values() if other.loop is loop and other.plan.form != "server"]
+        peers = self._peers(loop)
         able = [other for other in peers if other.running] or peers
         if device not in able and device.plan.form != "two-phase-tank":
             return 0.0
@@ -145,16 +144,13 @@ class Plant:
         if device.plan.form == "two-phase-tank":
             device.supply = self.water(device.loop)
         for _ in range(50):
-            if device.plan.form == "two-phase-tank":
-                self._boil(device, 60)
-            elif device.plan.form != "server":
-                self._circulate(device, 60)
+            self._move(device, 60)
 
     def _circulate(self, device: Device, seconds: float) -> None:
         """A unit that pumps: flow by pumps and resistance, temperatures by m cp dT."""
         loop, condition = device.loop, device.condition
         assert loop is not None
-        peers = [other for other in self.devices.values() if other.loop is loop and other.plan.form != "server"]
+        peers = self._peers(loop)
         # Control keeps the pressure: units that run share the flow of those that do not.
         running = sum(1 for other in peers if other.running) or len(peers)
         whole = loop.heat / (loop.carries * loop.rise)
@@ -181,16 +177,23 @@ class Plant:
         assert loop is not None
         device.heat = self.heat_of(device)
         device.supply = self.water(loop)
-        able = condition.condenser * 1.3 * loop.heat / max(1, len(self._tanks(loop)))
+        able = condition.condenser * 1.3 * loop.heat / max(1, len(self._peers(loop)))
         excess = max(0.0, device.heat - able) / max(1.0, device.heat)
         wanted = 100.0 + excess * 12_000
         device.pressure += (wanted - device.pressure) * (1 - math.exp(-seconds / 60))
-        rise = 8.0
-        device.flow = min(device.heat, able) / (WATER * rise)
-        device.back = device.supply + (min(device.heat, able) / (WATER * device.flow) if device.flow else 0.0)
+        device.flow = min(device.heat, able) / (WATER * WATER_RISE)
+        device.back = device.supply + (WATER_RISE if device.flow else 0.0)
 
-    def _tanks(self, loop: LoopPlan) -> list[Device]:
-        return [other for other in self.devices.values() if other.loop is loop]
+    def _peers(self, loop: LoopPlan) -> list[Device]:
+        """What carries the heat of a loop: its units, or its tanks."""
+        return [other for other in self.devices.values() if other.loop is loop and other.plan.form != "server"]
+
+    def _move(self, device: Device, seconds: float) -> None:
+        """Let a device come so far in its own way."""
+        if device.plan.form == "two-phase-tank":
+            self._boil(device, seconds)
+        elif device.plan.form != "server":
+            self._circulate(device, seconds)
 
     def boiling(self, device: Device) -> float:
         """°C of the fluid of a tank, at the partial pressure of its vapour."""

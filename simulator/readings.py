@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from simulator.physics import Device, Plant
+from simulator.physics import WATER_RISE, Device, Plant
 from simulator.plan import WATER, Json
 
 Key = tuple[str, str, str]
@@ -107,10 +107,9 @@ def _of_its_form(plant: Plant, device: Device) -> Iterator[tuple[tuple[str, str]
 def _primary(plant: Plant, device: Device) -> Iterator[tuple[tuple[str, str], Value]]:
     assert device.loop is not None
     name, water = device.name, plant.water(device.loop)
-    rise = 8.0
-    flow = device.heat / (WATER * rise)
+    flow = device.heat / (WATER * WATER_RISE)
     yield ("cooling_supply_temperature_celsius", "primary"), water + plant.noise(f"{name} ps", 0.1)
-    yield ("cooling_return_temperature_celsius", "primary"), water + rise + plant.noise(f"{name} pr", 0.1)
+    yield ("cooling_return_temperature_celsius", "primary"), water + WATER_RISE + plant.noise(f"{name} pr", 0.1)
     yield ("cooling_flow_cubic_meters_per_second", "primary"), flow * (1 + plant.noise(f"{name} pf", 0.005))
     yield ("cooling_heat_removed_watts", "primary"), device.heat * (1 + plant.noise(f"{name} ph", 0.01))
     yield ("cooling_supply_pressure_pascals", "primary"), 420_000.0

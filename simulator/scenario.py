@@ -60,9 +60,6 @@ class Scenario:
     expects: tuple[Expected, ...]
     live: bool
 
-    def names(self) -> set[str]:
-        return {expected.alert for expected in self.expects}
-
 
 def seconds(text: str | float) -> float:
     """A time as people write it: ``90 s``, ``2 min``, ``1 h 30 min``."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+RULES = ("cooling-limits", "cooling-records", "cooling-alerts")
 ROOT = Path(__file__).parent.parent
 CENTER = ROOT / "tests/centers/plant"
 
@@ -32,3 +33,8 @@ def rules_of(name: str) -> dict[str, Any]:
     """A rendered file of rules."""
     told: dict[str, Any] = yaml.safe_load((rendered() / f"monitoring/rules/{name}.yaml").read_text("utf-8"))
     return told
+
+
+def rule_files() -> list[Path]:
+    """The rendered files of rules about cooling, in the order in which they build on each other."""
+    return [rendered() / f"monitoring/rules/{name}.yaml" for name in RULES]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ import yaml
 from control_plane.processes import Process
 from tests.alarm_site import ROOT
 from tests.rig.alertmanager import Alertmanager, Pager
+from tests.rig.devices.control import ask
 from tests.rig.devices.exporter import Exporter
 from tests.rig.prometheus import Prometheus
 
@@ -43,7 +43,7 @@ class LivePlant:
                 moved,
             ]
             self.plant = ending.enter_context(Process(words, log=self.folder / "plant.log", name="plant", cwd=ROOT))
-            self.plant.wait_ready(lambda: self._asks({}))
+            self.plant.wait_ready(self.happen)
             self.exporter = ending.enter_context(Exporter(json.loads(moved.read_text()), self.folder))
             self.pager = Pager()
             ending.callback(self.pager.close)
@@ -62,23 +62,12 @@ class LivePlant:
 
     def happen(self, **told: Any) -> dict[str, Any]:
         """Let something happen to the plant, as an event of a scenario says it."""
-        answer = self._asks(told)
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        return answer
+        return ask(self._short / "control", told)
 
     def firing(self) -> set[tuple[str, str]]:
         """Name and device of every alert that fires."""
         alerts = (alert["labels"] for alert in self.prometheus.alerts("firing"))
         return {(labels["alertname"], labels.get("device", "")) for labels in alerts}
-
-    def _asks(self, told: dict[str, Any]) -> dict[str, Any]:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
-            connection.connect(str(self._short / "control"))
-            connection.sendall(json.dumps(told).encode() + b"\n")
-            answer: dict[str, Any] = json.loads(connection.makefile().readline())
-        return answer
 
     def _routes(self) -> Path:
         """The rendered routes; only where the pager is and what its token is differ."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.alarm_site import rendered, rules_of
+from simulator.series import GROUPS
+from tests.alarm_site import rule_files, rules_of
 from tests.rig.prometheus import run_rule_tests
 
 SUPPLY = 'cooling_supply_temperature_celsius{{device="cdu-1",loop="plate",circuit="{}"}}'
@@ -21,11 +22,10 @@ def shown(
     tmp_path: Path, series: dict[str, str], expression: str, samples: list[dict[str, Any]], step: int = 60
 ) -> None:
     """What the rendered rules make of some series after 240 steps."""
-    names = ("cooling-limits", "cooling-records", "cooling-alerts")
     told = {
-        "rule_files": [str(rendered() / f"monitoring/rules/{name}.yaml") for name in names],
+        "rule_files": [str(file) for file in rule_files()],
         "evaluation_interval": f"{step}s",
-        "group_eval_order": ["cooling-limits", "cooling-records", "cooling-slow", "cooling-alerts"],
+        "group_eval_order": GROUPS,
         "tests": [
             {
                 "interval": f"{step}s",

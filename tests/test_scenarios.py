@@ -11,14 +11,13 @@ from control_plane.processes import wait_until
 from simulator.plan import Plan
 from simulator.scenario import Scenario, scenarios
 from simulator.series import promtool_test
-from tests.alarm_site import rendered
+from tests.alarm_site import rendered, rule_files
 from tests.live_plant import LivePlant
 from tests.rig.prometheus import run_rule_tests
 
 ALL = scenarios()
 SLOW = sorted(name for name, scenario in ALL.items() if scenario.lasts > 2 * 3600)
 """In a file of their own, so that two workers share the time."""
-RULES = ("cooling-limits", "cooling-records", "cooling-alerts")
 
 
 @pytest.mark.parametrize("name", sorted(ALL.keys() - set(SLOW)))
@@ -28,9 +27,7 @@ def test_a_scenario_fires_its_alerts_in_time_and_no_others(name: str, tmp_path: 
 
 def judged(name: str, tmp_path: Path) -> None:
     """Let promtool judge the scenario with the rendered rules."""
-    tree = rendered()
-    rules = [tree / f"monitoring/rules/{rule}.yaml" for rule in RULES]
-    told = promtool_test(ALL[name], Plan.of(tree), rules)
+    told = promtool_test(ALL[name], Plan.of(rendered()), rule_files())
     assert any(look["exp_samples"] for look in told["tests"][0]["promql_expr_test"]) == bool(ALL[name].expects)
     (tmp_path / "scenario.json").write_text(json.dumps(told))
     run_rule_tests(tmp_path / "scenario.json")
@@ -38,13 +35,13 @@ def judged(name: str, tmp_path: Path) -> None:
 
 def test_a_day_without_trouble_would_show_a_false_alarm(tmp_path: Path) -> None:
     """The proof of the proof: with a limit in the way, the quiet day is not quiet."""
-    tree = rendered()
-    limits = (tree / "monitoring/rules/cooling-limits.yaml").read_text("utf-8")
+    first, *others = rule_files()
+    limits = first.read_text("utf-8")
     assert '"vector(0.9)"' in limits  # of what a unit is rated for
     (tmp_path / "limits.yaml").write_text(limits.replace('"vector(0.9)"', '"vector(0.1)"'))
-    rules = [tmp_path / "limits.yaml", *(tree / f"monitoring/rules/{rule}.yaml" for rule in RULES[1:])]
+    rules = [tmp_path / "limits.yaml", *others]
     quiet = Scenario("quiet", "Nothing happens", 1800.0, 30.0, (), (), live=False)
-    (tmp_path / "scenario.json").write_text(json.dumps(promtool_test(quiet, Plan.of(tree), rules)))
+    (tmp_path / "scenario.json").write_text(json.dumps(promtool_test(quiet, Plan.of(rendered()), rules)))
     with pytest.raises(AssertionError, match="CoolingLoadTooHigh"):
         run_rule_tests(tmp_path / "scenario.json")
 

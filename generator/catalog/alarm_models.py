@@ -52,6 +52,10 @@ class Limit(Entry):
             raise refuse('needs "warning", "critical" or both')
         return self
 
+    def at(self, level: Level) -> Fact[float] | None:
+        """Its number for a level."""
+        return self.warning if level == "warning" else self.critical
+
     @property
     def series(self) -> str:
         """The series that holds the limit of each loop."""

@@ -16,9 +16,10 @@ _CAUSES = ("cooling", "halls", "power", "pools", "network.plans", "site.altitude
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
-    if not any(loop.units or loop.tanks for loop in center.loops.values()):
+    if not center.has_cooling_devices:
         return
-    yield Artifact("monitoring/rules/cooling-limits.yaml", Yaml((_limits(center),)), _CAUSES)
+    bounds = limits.of(center)
+    yield Artifact("monitoring/rules/cooling-limits.yaml", Yaml((_limits(center, bounds),)), _CAUSES)
     yield Artifact("monitoring/rules/cooling-records.yaml", YamlTemplate("monitoring/records.yaml", {}), ("cooling",))
     alerts = list(alerts_of(center))
     groups = [{"name": "cooling-alerts", "rules": [rule for alert in alerts for rule in _rules(center, alert)]}]
@@ -26,7 +27,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         "monitoring/rules/cooling-alerts.yaml", Yaml(({"groups": groups},)), ("cooling.loops", "halls", "metadata.name")
     )
     context = {"center": center, "alerts": alerts, "limits": {limit.name: limit for limit in center.alarms.limits}}
-    shown = {**context, "bounds": _shown_bounds(center), "levels": LEVELS}
+    shown = {**context, "bounds": _shown(bounds), "levels": LEVELS}
     yield Artifact("monitoring/runbooks.md", TextTemplate("monitoring/runbooks.md", shown, "markdown"), _CAUSES)
 
 
@@ -39,14 +40,12 @@ def alerts_of(center: Center) -> Iterator[Alert]:
 # Limits
 
 
-def _limits(center: Center) -> dict[str, Any]:
+def _limits(center: Center, bounds: list[Bound]) -> dict[str, Any]:
     """Constants as series, so that alerts are the same everywhere and pictures can draw the limits."""
     rules = [*_design(center)]
     pue = limits.design_pue(center)
     rules += [_constant("cooling:design_pue", pue)] if pue is not None else []
-    for loop in center.loops.values():
-        rules += [_bound(bound) for bound in limits.bounds(center, loop)]
-    rules += [_bound(bound) for bound in limits.everywhere(center)]
+    rules += [_bound(bound) for bound in bounds]
     return {"groups": [{"name": "cooling-limits", "rules": rules}]}
 
 
@@ -106,11 +105,10 @@ def _constant(name: str, value: float, **labels: str) -> dict[str, Any]:
     return {"record": name, "expr": f"vector({value:.10g})", "labels": labels}
 
 
-def _shown_bounds(center: Center) -> dict[str, list[str]]:
+def _shown(bounds: list[Bound]) -> dict[str, list[str]]:
     """Each limit with its numbers, as the page of an alert shows them."""
     shown: dict[str, list[str]] = {}
-    found = [bound for loop in center.loops.values() for bound in limits.bounds(center, loop)]
-    for bound in (*found, *limits.everywhere(center)):
+    for bound in bounds:
         where = bound.device or bound.loop or "everywhere else"
         text = f"{where}: {bound.level} {bound.limit.side} {bound.value:.4g} {_unit(bound.limit)}".rstrip()
         shown.setdefault(bound.limit.name, []).append(text)

@@ -18,7 +18,7 @@ _CAUSES = ("monitoring", "cooling.loops", "halls", "metadata.name")
 
 def artifacts(center: Center) -> Iterator[Artifact]:
     alerts = list(alerts_of(center))
-    if any(loop.units or loop.tanks for loop in center.loops.values()):
+    if center.has_cooling_devices:
         yield Artifact("monitoring/alertmanager.yml", Yaml((_configuration(center, alerts),)), _CAUSES)
 
 

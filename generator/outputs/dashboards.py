@@ -235,7 +235,7 @@ _VALUES = {
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
-    if any(loop.units or loop.tanks for loop in center.loops.values()):
+    if center.has_cooling_devices:
         for name, (title, panels, variables) in DASHBOARDS.items():
             yield Artifact(
                 f"monitoring/dashboards/cooling-{name}.json",

@@ -14,7 +14,7 @@ from generator.catalog.vendor_cluster import HostPath, NodeProgram
 from generator.devices import Offer, offers
 from generator.model import Center
 from generator.outputs.exceptions import exceptions
-from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, labels, metadata, node_label
+from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, labels, metadata, namespace, node_label
 
 NAMESPACE = "center-devices"
 _FIELDS = {"node": "spec.nodeName", "address": "status.hostIP"}
@@ -44,7 +44,8 @@ def daemon_name(offer: Offer, kind: str) -> str:
 
 
 def _objects(center: Center, cluster: str, ours: list[Offer]) -> Iterator[dict[str, Any]]:
-    yield _namespace(center, cluster)
+    # The only place where Pod Security lets privileged pods in; roles of tenants do not reach it.
+    yield namespace(center, cluster, NAMESPACE, "privileged")
     yield from _policies(center, ours)
     for offer in ours:
         if offer.runtime:
@@ -67,19 +68,6 @@ def _objects(center: Center, cluster: str, ours: list[Offer]) -> Iterator[dict[s
     words = center.clusters[cluster]
     if words.kind == "kubernetes" and words.features:
         yield from filter(None, (_feature_rule(center, offer) for offer in ours))
-
-
-def _namespace(center: Center, cluster: str) -> dict[str, Any]:
-    """The only place where Pod Security lets privileged pods in; roles of tenants do not reach it."""
-    version = f"v{center.clusters[cluster].version}"
-    security = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
-    pinned = {f"{name}-version": version for name in security}
-    named = metadata(center, NAMESPACE)
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {**named, "labels": {**named["labels"], **security, **pinned}},
-    }
 
 
 def _policies(center: Center, ours: list[Offer]) -> Iterator[dict[str, Any]]:

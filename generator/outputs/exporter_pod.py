@@ -10,7 +10,7 @@ from typing import Any
 from generator.artifact import Artifact, Yaml
 from generator.model import Center
 from generator.outputs import monitoring
-from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, metadata
+from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, metadata, namespace
 
 NAMESPACE = "center-monitoring"
 NAME = "cooling-exporter"
@@ -28,36 +28,20 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
 
 
 def _objects(center: Center, cluster: str, image: str) -> Iterator[dict[str, Any]]:
-    yield _namespace(center, cluster)
+    yield namespace(center, cluster, NAMESPACE, "restricted")
     yield from _policies(center)
-    yield _inside(center, "v1", "ConfigMap", {"data": {"cooling.json": configuration(center)}})
+    configuration = json.dumps(monitoring.exporter(center), ensure_ascii=False, sort_keys=True)
+    yield _inside(center, "v1", "ConfigMap", {"data": {"cooling.json": configuration}})
     service = {
         "selector": _selector(),
         "ports": [{"name": "metrics", "port": monitoring.EXPORTER_PORT, "protocol": "TCP"}],
     }
     yield _inside(center, "v1", "Service", {"spec": service})
-    yield _inside(center, "apps/v1", "Deployment", {"spec": _deployment(center, image)})
-
-
-def configuration(center: Center) -> str:
-    """The exporter's configuration as it stands in the ConfigMap."""
-    return json.dumps(monitoring.exporter(center), ensure_ascii=False, sort_keys=True)
+    yield _inside(center, "apps/v1", "Deployment", {"spec": _deployment(image, configuration)})
 
 
 def _inside(center: Center, version: str, kind: str, more: dict[str, Any], name: str = NAME) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": {**metadata(center, name), "namespace": NAMESPACE}, **more}
-
-
-def _namespace(center: Center, cluster: str) -> dict[str, Any]:
-    version = f"v{center.clusters[cluster].version}"
-    security = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
-    named = metadata(center, NAMESPACE)
-    pinned = {f"{name}-version": version for name in security}
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {**named, "labels": {**named["labels"], **security, **pinned}},
-    }
 
 
 def _selector() -> dict[str, str]:
@@ -82,10 +66,10 @@ def _policies(center: Center) -> Iterator[dict[str, Any]]:
         yield _inside(center, "networking.k8s.io/v1", "NetworkPolicy", {"spec": spec}, name)
 
 
-def _deployment(center: Center, image: str) -> dict[str, Any]:
+def _deployment(image: str, configuration: str) -> dict[str, Any]:
     """One pod: two would ask every device twice."""
     # The exporter reads its configuration once: another one is another pod.
-    mark = hashlib.sha256(configuration(center).encode()).hexdigest()[:16]
+    mark = hashlib.sha256(configuration.encode()).hexdigest()[:16]
     probe = {"httpGet": {"path": "/metrics", "port": "metrics"}, "periodSeconds": 30, "timeoutSeconds": 10}
     container = {
         "name": NAME,

@@ -34,6 +34,23 @@ def metadata(center: Center, name: str) -> dict[str, Any]:
     return {"name": name, "labels": labels(center)}
 
 
+def pod_security(center: Center, cluster: str, level: str) -> dict[str, str]:
+    """Labels of a namespace with the standard that its pods must meet.
+
+    Pinned: with "latest", an upgrade of the cluster would refuse what ran the day before.
+    """
+    version = f"v{center.clusters[cluster].version}"
+    standards = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "audit", "warn")}
+    return standards | {f"{name}-version": version for name in standards}
+
+
+def namespace(center: Center, cluster: str, name: str, level: str) -> dict[str, Any]:
+    """A namespace of the centre's own, which no tenant gets into."""
+    named = metadata(center, name)
+    named["labels"] |= pod_security(center, cluster, level)
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": named}
+
+
 def node_label(what: str) -> str:
     """A label that a kubelet may not give itself (the NodeRestriction plugin guards the prefix)."""
     return f"center.node-restriction.kubernetes.io/{what}"

@@ -10,7 +10,7 @@ from generator.catalog.models import Size
 from generator.devices import device_class
 from generator.model import Center, Tenant
 from generator.nodes import Pool
-from generator.outputs.objects import QUEUES, labels, megabytes, millicores, queue_name
+from generator.outputs.objects import QUEUES, labels, megabytes, millicores, pod_security, queue_name
 from generator.outputs.policies import CLASS, SANDBOX, TENANT
 from generator.problems import dotted
 
@@ -68,12 +68,7 @@ def _objects(
 
 def _namespace(center: Center, cluster: str, tenant: Tenant, namespace: str, owned: dict[str, str]) -> dict[str, Any]:
     """What policies must know of a tenant is on its namespaces, which nobody of it may change."""
-    enforced = {}
-    words = center.clusters[cluster]
-    for mode in ("enforce", "audit", "warn"):
-        enforced[f"pod-security.kubernetes.io/{mode}"] = "restricted"
-        # Pinned: with "latest", an upgrade of the cluster would refuse what ran the day before.
-        enforced[f"pod-security.kubernetes.io/{mode}-version"] = f"v{words.version}"
+    enforced = pod_security(center, cluster, "restricted")
     known = {CLASS: tenant.class_.name}
     if sandbox := center.sandbox_of(tenant, cluster):
         known[SANDBOX] = sandbox.name

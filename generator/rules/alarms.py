@@ -19,12 +19,7 @@ def limits_of_a_loop_exist_and_fit(center: Center) -> Iterator[Finding]:
     """An unknown name or another unit would leave the limit of the catalogue in force without a word."""
     if not any(loop.spec.limits for loop in center.loops.values()):
         return  # the catalogue's limits are many, and reading them takes time
-    known = {
-        f"{limit.name}-{level}": limit
-        for limit in center.alarms.limits
-        for level in LEVELS
-        if getattr(limit, level) is not None
-    }
+    known = limits.by_name(center.alarms.limits)
     for loop in center.loops.values():
         for name, text in loop.spec.limits.items():
             path = (*loop.path, "limits", name)
@@ -101,7 +96,7 @@ def receivers_exist(center: Center) -> Iterator[Finding]:
 @rule("monitoring.nobody", severity="warning")
 def somebody_hears_alarms(center: Center) -> Iterator[Finding]:
     """A leak at three in the morning that only a page shows is found at nine."""
-    if not center.spec.monitoring.critical and any(loop.units or loop.tanks for loop in center.loops.values()):
+    if not center.spec.monitoring.critical and center.has_cooling_devices:
         message = "critical alarms of cooling reach nobody"
         yield Finding(("cooling", "loops"), message, 'say "monitoring" with "receivers" and "critical"', at_key=True)
 

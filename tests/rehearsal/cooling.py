@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from control_plane.processes import Process, wait_until
 from tests.rehearsal.centre import Centre, expect
 from tests.rehearsal.console import Step
 from tests.rig.alertmanager import Alertmanager
+from tests.rig.devices.control import ask
 from tests.rig.network import Network
 from tests.rig.prometheus import Prometheus, fetch
 
@@ -86,14 +86,7 @@ class Facility:
 
     def happen(self, **told: Any) -> dict[str, Any]:
         """Let something happen to the plant, as an event of a scenario says it."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
-            connection.connect(str(self._control))
-            connection.sendall(json.dumps(told).encode() + b"\n")
-            answer: dict[str, Any] = json.loads(connection.makefile().readline())
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        return answer
+        return ask(self._control, told)
 
     def firing(self) -> list[dict[str, Any]]:
         return self.prometheus.alerts("firing")

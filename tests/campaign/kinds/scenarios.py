@@ -11,7 +11,7 @@ from pathlib import Path
 from simulator.plan import Plan
 from simulator.scenario import scenarios
 from simulator.series import promtool_test
-from tests.alarm_site import rendered
+from tests.alarm_site import rendered, rule_files
 from tests.campaign.base import Outcome
 from tests.rig.prometheus import ProgramMissing, program, run_rule_tests
 
@@ -22,7 +22,6 @@ SUBJECT = (
 )  # fmt: skip
 NEEDS_HOSTS = False
 SEEDS = 5
-RULES = ("cooling-limits", "cooling-records", "cooling-alerts")
 
 
 def obstacle() -> str | None:
@@ -42,12 +41,10 @@ def units() -> list[str]:
 def prove(unit: str, *, brief: bool = False) -> Outcome:
     """One scenario with one noise."""
     name, _, seed = unit.partition("@")
-    tree = rendered()
-    rules = [tree / f"monitoring/rules/{rule}.yaml" for rule in RULES]
     scenario = scenarios()[name]
     if brief:
         scenario = replace(scenario, lasts=10 * scenario.step)
-    told = promtool_test(scenario, Plan.of(tree), rules, seed=int(seed))
+    told = promtool_test(scenario, Plan.of(rendered()), rule_files(), seed=int(seed))
     looks = len(told["tests"][0]["promql_expr_test"])
     with tempfile.TemporaryDirectory(prefix="center-scenario-") as folder:
         file = Path(folder) / "scenario.json"
