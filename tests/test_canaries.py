@@ -251,5 +251,7 @@ def test_the_watch_sees_what_there_is(tmp_path: Path) -> None:
     assert len(list(in_files(spellings(value), tmp_path))) == 1
     with subprocess.Popen(["sleep", "60"], env={"X": value}) as sleeping:
         made = Quad(None, None, tmp_path / "x/quad", tmp_path, {})  # type: ignore[arg-type]
-        assert [line.partition(" of ")[0] for line in in_processes(spellings(value), made)] == ["environ"]
+        # The kernel lays out the variables of a program a moment after its start is reported.
+        found = wait_until(lambda: list(in_processes(spellings(value), made)), 30, "the variable of a process")
         sleeping.kill()
+    assert [line.partition(" of ")[0] for line in found] == ["environ"]

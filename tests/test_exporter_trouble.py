@@ -340,16 +340,23 @@ def test_a_reading_that_grew_old_is_not_shown(steady: Simulator) -> None:
     assert station.fresh_samples() is None
 
 
+def turn(clock: Path, seconds: int) -> None:
+    """Whole at once: the exporter may read this file at any moment, and an empty one is no clock."""
+    new = clock.with_suffix(".new")
+    new.write_text(str(seconds))
+    new.replace(clock)
+
+
 def test_a_clock_that_jumps_changes_no_reading(rpu: Simulator, tmp_path: Path) -> None:
     """A year forth, then back before the epoch: readings go on at their pace, and only the time stamp follows."""
     jumps = "import time; real = time.time; place = {place!r}; time.time = lambda: real() + float(open(place).read())"
-    (tmp_path / "jump").write_text("0")
+    turn(tmp_path / "jump", 0)
     (tmp_path / "sitecustomize.py").write_text(jumps.format(place=str(tmp_path / "jump")))
     device = modbus_device(rpu, interval=0.2, timeout=0.5)
     with Exporter(configuration(device), tmp_path, env={"PYTHONPATH": str(tmp_path)}) as running:
         before = running.wait_up("rpu")
         for jump in (365 * 86400, -60 * 365 * 86400, 0):
-            (tmp_path / "jump").write_text(str(jump))
+            turn(tmp_path / "jump", jump)
             moved = time.time() + jump - 60
             scrape = running.wait(lambda s, m=moved: m < last_success(s, "rpu") < m + 120, "read by the new clock")  # type: ignore[misc]
             assert scrape.value("cooling_device_up", device="rpu") == 1
