@@ -12,34 +12,22 @@ from pathlib import Path
 import pytest
 
 from control_plane.processes import Process, free_port
+from tests.packaged_exporter import PACKAGING, ROOT, SYSTEM, add_system, built, said, same_python
 from tests.rig.devices.configuration import configuration, modbus_device
 from tests.rig.devices.simulator import Simulator
 from tests.rig.prometheus import fetch
 from tests.test_samples import center
 
-ROOT = Path(__file__).parents[1]
-PACKAGING = ROOT / "packaging" / "cooling-exporter"
 UNIT = PACKAGING / "cooling-exporter.service"
-PYTHON = Path("/usr/bin/python3")
 # Of 10.0, what "systemd-analyze security" calls OK ends at 4; a service of the network cannot reach 0.
 WORST_EXPOSURE = 1.6
-
-
-def said(*words: str | Path) -> str:
-    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True, timeout=300).stdout
-
-
-def same_python() -> bool:
-    version = "import sys; print(sys.version_info[:2])"
-    return PYTHON.exists() and said(PYTHON, "-c", version) == said(sys.executable, "-c", version)
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("dpkg-deb"):
         pytest.skip("needs dpkg-deb")
-    built = said(sys.executable, PACKAGING / "build.py", "--output", tmp_path_factory.mktemp("dist"))
-    return Path(built.strip())
+    return built(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +90,8 @@ def test_monitor_nodes_get_it_where_their_system_packages_it(tmp_path: Path, pac
     shutil.copytree(ROOT / "inventories/duo", folder, ignore=shutil.ignore_patterns("generated"))
     words = (folder / "center.yaml").read_text("utf-8")
     assert "monitor: {server:" in words
-    (folder / "center.yaml").write_text(words.replace("monitor: {server:", "monitor: {system: own-12, server:"))
-    system = (ROOT / "generator/catalog/systems/debian-12.yaml").read_text("utf-8")
-    system = system.replace("name: debian-12", "name: own-12").replace("proven: true", "proven: false")
-    if packaged:
-        system = system.replace("packages:\n", "packages:\n  cooling-exporter: [cooling-exporter]\n")
-        system = system.replace("units:\n", "units:\n  cooling-exporter: cooling-exporter.service\n")
-    (folder / "catalog/systems").mkdir(parents=True, exist_ok=True)
-    (folder / "catalog/systems/own-12.yaml").write_text(system)
+    (folder / "center.yaml").write_text(words.replace("monitor: {server:", f"monitor: {{system: {SYSTEM}, server:"))
+    add_system(folder / "catalog", packaged)
     done = center("-q", "render", str(folder))
     assert done.returncode == 0, done.stdout + done.stderr
     group = folder / "generated/hosts/groups/monitor_own_12"

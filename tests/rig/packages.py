@@ -31,10 +31,11 @@ class PackageRepository:
     suite = SUITE
     component = COMPONENT
 
-    def __init__(self, network: Network, packages: Sequence[str] = PACKAGES) -> None:
-        """Take the packages to offer; they are downloaded once and cached."""
+    def __init__(self, network: Network, packages: Sequence[str] = PACKAGES, own: Sequence[Path] = ()) -> None:
+        """Take the packages to offer; they are downloaded once and cached. `own` are files of the site's own."""
         self._network = network
         self._packages = tuple(sorted(packages))
+        self._own = tuple(own)
         self.url = f"http://{network.address}"
 
     @property
@@ -45,6 +46,8 @@ class PackageRepository:
     def __enter__(self) -> Self:
         layout = Path(__file__).read_text()
         self.root = cached("packages", key_of(base_key(), *self._packages, layout), self._build)
+        if self._own:
+            self.root = _with(self._own, self.root, self._network.folder / "packages")
         serve = [sys.executable, "-m", "http.server", "--bind", self._network.address]
         self._server = Process(
             [*serve, "--directory", self.root, str(PORT)],
@@ -93,13 +96,29 @@ def _download(packages: Sequence[str], pool: Path) -> None:
     (pool / "lock").unlink()
 
 
-def _index(root: Path) -> None:
-    """Write the list of the pool's packages and the Release file that vouches for it."""
-    suite = root / "dists" / SUITE
+def _with(own: Sequence[Path], debian: Path, root: Path) -> Path:
+    """A repository of what Debian has and what the site has itself; the packages of Debian stay where they are."""
+    (root / "own").mkdir(parents=True)
+    (root / "pool").symlink_to(debian / "pool")
+    for package in own:
+        shutil.copyfile(package, root / "own" / package.name)
+    _index(root, _list(debian).read_text())
+    _sign(root)
+    return root
+
+
+def _list(root: Path) -> Path:
+    """Where the list of packages of a repository is."""
     architecture = _output(["dpkg", "--print-architecture"]).strip()
-    index = suite / COMPONENT / f"binary-{architecture}" / "Packages"
+    return root / "dists" / SUITE / COMPONENT / f"binary-{architecture}" / "Packages"
+
+
+def _index(root: Path, known: str = "") -> None:
+    """Write the list of packages, those of `known` and what lies there, and the Release file that vouches for it."""
+    index = _list(root)
     index.parent.mkdir(parents=True)
-    index.write_text(_output(["apt-ftparchive", "packages", "pool"], root))
+    index.write_text(known + _output(["apt-ftparchive", "packages", "own" if known else "pool"], root))
+    suite, architecture = root / "dists" / SUITE, index.parent.name.removeprefix("binary-")
     fields = {"Suite": SUITE, "Codename": SUITE, "Components": COMPONENT, "Architectures": architecture}
     options = [f"-oAPT::FTPArchive::Release::{name}={value}" for name, value in fields.items()]
     (suite / "Release").write_text(_output(["apt-ftparchive", *options, "release", "."], suite))
