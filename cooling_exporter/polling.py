@@ -79,7 +79,7 @@ def _reader(device: AnyDevice, timeout: float) -> Reader:
         case ModbusDevice():
             return ModbusReader(device, timeout)
         case RedfishDevice():
-            return RedfishReader(device, timeout)
+            return RedfishReader(device)
         case SnmpDevice():
             return SnmpReader(device, timeout)
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
-import ssl
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
-
-import httpx
 
 from cooling_exporter import secrets
 from cooling_exporter.configuration import Credentials, RedfishDevice
 from cooling_exporter.events import Events
+from cooling_exporter.origin import Answer, Origin
 from cooling_exporter.points import RedfishPoint
 from cooling_exporter.readings import MAX_PARTS, Raw, ReadFailed, Reason, Sample, judge, label
 
 SESSIONS: Final = "/redfish/v1/SessionService/Sessions"
-MAX_BODY: Final = 1024 * 1024
 MAX_REQUESTS: Final = 512
 
 Resource = dict[str, Any]
@@ -35,21 +34,13 @@ def resolve(reference: str) -> tuple[str, str]:
 class RedfishReader:
     """Walks the resources that the points name; keeps its session while the device accepts it."""
 
-    def __init__(self, device: RedfishDevice, timeout: float) -> None:
+    def __init__(self, device: RedfishDevice) -> None:
         parts = urlsplit(device.url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._root = parts.path
         self._points = device.points
         self._credentials = device.credentials
-        self._client = httpx.AsyncClient(
-            timeout=timeout,
-            verify=ssl.create_default_context(cafile=device.authority) if parts.scheme == "https" else False,
-            follow_redirects=False,
-            trust_env=False,
-            # A compressed answer could unfold to any size.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", "OData-Version": "4.0"},
-            limits=httpx.Limits(max_connections=1),
-        )
+        self._http = Origin(parts, device.authority)
         self._session: tuple[str, str] | None = None
         self._renewed = False
         self._requests = 0
@@ -58,7 +49,6 @@ class RedfishReader:
     async def read(self) -> list[Sample]:
         """Read all points once; ReadFailed when the device as a whole cannot be read."""
         self._requests = 0
-        self._client.cookies.clear()
         self._renewed = False
         unit = await self.get(self._root)
         if unit is None:
@@ -70,28 +60,29 @@ class RedfishReader:
         return samples
 
     async def drop(self) -> None:
-        """Nothing to forget: broken connections leave the pool by themselves, the session may still be good."""
+        """Forget the connection; the session may still be good."""
+        self._http.close()
 
     async def close(self) -> None:
         """Delete the own session and close the connection."""
         await self._log_out()
-        await self._client.aclose()
+        self._http.close()
 
     async def get(self, path: str) -> Resource | None:
         """GET a resource; None when the device has no such resource."""
         self._requests += 1
         if self._requests > MAX_REQUESTS:
             raise ReadFailed("oversize", f"more than {MAX_REQUESTS} resources")
-        response, body = await self._send("GET", path, headers=await self._authorization())
-        if response.status_code == httpx.codes.UNAUTHORIZED and self._session is not None and not self._renewed:
+        answer = await self._http.send("GET", path, await self._authorization())
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._session is not None and not self._renewed:
             # The device has forgotten the session (it restarted, say): one new one a reading is worth a try.
             self._renewed, self._session = True, None
-            response, body = await self._send("GET", path, headers=await self._authorization())
-        if response.status_code == httpx.codes.NOT_FOUND:
+            answer = await self._http.send("GET", path, await self._authorization())
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        _accept(response, {httpx.codes.OK}, path)
+        _accept(answer, {HTTPStatus.OK}, path)
         try:
-            data = json.loads(body)
+            data = json.loads(answer.body)
         except (ValueError, RecursionError):
             raise ReadFailed("protocol", f"{path} is not JSON") from None
         if not isinstance(data, dict):
@@ -103,18 +94,18 @@ class RedfishReader:
         if given.reference is None:
             return {}
         if given.kind == "basic":
-            basic = httpx.BasicAuth(*resolve(given.reference))
-            request = next(basic.auth_flow(httpx.Request("GET", self._origin)))
-            return {"Authorization": request.headers["Authorization"]}
+            login = ":".join(resolve(given.reference)).encode()
+            return {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
         if self._session is None:
             self._session = await self._log_in(*resolve(given.reference))
         return {"X-Auth-Token": self._session[0]}
 
     async def _log_in(self, user: str, password: str) -> tuple[str, str]:
-        response, _ = await self._send("POST", SESSIONS, json={"UserName": user, "Password": password})
-        _accept(response, {httpx.codes.OK, httpx.codes.CREATED}, SESSIONS)
-        token = response.headers.get("X-Auth-Token")
-        place = urlsplit(urljoin(self._origin + SESSIONS, response.headers.get("Location", "")))
+        account = json.dumps({"UserName": user, "Password": password}).encode()
+        answer = await self._http.send("POST", SESSIONS, {}, account)
+        _accept(answer, {HTTPStatus.OK, HTTPStatus.CREATED}, SESSIONS)
+        token = answer.headers.get("x-auth-token")
+        place = urlsplit(urljoin(self._origin + SESSIONS, answer.headers.get("location", "")))
         own = f"{place.scheme}://{place.netloc}" == self._origin and place.path.startswith(f"{SESSIONS}/")
         if not token or not token.isascii() or not own:
             raise ReadFailed("protocol", "the device made a session without a token or a place of its own")
@@ -125,23 +116,7 @@ class RedfishReader:
             token, path = self._session
             self._session = None
             with contextlib.suppress(ReadFailed):
-                await self._send("DELETE", path, headers={"X-Auth-Token": token})
-
-    async def _send(self, method: str, path: str, **more: Any) -> tuple[httpx.Response, bytes]:
-        body = bytearray()
-        try:
-            async with self._client.stream(method, self._origin + path, **more) as response:
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > MAX_BODY:
-                        raise ReadFailed("oversize", f"{path} is larger than {MAX_BODY} bytes")
-        except httpx.TimeoutException as error:
-            raise ReadFailed("timeout", f"{method} {path}") from error
-        except httpx.NetworkError as error:
-            raise ReadFailed("connection", f"{method} {path}: {error}") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ReadFailed("protocol", f"{method} {path}: {error}") from error
-        return response, bytes(body)
+                await self._http.send("DELETE", path, {"X-Auth-Token": token})
 
 
 class _Walk:
@@ -168,8 +143,8 @@ class _Walk:
         return self._known[path]
 
 
-def _accept(response: httpx.Response, wanted: set[int], path: str) -> None:
-    code = response.status_code
+def _accept(answer: Answer, wanted: set[int], path: str) -> None:
+    code = answer.status
     if code in wanted:
         return
     reason: Reason = "unauthorized" if code in {401, 403} else "redirect" if 300 <= code < 400 else "status"
