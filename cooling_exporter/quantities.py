@@ -5,11 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 State = Literal["ok", "warning", "critical", "unavailable", "absent"]
 STATES: Final[tuple[State, ...]] = get_args(State)
 Part = Literal["connector", "pump", "fan", "detector", "reservoir", "filter", "alarm", "line"]
+
+
+@lru_cache(maxsize=4096)
+def exact(text: str) -> Decimal:
+    """A constant of the catalogue or of the configuration, which each reading needs again."""
+    return Decimal(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,7 @@ class Unit:
     offset: str = "0"
 
     def to_base(self, value: Decimal) -> Decimal:
-        return value * Decimal(self.factor) / Decimal(self.divisor) + Decimal(self.offset)
+        return value * exact(self.factor) / exact(self.divisor) + exact(self.offset)
 
 
 @dataclass(frozen=True, slots=True)

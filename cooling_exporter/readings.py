@@ -9,7 +9,7 @@ from decimal import Decimal, DecimalException
 from typing import Literal, Protocol
 
 from cooling_exporter.points import ModbusPoint, RedfishPoint, SnmpPoint
-from cooling_exporter.quantities import Quantity, State
+from cooling_exporter.quantities import Quantity, State, exact
 
 Point = ModbusPoint | RedfishPoint | SnmpPoint
 Raw = int | float | str | None
@@ -143,7 +143,7 @@ def _number(point: Point, raw: Raw) -> float | None:
         return None
     try:
         # Decimal keeps 423 x 0.1 at 42.3, as the device means it.
-        scaled = Decimal(str(raw)) * Decimal(str(point.scale)) + Decimal(str(point.offset))
+        scaled = Decimal(str(raw)) * exact(str(point.scale)) + exact(str(point.offset))
         if point.range is not None and not point.range[0] <= scaled <= point.range[1]:
             return None
         base = float(dimension.units[point.unit or ""].to_base(scaled))

@@ -16,8 +16,10 @@ from cooling_exporter.origin import Answer, Origin
 from cooling_exporter.points import RedfishPoint
 from cooling_exporter.readings import MAX_PARTS, Raw, ReadFailed, Reason, Sample, judge, label
 
+ROOT: Final = "/redfish/v1/"
 SESSIONS: Final = "/redfish/v1/SessionService/Sessions"
 MAX_REQUESTS: Final = 512
+_CANNOT: Final[tuple[Reason, ...]] = ("status", "protocol", "oversize")
 
 Resource = dict[str, Any]
 
@@ -44,6 +46,7 @@ class RedfishReader:
         self._session: tuple[str, str] | None = None
         self._renewed = False
         self._requests = 0
+        self._expands: bool | None = None
         self.events = Events(self.get, self._root) if device.events else None
 
     async def read(self) -> list[Sample]:
@@ -60,8 +63,9 @@ class RedfishReader:
         return samples
 
     async def drop(self) -> None:
-        """Forget the connection; the session may still be good."""
+        """Forget the connection, and after a restart the device may be able to do more; the session may be good."""
         self._http.close()
+        self._expands = self._expands and None
 
     async def close(self) -> None:
         """Delete the own session and close the connection."""
@@ -88,6 +92,36 @@ class RedfishReader:
         if not isinstance(data, dict):
             raise ReadFailed("protocol", f"{path} is not a JSON object")
         return data
+
+    async def get_collection(self, path: str) -> Resource | None:
+        """GET a collection, with its members in it where the service announces that it can."""
+        if self._expands is None:
+            self._expands = await self._announces_expansion()
+        if not self._expands:
+            return await self.get(path)
+        # Until it has answered: what the service cannot do after all, or not in time, is not asked for again.
+        self._expands = False
+        try:
+            found = await self.get(f"{path}?$expand=.")
+        except ReadFailed as error:
+            if error.reason not in _CANNOT:
+                self._expands = None
+                raise
+            return await self.get(path)
+        alone = await self.get(path) if found is None else None
+        self._expands = alone is None
+        return found or alone
+
+    async def _announces_expansion(self) -> bool:
+        try:
+            found: Any = await self.get(ROOT)
+        except ReadFailed as error:
+            if error.reason not in _CANNOT:
+                raise
+            return False
+        for step in ("ProtocolFeaturesSupported", "ExpandQuery", "NoLinks"):
+            found = found.get(step) if isinstance(found, dict) else None
+        return found is True
 
     async def _authorization(self) -> dict[str, str]:
         given: Credentials = self._credentials
@@ -125,17 +159,26 @@ class _Walk:
     def __init__(self, reader: RedfishReader, known: dict[str, Resource | None], root: str) -> None:
         self._reader = reader
         self._known = known
+        self._members: dict[str, list[tuple[str, str]]] = {}
         self._root = root
 
     async def samples(self, point: RedfishPoint) -> list[Sample]:
         if point.collection is None:
             resource = await self._fetch(f"{self._root}/{point.path}".rstrip("/"))
             return _judged(point, resource, None)
-        collection = await self._fetch(f"{self._root}/{point.collection}")
         found = []
-        for path in _members(collection):
-            found += _judged(point, await self._fetch(path), label(path.rsplit("/", 1)[1]))
+        for path, name in await self._collection(f"{self._root}/{point.collection}"):
+            found += _judged(point, await self._fetch(path), name)
         return found
+
+    async def _collection(self, path: str) -> list[tuple[str, str]]:
+        """The members of a collection with their names; those that came with it are known from then on."""
+        if path not in self._members:
+            collection = await self._reader.get_collection(path)
+            members = _members(collection)
+            self._known |= {place: member for place, member in members if _is_whole(member)}
+            self._members[path] = [(place, label(place.rsplit("/", 1)[1])) for place, _ in members]
+        return self._members[path]
 
     async def _fetch(self, path: str) -> Resource | None:
         if path not in self._known:
@@ -151,20 +194,25 @@ def _accept(answer: Answer, wanted: set[int], path: str) -> None:
     raise ReadFailed(reason, f"{path} answers {code}")
 
 
-def _members(collection: Resource | None) -> list[str]:
+def _is_whole(member: Resource) -> bool:
+    """Whether a member came with its collection; every resource says these of itself, a link does not."""
+    return "Id" in member and "@odata.type" in member
+
+
+def _members(collection: Resource | None) -> list[tuple[str, Resource]]:
     links = [] if collection is None else collection.get("Members", [])
     if not isinstance(links, list):
         raise ReadFailed("protocol", "the members of a collection are not a list")
     if len(links) > MAX_PARTS:
         raise ReadFailed("oversize", f"more than {MAX_PARTS} members")
-    paths = []
+    members = []
     for link in links:
         path = link.get("@odata.id") if isinstance(link, dict) else None
         # A link with a host, a query or dots could lead away from the device.
         if not isinstance(path, str) or not path.startswith("/redfish/v1/") or set("?#\\%") & set(path) or ".." in path:
             raise ReadFailed("protocol", "a member is not a link below /redfish/v1/")
-        paths.append(path.rstrip("/"))
-    return paths
+        members.append((path.rstrip("/"), link))
+    return members
 
 
 def _judged(point: RedfishPoint, resource: Resource | None, part: str | None) -> list[Sample]:

@@ -16,6 +16,7 @@ HEAVY = {
     "kubernetes",
     "pymodbus",
     "httpx",
+    "h11",
     "prometheus_client",
     "urllib3",
     "requests",
