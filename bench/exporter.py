@@ -29,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=500, help="half of them Modbus, half Redfish")
     parser.add_argument("--seconds", type=int, default=30, help="how long the processor's share is measured")
+    parser.add_argument("--expand", action="store_true", help="members of Redfish come with their collection")
     options = parser.parse_args()
     half = options.devices // 2
     words: list[str | Path] = [
@@ -39,6 +40,7 @@ def main() -> None:
         str(half),
         "--redfish",
         str(half),
+        *(["--expand"] if options.expand else []),
     ]
     with (
         tempfile.TemporaryDirectory(prefix="center-bench-") as name,

@@ -21,7 +21,7 @@ from cooling_exporter.readings import ReadFailed, Sample
 from cooling_exporter.redfish import RedfishReader
 from tests.rig.devices.configuration import UNITS, points
 from tests.rig.devices.physics import PumpedLoop
-from tests.rig.devices.redfish_unit import DETECTORS, tree
+from tests.rig.devices.redfish_unit import DETECTORS, expanding, tree
 
 UNIT = f"{UNITS}/CDUs/1"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -207,14 +207,7 @@ def test_one_context_judges_all_devices_of_an_authority(tmp_path: Path) -> None:
 
 def documents(loop: PumpedLoop) -> dict[str, bytes]:
     """A CDU whose service announces that it can expand, and does."""
-    found = tree("cdu", loop)
-    features = {"ProtocolFeaturesSupported": {"ExpandQuery": {"NoLinks": True}}}
-    whole = {
-        f"{path}?$expand=.": told({**one, "Members": [found[link["@odata.id"]] for link in one["Members"]]})
-        for path, one in found.items()
-        if path.startswith(UNIT) and "Members" in one
-    }
-    return {**{path: told(one) for path, one in found.items()}, **whole, "/redfish/v1/": told(features)}
+    return {path: told(one) for path, one in expanding(tree("cdu", loop)).items()}
 
 
 def readings(service: Service, rounds: int = 2, timeout: float = 5.0) -> list[list[Sample] | str]:

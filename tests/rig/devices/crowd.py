@@ -132,14 +132,15 @@ class Static:
             writer.close()
 
 
-async def _serve(modbus: int, redfish: int) -> None:
+async def _serve(modbus: int, redfish: int, expand: bool) -> None:
     from tests.rig.devices.modbus_rpu import LEAK_BITS, registers
     from tests.rig.devices.physics import PumpedLoop
-    from tests.rig.devices.redfish_unit import DETECTORS, tree
+    from tests.rig.devices.redfish_unit import DETECTORS, expanding, tree
 
     loop = PumpedLoop(4, list(LEAK_BITS), good="", inertia=0)
     image = registers(loop.readings(), loop.state()["inputs"])
     documents = tree("cdu", PumpedLoop(2, DETECTORS, good="OK", inertia=0))
+    documents = expanding(documents) if expand else documents
     meetings = [Device(image).meet for _ in range(modbus)] + [Static(documents).meet for _ in range(redfish)]
     servers = [await asyncio.start_server(meet, "127.0.0.1", 0) for meet in meetings]
     ports = [server.sockets[0].getsockname()[1] for server in servers]
@@ -151,8 +152,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--modbus", type=int, default=0)
     parser.add_argument("--redfish", type=int, default=0)
+    parser.add_argument("--expand", action="store_true", help="members of Redfish come with their collection")
     options = parser.parse_args()
-    asyncio.run(_serve(options.modbus, options.redfish))
+    asyncio.run(_serve(options.modbus, options.redfish, options.expand))
 
 
 if __name__ == "__main__":

@@ -217,6 +217,17 @@ def tree(kind: str, plant: Plant) -> dict[str, Json]:
     return {**roots, **{path: described(path, body) for path, body in documents.items()}}
 
 
+def expanding(documents: dict[str, Json]) -> dict[str, Json]:
+    """The same service, which announces that members can come with their collection, and does it."""
+    features = {"ProtocolFeaturesSupported": {"ExpandQuery": {"NoLinks": True}}}
+    whole = {
+        f"{path}?$expand=.": {**one, "Members": [documents[link["@odata.id"]] for link in one["Members"]]}
+        for path, one in documents.items()
+        if "Members" in one and all(link["@odata.id"] in documents for link in one["Members"])
+    }
+    return {**documents, **whole, f"{ROOT}/": {**documents[ROOT], **features}}
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection; the mode decides how well it behaves."""
 
