@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,13 @@ def _measure(ports: dict[str, list[int]], folder: Path, seconds: int) -> None:
         size = f"{len(scrape.series):,} series, {len(body) / 1e6:.1f} MB"
         print(f"a scrape of {size}, takes {statistics.median(taken):.2f} s")
         print(f"memory {exporter.resident_bytes() / 2**20:.0f} MiB")
-        failed = sum(scrape.matching("cooling_read_errors_total").values())
+        failed: Counter[str] = Counter()
+        for labels, count in scrape.matching("cooling_read_errors_total").items():
+            failed[dict(labels)["reason"]] += int(count)
         longest = max(scrape.matching("cooling_read_duration_seconds").values())
-        print(f"{_up(body)} up, {failed:.0f} readings failed, the longest took {longest:.2f} s")
+        print(f"{_up(body)} up, {failed.total()} readings failed, the longest took {longest:.2f} s")
+        for reason, count in (+failed).items():
+            print(f"  {reason}: {count}\n{exporter.tail()}")
 
 
 def _modbus(port: int) -> dict[str, Any]:

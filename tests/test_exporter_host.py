@@ -57,11 +57,24 @@ class Plant:
     logins: list[str] = field(default_factory=list)
 
     def new_login(self) -> None:
-        """Another password of the tank; the tank that knew the old one is gone."""
-        self.stack.close()
+        """Another password of the tank."""
         self.logins.append(f"reader:{secrets.token_hex(12)}")
+        self.start_tank()
+
+    def new_authority(self, name: str) -> None:
+        """Another certificate of the tank, by another authority than that of the certificates before."""
+        authority = Authority(self.place / name)
+        served = authority.server("tank", [TANK])
+        (self.place / "tank.pem").write_bytes(served.certificate.read_bytes() + served.key.read_bytes())
+        (self.folder / "roots.pem").write_bytes(authority.certificate.read_bytes())
+        if self.logins:
+            self.start_tank()
+
+    def start_tank(self) -> None:
+        """The tank as it is meant to be now; the one before is gone."""
+        self.stack.close()
         words = ["--unit", "immersion", "--account", self.logins[-1], "--certificate", str(self.place / "tank.pem")]
-        log = self.place / f"tank-{len(self.logins)}.log"
+        log = self.place / "tank.log"
         tank = Simulator("redfish_unit", log, *words, address=TANK, port=8443, netns=self.network.name)
         self.tank = self.stack.enter_context(tank)
 
@@ -102,6 +115,9 @@ class Plant:
         [target] = json.loads(self.on("cat /etc/prometheus/targets/cooling.json"))
         return Scrape(self.on(f"curl --silent --fail http://{target['targets'][0]}/metrics"))
 
+    def errors(self, device: str, reason: str) -> float:
+        return self.page().value("cooling_read_errors_total", device=device, reason=reason) or 0.0
+
     def up(self) -> set[str]:
         """Devices that answer."""
         shown = self.page().matching("cooling_device_up")
@@ -122,12 +138,11 @@ class Plant:
         return self.on(f"journalctl --no-pager --output=json --unit={UNIT}; systemctl show {UNIT}; ps axww -o args")
 
 
-def describe(folder: Path, mirror: PackageRepository, keys: Path, roots: Path) -> None:
+def describe(folder: Path, mirror: PackageRepository, keys: Path) -> None:
     """duo with a mirror that has the exporter, its own map of the pumping unit, a firewall and an authority."""
     shutil.copytree(ROOT / "inventories/duo", folder, ignore=shutil.ignore_patterns("generated"))
     shutil.copyfile(keys, folder / "ssh_ca.pub")
     shutil.copyfile(mirror.signing_key, folder / "mirror.asc")
-    shutil.copyfile(roots, folder / "roots.pem")
     add_system(folder / "catalog")
     own = (ROOT / "generator/catalog/cooling/ocp-orv3-rpu.yaml").read_text("utf-8")
     (folder / "catalog/cooling").mkdir()
@@ -141,9 +156,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     give_way_to(obstacle() or (None if same_python() else "the package is for the Python that built it"))
     folder = tmp_path_factory.mktemp("plant")
     authority, key = make_ssh_key(folder / "authority"), make_ssh_key(folder / "login")
-    roots = Authority(folder / "roots")
-    served = roots.server("tank", [TANK])
-    (folder / "tank.pem").write_bytes(served.certificate.read_bytes() + served.key.read_bytes())
     package = built(folder / "dist")
     devices = [f"{address}/20" for address in (RPU, SILENT, TANK)]
     with (
@@ -153,7 +165,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         Simulator("modbus_rpu", folder / "rpu.log", address=RPU, port=502, netns=network.name) as rpu,
         ExitStack() as stack,
     ):
-        describe(folder / "duo", mirror, authority.with_name("authority.pub"), roots.certificate)
+        describe(folder / "duo", mirror, authority.with_name("authority.pub"))
         made = Plant(network, hosts, folder / "duo", key, rpu, folder, stack)
         made.edit(
             r"^  mirror: .*$", f'  mirror: {{url: "{mirror.url}", key: "path:mirror.asc"}}\n  trust: "path:roots.pem"'
@@ -161,6 +173,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         made.edit(r"^  monitor: {server:", f"  monitor: {{system: {SYSTEM}, server:")
         made.edit(r"device: ocp-orv3-rpu", "device: own-rpu")
         made.edit(r"^access:$", f"access:\n  from: [{HERE}/32]")
+        made.new_authority("first")
         made.new_login()
         assert made.apply()["state"] == "changed"
         made.wait_up()
@@ -195,7 +208,7 @@ def test_readings_are_on_the_page_as_the_devices_show_them(plant: Plant) -> None
     assert page.state("cooling_leak_state", device="t01", detector="Moisture") == "ok"
     # Nobody answers at the address of the other unit: visible, and of no consequence.
     assert page.value("cooling_device_up", device="cdu-2") == 0
-    assert (page.value("cooling_read_errors_total", device="cdu-2", reason="connection") or 0) > 0
+    assert plant.errors("cdu-2", "connection") > 0
 
 
 def test_nodes_reach_the_page_and_the_network_of_the_devices_does_not(plant: Plant) -> None:
@@ -243,12 +256,22 @@ def test_another_map_of_points_restarts_it(plant: Plant) -> None:
 def test_another_login_restarts_it(plant: Plant) -> None:
     before = plant.unit.invocation
     plant.new_login()
-    refused = {"device": "t01", "reason": "unauthorized"}
-    wait_until(lambda: plant.page().value("cooling_read_errors_total", **refused), PATIENCE, "the old login refused")
+    wait_until(lambda: plant.errors("t01", "unauthorized") > 0, PATIENCE, "the old login refused")
     done = plant.apply()
     assert [unit["name"] for unit in done["units"]] == [UNIT]
     assert plant.unit.invocation != before
     plant.wait_up()
+
+
+def test_another_authority_of_the_devices_is_believed_as_it_is(plant: Plant) -> None:
+    before = plant.unit.invocation
+    plant.new_authority("second")
+    counted = plant.errors("t01", "connection")
+    wait_until(lambda: plant.errors("t01", "connection") > counted, PATIENCE, "a stranger is refused")
+    assert plant.tank.state()["asked"] == {}, "before it is told anything"
+    assert UNIT not in [unit["name"] for unit in plant.apply()["units"]]
+    plant.wait_up()
+    assert plant.unit.invocation == before
 
 
 def test_a_crash_restarts_it(plant: Plant) -> None:
