@@ -9,7 +9,8 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, quote
 
@@ -47,7 +48,8 @@ class Origin:
     def __init__(self, url: SplitResult, authority: str | None) -> None:
         """Contact nobody yet; OSError if the authority's file cannot be read."""
         self._address, self._port = url.hostname or "", url.port or _PORTS[url.scheme]
-        self._context = context(authority) if url.scheme == "https" else None
+        self._secure, self._authority = url.scheme == "https", authority
+        self._judge()
         # As clients write it: some services know themselves without the port of their scheme only.
         host = f"[{self._address}]" if ":" in self._address else self._address
         self._host = host if self._port == _PORTS[url.scheme] else f"{host}:{self._port}"
@@ -86,13 +88,17 @@ class Origin:
             self._line.close()
             self._line = None
 
+    def _judge(self) -> ssl.SSLContext | None:
+        return context(self._authority) if self._secure else None
+
     async def _exchange(self, request: h11.Request, body: bytes) -> Answer:
         if self._line is None or not self._line.free:
             self.close()
             loop = asyncio.get_running_loop()
-            name = None if self._context is None else self._address
+            judge = self._judge()
+            name = None if judge is None else self._address
             _, self._line = await loop.create_connection(
-                _Line, self._address, self._port, ssl=self._context, server_hostname=name
+                _Line, self._address, self._port, ssl=judge, server_hostname=name
             )
         try:
             return await self._line.ask(request, body)
@@ -192,9 +198,18 @@ class _Line(asyncio.Protocol):
         self.close()
 
 
-@cache
 def context(authority: str | None) -> ssl.SSLContext:
-    """What judges certificates: one for all devices of an authority, since each costs memory and time to make."""
+    """What judges certificates: one for all devices of an authority, since each costs memory and time to make.
+
+    Made anew when the files have changed: one that has met a root keeps it, and with it all others of its name out.
+    """
+    usual = ssl.get_default_verify_paths()
+    places = (usual.cafile, usual.capath) if authority is None else (authority,)
+    return _context(authority, tuple(Path(place).stat().st_mtime_ns for place in places if place))
+
+
+@lru_cache(maxsize=64)
+def _context(authority: str | None, _changed: tuple[int, ...]) -> ssl.SSLContext:
     made = ssl.create_default_context(cafile=authority)
     made.set_alpn_protocols(["http/1.1"])
     return made

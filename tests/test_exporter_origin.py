@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from control_plane.certificates import Authority
+from control_plane.processes import free_port
 from cooling_exporter import origin
 from cooling_exporter.configuration import Configuration
 from cooling_exporter.origin import Origin
@@ -200,6 +203,32 @@ def test_one_context_judges_all_devices_of_an_authority(tmp_path: Path) -> None:
     one, other = (str(Authority(tmp_path / name).certificate) for name in ("one", "other"))
     assert origin.context(one) is origin.context(one) is not origin.context(other)
     assert origin.context(None) is origin.context(None)
+
+
+def test_an_authority_that_is_renewed_under_its_name_is_believed(tmp_path: Path) -> None:
+    """Its certificate is replaced in the file, and the device has one of the new kind; nobody restarts anything."""
+    found: list[Any] = []
+
+    async def work(authority: Path, old: Authority, new: Authority) -> None:
+        client: Origin | None = None
+        for served, trusted in ((old, old), (new, old), (new, new)):
+            files = served.server("device", ["127.0.0.1"])
+            judge = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            judge.load_cert_chain(files.certificate, files.key)
+            authority.write_bytes(trusted.certificate.read_bytes())
+            os.utime(authority, ns=(0, len(found) + 1))
+            server = await asyncio.start_server(Service({"/a": told({})}).meet, "127.0.0.1", port, ssl=judge)
+            client = client or Origin(urlsplit(f"https://127.0.0.1:{port}{UNIT}"), str(authority))
+            try:
+                found.append((await client.send("GET", "/a", {})).status)
+            except ReadFailed as error:
+                found.append(error.reason)
+            client.close()
+            server.close()
+
+    port = free_port()
+    asyncio.run(work(tmp_path / "authority.pem", Authority(tmp_path / "old"), Authority(tmp_path / "new")))
+    assert found == [200, "connection", 200]
 
 
 # What a collection brings along
