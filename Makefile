@@ -87,7 +87,7 @@ COMPILE := uv pip compile --quiet pyproject.toml --universal --generate-hashes -
 UNUSED := jinja2 markupsafe pyyaml click colorama
 
 lock: venv  ## resolve the dependencies anew (needs uv)
-	@$(COMPILE) --extra apply --extra rehearse --extra exporter --extra test --extra lint --output-file requirements.lock
+	@$(COMPILE) --extra apply --extra exporter --extra test --extra lint --output-file requirements.lock
 	@$(COMPILE) --extra campaign --no-deps $(BASE:%=--no-emit-package %) --output-file $(CAMPAIGN)/requirements.lock
 	@$(COMPILE) --extra exporter --constraint requirements.lock $(UNUSED:%=--no-emit-package %) --output-file $(PACKAGING)/requirements.lock
 

@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.config}: {len(configuration.devices)} devices, {points} points")
         return 0
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     # What a hostile device sends is counted as a failed reading; the library would print it in full each time.
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     return asyncio.run(_serve(configuration, listen))

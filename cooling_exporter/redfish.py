@@ -64,13 +64,13 @@ class RedfishReader:
 
     async def drop(self) -> None:
         """Forget the connection, and after a restart the device may be able to do more; the session may be good."""
-        self._http.close()
+        await self._http.close()
         self._expands = self._expands and None
 
     async def close(self) -> None:
         """Delete the own session and close the connection."""
         await self._log_out()
-        self._http.close()
+        await self._http.close()
 
     async def get(self, path: str) -> Resource | None:
         """GET a resource; None when the device has no such resource."""

@@ -102,7 +102,7 @@ def bodies(service: Service, *paths: str, pause: float = 0.0) -> list[Any]:
             except ReadFailed as error:
                 found.append(error.reason)
             await asyncio.sleep(pause)
-        client.close()
+        await client.close()
 
     ask(service, work)
     return found
@@ -144,18 +144,15 @@ def test_neither_does_one_that_hangs_up_when_the_next_request_is_on_its_way() ->
 
 @pytest.mark.parametrize("after", [told({"stolen": 1}), b"x"])
 def test_what_comes_unasked_is_never_the_next_answer(after: bytes) -> None:
-    for service in (
-        Service({"/a": told({}), "/b": told({"b": 1})}, after=after),
-        Service({"/a": told({}) + after, "/b": told({"b": 1})}),
-    ):
-        assert bodies(service, "/a", "/b", pause=0.1) == [b"{}", b'{"b": 1}']
-        assert [connection for connection, _ in service.asked] == [1, 2]
+    service = Service({"/a": told({}), "/b": told({"b": 1})}, after=after)
+    assert bodies(service, "/a", "/b", pause=0.1) == [b"{}", b'{"b": 1}']
+    assert [connection for connection, _ in service.asked] == [1, 2]
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "connection"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "protocol"),
         (b"HTTP/2 200 OK\r\n\r\n", "protocol"),
         (OK + b"Content-Length: -2\r\n\r\n{}", "protocol"),
         (OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "protocol"),
@@ -163,12 +160,12 @@ def test_what_comes_unasked_is_never_the_next_answer(after: bytes) -> None:
         (OK + b"Transfer-Encoding: gzip\r\n\r\n{}", "protocol"),
         (OK + b"Bad Name: x\r\n\r\n", "protocol"),
         (OK + b"X: " + b"y" * 900_000, "protocol"),
-        (OK + b"Content-Length: 9\r\n\r\n{}", "connection"),
-        (OK + b"Transfer-Enc", "connection"),
-        (b"", "connection"),
+        (OK + b"Content-Length: 9\r\n\r\n{}", "protocol"),
+        (OK + b"Transfer-Enc", "protocol"),
+        (b"", "protocol"),
         (OK + b"Content-Length: 2000000\r\n\r\n" + b"x" * 2_000_000, "oversize"),
-        (OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 300_000, "oversize"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000, "oversize"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"8\r\nxxxxxxxx\r\n" * 150_000, "oversize"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000, "protocol"),
     ],
 )
 def test_what_is_no_answer_has_a_reason(answer: bytes, reason: str) -> None:
@@ -186,7 +183,7 @@ def test_a_request_that_is_given_up_leaves_nothing_for_the_next() -> None:
             async with asyncio.timeout(0.2):
                 await client.send("GET", "/slow", {})
         assert (await client.send("GET", "/b", {})).body == b'{"b": 1}'
-        client.close()
+        await client.close()
 
     ask(service, work)
     assert [connection for connection, _ in service.asked] == [1, 2]
@@ -223,7 +220,7 @@ def test_an_authority_that_is_renewed_under_its_name_is_believed(tmp_path: Path)
                 found.append((await client.send("GET", "/a", {})).status)
             except ReadFailed as error:
                 found.append(error.reason)
-            client.close()
+            await client.close()
             server.close()
 
     port = free_port()

@@ -16,7 +16,6 @@ HEAVY = {
     "kubernetes",
     "pymodbus",
     "httpx",
-    "h11",
     "prometheus_client",
     "urllib3",
     "requests",
