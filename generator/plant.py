@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from generator import physics
+from generator.catalog.cooling_model import WITHOUT_EXCHANGER
 from generator.catalog.entries import Fact
 from generator.catalog.models import AirHandler, Coolant, CoolingDevice, HeatRejection, Switch, Ups
 from generator.problems import Path
@@ -132,7 +133,9 @@ class CoolingUnit(Device):
 
     @property
     def _rated_approach(self) -> float | None:
-        return _first(self.ratings.approach, self.device.ratings.approach.value)
+        """Coolant that passes no exchanger is as warm as it comes."""
+        said = _first(self.ratings.approach, self.device.ratings.approach.value)
+        return 0.0 if said is None and self.device.form in WITHOUT_EXCHANGER else said
 
 
 def as_written(units: Iterable[CoolingUnit]) -> list[CoolingUnit]:
@@ -177,6 +180,11 @@ class CoolingLoop:
     @property
     def path(self) -> Path:
         return ("cooling", "loops", self.name)
+
+    @property
+    def in_racks(self) -> str:
+        """What the devices are called that stand in its racks."""
+        return "rear doors" if {tank.device.form for tank in self.tanks} == {"rear-door"} else "tanks"
 
     @property
     def boiling(self) -> float | None:

@@ -134,7 +134,14 @@ class Ratings(Strict):
 
 
 Form = Literal["cdu", "rpu", "pump-skid", "single-phase-tank", "two-phase-tank", "rear-door", "meter", "server"]
-_SIDES: dict[str, list[Side]] = {"rpu": ["secondary"], "meter": [], "server": []}
+WITHOUT_EXCHANGER = ("pump-skid", "rear-door")
+"""Forms through which coolant passes without meeting another liquid."""
+_SIDES: dict[str, list[Side]] = {
+    "rpu": ["secondary"],
+    "meter": [],
+    "server": [],
+    **{form: ["secondary"] for form in WITHOUT_EXCHANGER},
+}
 
 
 class CoolingDevice(Entry):
@@ -145,7 +152,8 @@ class CoolingDevice(Entry):
     form: Form = Field(description="What it is.")
     protocol: Protocol = Field(description="How it is read; none where nobody has published what it says.")
     sides: list[Side] | None = Field(
-        None, description="Liquids that pass through it; default: both, of an rpu the secondary, of a meter none."
+        None,
+        description="Liquids that pass through it; default: both; of rpu, pump-skid, rear-door one; of a meter none.",
     )
     inputs: Fact[int] | None = Field(None, description="Feeds that it can be connected to.")
     ratings: Ratings = Field(description="What it can do; a meter carries nothing, so that its values are null.")
