@@ -108,6 +108,12 @@ class CoolingUnit(Device):
         return _first(self.ratings.head, _value(self.device.ratings.head))
 
     @property
+    def filter_resistance(self) -> float | None:
+        """Pascals over the square of m3/s that its clean filter takes."""
+        drop = _first(self.ratings.filter_drop, _value(self.device.ratings.filter_drop))
+        return drop / (self.flow / 60_000) ** 2 if drop is not None and self.flow else None
+
+    @property
     def power(self) -> float | None:
         """Watts of electricity that it takes at its capacity."""
         return _first(self.ratings.power, _value(self.device.ratings.power))

@@ -127,6 +127,7 @@ class Ratings(Strict):
     supply_least: Fact[Temperature] | None = Field(None, description="Coldest coolant that it supplies.")
     supply_most: Fact[Temperature] | None = Field(None, description="Warmest coolant that it supplies.")
     filter: Fact[Length] | None = Field(None, description="What its filter of the coolant lets through.")
+    filter_drop: Fact[Pressure] | None = Field(None, description="Pressure that its clean filter takes at its flow.")
     pressure_least: Fact[Pressure] | None = Field(None, description="Lowest pressure of the loop that it works with.")
     pressure_most: Fact[Pressure] | None = Field(None, description="Highest pressure of the loop that it bears.")
     water_pressure_most: Fact[Pressure] | None = Field(None, description="Highest pressure of facility water.")
