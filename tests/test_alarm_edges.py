@@ -124,8 +124,9 @@ RETURN = 'cooling_return_temperature_celsius{{device="cdu-1",loop="plate",circui
 
 @pytest.mark.parametrize(
     ("dew", "supply", "fires"),
-    # Designed for 36 °C: warned above 38, or 7 K above the dew point (5 K between them and 2 K of control); alarm at 41.
-    [(31, 38.0, 0), (31, 38.1, 1), (32, 38.1, 0), (32, 39.0, 0), (32, 39.1, 1), (20, 38.1, 1), (38, 40.9, 0), (38, 41.1, 1)],
+    # Designed for 36 °C: told above 38, or 7 K above the dew point (5 K apart and 2 K of control); alarm at 41.
+    [(31, 38.0, 0), (31, 38.1, 1), (32, 38.1, 0), (32, 39.0, 0), (32, 39.1, 1), (20, 38.1, 1), (38, 40.9, 0),
+     (38, 41.1, 1)],
 )  # fmt: skip
 def test_coolant_may_be_as_warm_as_the_dew_point_asks_for(
     dew: float, supply: float, fires: int, tmp_path: Path
@@ -138,8 +139,8 @@ def test_coolant_may_be_as_warm_as_the_dew_point_asks_for(
 @pytest.mark.parametrize(
     ("dew", "target", "supply", "fires"),
     # Designed for 36 °C: told below 34, unless the set point is as low, the coolant keeps to it, and the air is dry.
-    [(20, 36, 34.1, 0), (20, 36, 33.9, 1), (20, 30, 28.1, 0), (20, 30, 27.9, 1), (23.2, 30, 28.1, 1), (23.0, 30, 28.1, 0),
-     (None, 30, 28.1, 1)],
+    [(20, 36, 34.1, 0), (20, 36, 33.9, 1), (20, 30, 28.1, 0), (20, 30, 27.9, 1), (23.2, 30, 28.1, 1),
+     (23.0, 30, 28.1, 0), (None, 30, 28.1, 1)],
 )  # fmt: skip
 def test_coolant_may_be_as_cold_as_a_set_point_in_dry_air(
     dew: float | None, target: float, supply: float, fires: int, tmp_path: Path
