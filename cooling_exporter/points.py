@@ -195,7 +195,9 @@ class SnmpPoint(_Point):
     @model_validator(mode="after")
     def _fits_the_agent(self) -> Self:
         if not _OID.fullmatch(self.oid) or any(int(step) >= 1 << 32 for step in self.oid.rstrip(".*").split(".")):
-            raise ValueError(f'"oid" is a number with dots such as "1.3.6.1.2.1.1.3.0", got "{self.oid}"')
+            bare = self.oid.removeprefix(".")
+            hint = f'write it without the first dot, "{bare}"' if _OID.fullmatch(bare) else None
+            raise Unfit(f'"oid" is a number with dots such as "1.3.6.1.2.1.1.3.0", got "{self.oid}"', hint)
         if (self.column is None) == bool(self.expect):
             raise ValueError('an "oid" that ends in .* needs "expect" with the indexes of its rows, any other has none')
         if self.column is not None and (self.part is not None or self.quantity.part is None):

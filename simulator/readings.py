@@ -135,6 +135,9 @@ def _secondary(plant: Plant, device: Device) -> Iterator[tuple[tuple[str, str], 
     yield ("cooling_return_pressure_pascals", "secondary"), 160_000 * low
     yield ("cooling_differential_pressure_pascals", "secondary"), 120_000 * share**2
     yield ("cooling_differential_pressure_target_pascals", "secondary"), 120_000.0
+    opening = min(1.0, 0.5 + 0.3 * share)
+    yield ("cooling_valve_position_ratio", "secondary"), opening
+    yield ("cooling_valve_position_target_ratio", "secondary"), opening
     electricity = device.loop.heat / 2 * device.speed**3 * device.condition.drag
     yield ("cooling_power_watts", ""), 0.006 * electricity
     yield ("cooling_assembly_power_watts", ""), 0.007 * electricity

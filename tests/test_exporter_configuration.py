@@ -204,6 +204,7 @@ def test_a_good_file_is_accepted(command: Command) -> None:
         ("devices[2].credentials.privacy", "des", "devices[2].credentials.privacy", "'aes128'"),
         (f"{OBJECT}.oid", "SNMPv2-MIB::sysUpTime.0", OBJECT, "a number with dots"),
         (f"{OBJECT}.oid", "1.3.6.4294967296", OBJECT, "a number with dots"),
+        (f"{OBJECT}.oid", ".1.3.6.1.2.1.1.3.0", OBJECT, 'write it without the first dot, "1.3.6.1.2.1.1.3.0"'),
         (f"{OBJECT}.expect", ["1"], OBJECT, "any other has none"),
         (f"{COLUMN}.expect", None, COLUMN, 'needs "expect"'),
         (f"{COLUMN}.expect", ["L1"], COLUMN, "numbers with dots"),
