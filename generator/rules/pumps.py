@@ -35,6 +35,26 @@ def units_pump_enough(center: Center) -> Iterator[Finding]:
                 f"its units pump {given}{when}"
             )
             yield Finding((*loop.path, "rise"), message)
+    yield from _own_flows(center)
+
+
+def _own_flows(center: Center) -> Iterator[Finding]:
+    """A tank or a door moves the coolant of its own rack alone."""
+    for racks in center.racks:
+        loop = center.loops.get(racks.loop or "")
+        own = next((tank for tank in (loop.tanks if loop else ()) if tank.name == racks.name(racks.first)), None)
+        if loop is None or own is None or own.flow is None or loop.flow_per_kw is None:
+            continue
+        if loop.spec.kind == "two-phase-immersion":
+            continue  # its liquid boils and is not pumped
+        needed = racks.liquid_heat / 1000 * loop.flow_per_kw
+        if exceeds(needed, own.flow):
+            asked, given = pair(needed, own.flow, "L/min", 1)
+            message = (
+                f"{racks.does('needs')} {asked} of {loop.coolant.name} for a rise of {loop.spec.rise}, "
+                f"{'its own device' if racks.count == 1 else 'the device of each'} moves {given}"
+            )
+            yield Finding((*own.path, "ratings", "flow"), message)
 
 
 @rule("cooling.flow-guidance", severity="warning")
