@@ -6,9 +6,17 @@ import difflib
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from cooling_exporter.quantities import QUANTITIES, SWITCH, Quantity, State
+from cooling_exporter.quantities import QUANTITIES, SWITCH, Quantity, State, unit_instead
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 Name = Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]
@@ -28,6 +36,14 @@ class Strict(BaseModel):
     """Unknown keys are refused and values are not converted: what is not understood is not guessed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+
+class Unfit(ValueError):
+    """A value that does not fit, and what to write instead where that is known."""
+
+    def __init__(self, sentence: str, hint: str | None = None) -> None:
+        super().__init__(f"{sentence}; {hint}" if hint else sentence)
+        self.sentence, self.hint = sentence, hint
 
 
 class _Point(Strict):
@@ -50,6 +66,18 @@ class _Point(Strict):
     @property
     def quantity(self) -> Quantity:
         return QUANTITIES[self.metric]
+
+    @field_validator("unit")
+    @classmethod
+    def _is_one_of_the_quantity(cls, unit: str | None, info: ValidationInfo) -> str | None:
+        quantity = QUANTITIES.get(info.data.get("metric", ""))
+        dimension = quantity.dimension if quantity else None
+        if quantity and dimension and unit is not None and dimension.units and unit not in dimension.units:
+            sentence = (
+                f'{quantity.name} has no unit "{unit[:20]}", it needs a unit out of: {", ".join(dimension.units)}'
+            )
+            raise Unfit(sentence, unit_instead(dimension, unit))
+        return unit
 
     @model_validator(mode="after")
     def _fits_the_quantity(self) -> Self:
@@ -167,7 +195,9 @@ class SnmpPoint(_Point):
     @model_validator(mode="after")
     def _fits_the_agent(self) -> Self:
         if not _OID.fullmatch(self.oid) or any(int(step) >= 1 << 32 for step in self.oid.rstrip(".*").split(".")):
-            raise ValueError(f'"oid" is a number with dots such as "1.3.6.1.2.1.1.3.0", got "{self.oid}"')
+            bare = self.oid.removeprefix(".")
+            hint = f'write it without the first dot, "{bare}"' if _OID.fullmatch(bare) else None
+            raise Unfit(f'"oid" is a number with dots such as "1.3.6.1.2.1.1.3.0", got "{self.oid}"', hint)
         if (self.column is None) == bool(self.expect):
             raise ValueError('an "oid" that ends in .* needs "expect" with the indexes of its rows, any other has none')
         if self.column is not None and (self.part is not None or self.quantity.part is None):

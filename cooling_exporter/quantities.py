@@ -74,6 +74,35 @@ ENERGY = Dimension({"J": Unit(), "Wh": Unit("3600"), "kWh": Unit("3600000")}, 0,
 CURRENT = Dimension({"A": Unit(), "mA": Unit(divisor="1000")}, -100_000, 100_000)
 
 
+_ELSEWHERE: dict[str, tuple[str, str]] = {
+    "f": ("°F", ""), "degf": ("°F", ""), "fahrenheit": ("°F", ""), "℉": ("°F", ""),
+    "c": ("°C", ""), "degc": ("°C", ""), "celsius": ("°C", ""), "cel": ("°C", ""), "℃": ("°C", ""), "kelvin": ("K", ""),
+    "lpm": ("L/min", ""), "l/m": ("L/min", ""), "l/min": ("L/min", ""), "l/s": ("L/s", ""), "lps": ("L/s", ""),
+    "gpm": ("L/min", "3.785412"), "usgpm": ("L/min", "3.785412"), "gal/min": ("L/min", "3.785412"),
+    "m³/h": ("m3/h", ""), "m^3/h": ("m3/h", ""), "cmh": ("m3/h", ""), "m³/s": ("m3/s", ""), "l/h": ("m3/h", "0.001"),
+    "psig": ("psi", ""), "barg": ("bar", ""), "bar(g)": ("bar", ""), "kpag": ("kPa", ""), "kpa(g)": ("kPa", ""),
+    "mbar": ("bar", "0.001"), "hpa": ("kPa", "0.1"), "mpa": ("kPa", "1000"), "mh2o": ("kPa", "9.80665"),
+    "watt": ("W", ""), "watts": ("W", ""), "btu/h": ("W", "0.2930711"), "rt": ("kW", "3.516853"),
+    "percent": ("%", ""), "pct": ("%", ""), "‰": ("%", "0.1"), "us/cm": ("µS/cm", ""), "μs/cm": ("µS/cm", ""),
+    "1/min": ("rpm", ""), "min-1": ("rpm", ""), "hours": ("h", ""), "hour": ("h", ""), "sec": ("s", ""),
+    "ftu": ("NTU", ""), "m³": ("m3", ""), "liter": ("L", ""), "litre": ("L", ""), "gal": ("L", "3.785412"),
+    "volt": ("V", ""), "mv": ("V", "0.001"), "amp": ("A", ""), "amps": ("A", ""), "mwh": ("kWh", "1000"),
+}  # fmt: skip
+"""How manuals call units, in small letters: what it is called here, and how many of these it is."""
+
+
+def unit_instead(dimension: Dimension, written: str) -> str | None:
+    """What to write for a unit that is called otherwise here, or None where nobody can say."""
+    if written.strip()[:2] in ("mW", "mP"):
+        return None  # a thousandth, or a million that was misspelt
+    known, times = _ELSEWHERE.get(written.strip().casefold(), ("", ""))
+    small = {name.casefold(): name for name in dimension.units}
+    known = known or small.get(written.strip().casefold(), "")
+    if known not in dimension.units or not known:
+        return None
+    return f'write "unit: {known}"' + (f" and a scale {times} times as large" if times else "")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Quantity:
     """One metric. Without a dimension it is a state set: one series for each state, exactly one of them is 1."""

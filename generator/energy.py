@@ -143,17 +143,17 @@ def comparison(center: Center) -> Comparison | None:
     made = design(center)
     if fans is None or cooling is None or not made.racks:
         return None
-    # Fans move the heat that no liquid takes, so liquid takes its share of their power away.
-    racks = sum(_cooled_by_air(group.total_power, group.total_liquid_heat, fans.magnitude) for group in center.racks)
+    # Fans move the heat that no liquid takes, so liquid takes its share of their power; before a rear door they blow.
+    racks = sum(_cooled_by_air(group.total_power, group.fanless_heat, fans.magnitude) for group in center.racks)
     racks *= center.simultaneity
     losses = made.watts("losses") / made.racks * racks
     total = racks * (1 + cooling.magnitude) + losses + made.watts("other")
     return Comparison(racks * (1 - fans.magnitude), racks, total, made)
 
 
-def _cooled_by_air(power: float, liquid: float, fans: float) -> float:
+def _cooled_by_air(power: float, fanless: float, fans: float) -> float:
     """Watts of machines that draw some power here if all of their heat left by air and fans took their full share."""
-    return power / (1 - fans * liquid / power) if power else 0.0
+    return power / (1 - fans * fanless / power) if power else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ def carriers(center: Center) -> Iterator[Carrier]:
         if units or not tanks:
             yield Carrier(f'cooling units of loop "{loop.name}"', heat, units)
         if tanks:
-            yield Carrier(f'tanks of loop "{loop.name}"', heat, tanks)
+            yield Carrier(f'{loop.in_racks} of loop "{loop.name}"', heat, tanks)
     for water in center.waters.values():
         able = water.able(center.spec.site.climate)
         machines = [machine for rejecter in able for machine in rejecter.machines(center.spec.power.feeds)]

@@ -126,6 +126,8 @@ class Racks:
     feed: RackFeed | None = None
     contents: Contents = ()
     leaves: tuple[tuple[Net, int], ...] = ()
+    door: bool = False
+    """Whether a rear door gives the heat that its servers leave to the air to the loop."""
 
     @property
     def count(self) -> int:
@@ -208,6 +210,11 @@ class Racks:
         return self.total(self._liquid_heat)
 
     @cached_property
+    def fanless_heat(self) -> float:
+        """Watts that leave the servers of all of these racks without a fan: through cold plates, or into a tank."""
+        return self.total(self._fanless_heat)
+
+    @cached_property
     def air_heat(self) -> float:
         """Watts that one of these racks leaves at most to the air of the hall."""
         return self.most(lambda standing: self._power(standing) - self._liquid_heat(standing))
@@ -220,6 +227,9 @@ class Racks:
         return _sum(standing, lambda pool: pool.node_power or 0.0) + self._switches
 
     def _liquid_heat(self, standing: Contents) -> float:
+        return self._power(standing) if self.loop and self.door else self._fanless_heat(standing)
+
+    def _fanless_heat(self, standing: Contents) -> float:
         if self.loop is None:
             return 0.0
         if self.type.immersion:

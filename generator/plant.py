@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from generator import physics
+from generator.catalog.cooling_model import WITHOUT_EXCHANGER
 from generator.catalog.entries import Fact
 from generator.catalog.models import AirHandler, Coolant, CoolingDevice, HeatRejection, Switch, Ups
 from generator.problems import Path
@@ -107,6 +108,12 @@ class CoolingUnit(Device):
         return _first(self.ratings.head, _value(self.device.ratings.head))
 
     @property
+    def filter_resistance(self) -> float | None:
+        """Pascals over the square of m3/s that its clean filter takes."""
+        drop = _first(self.ratings.filter_drop, _value(self.device.ratings.filter_drop))
+        return drop / (self.flow / 60_000) ** 2 if drop is not None and self.flow else None
+
+    @property
     def power(self) -> float | None:
         """Watts of electricity that it takes at its capacity."""
         return _first(self.ratings.power, _value(self.device.ratings.power))
@@ -132,7 +139,9 @@ class CoolingUnit(Device):
 
     @property
     def _rated_approach(self) -> float | None:
-        return _first(self.ratings.approach, self.device.ratings.approach.value)
+        """Coolant that passes no exchanger is as warm as it comes."""
+        said = _first(self.ratings.approach, self.device.ratings.approach.value)
+        return 0.0 if said is None and self.device.form in WITHOUT_EXCHANGER else said
 
 
 def as_written(units: Iterable[CoolingUnit]) -> list[CoolingUnit]:
@@ -177,6 +186,11 @@ class CoolingLoop:
     @property
     def path(self) -> Path:
         return ("cooling", "loops", self.name)
+
+    @property
+    def in_racks(self) -> str:
+        """What the devices are called that stand in its racks."""
+        return "rear doors" if {tank.device.form for tank in self.tanks} == {"rear-door"} else "tanks"
 
     @property
     def boiling(self) -> float | None:

@@ -43,6 +43,12 @@ class Condition:
     answers: bool = True
     enabled: bool = True
     pumps: dict[str, bool] = field(default_factory=lambda: {"1": True, "2": True})
+    standby: int = 0
+    """Pumps that rest until another one fails."""
+    drag: float = 1.0
+    """Times the electricity that its pumps should take."""
+    follows: float = 0.0
+    """K above the dew point that the set point does not go below; 0: it stays where it was set."""
     detectors: dict[str, Detector] = field(default_factory=dict)
     fouling: float = 1.0
     """Times the rated approach."""
@@ -86,7 +92,15 @@ class Device:
 
     @property
     def running(self) -> int:
-        return sum(self.condition.pumps.values()) if self.condition.enabled else 0
+        return len(self.turning)
+
+    @property
+    def turning(self) -> list[str]:
+        """Pumps that turn: those that work, but for the last of them as long as enough are left."""
+        if not self.condition.enabled:
+            return []
+        able = [name for name, works in self.condition.pumps.items() if works]
+        return able[: max(0, len(self.condition.pumps) - self.condition.standby)]
 
 
 class Plant:
@@ -111,6 +125,13 @@ class Plant:
                 continue
             device.level = min(1.0, max(0.0, device.level - device.condition.loss * seconds))
             self._move(device, seconds)
+
+    def set_point(self, device: Device) -> float:
+        """°C that a unit is told to supply: its design, what somebody has made of it, and what the air asks for."""
+        loop, condition = device.loop, device.condition
+        assert loop is not None
+        humid = self.air.dew_point + condition.follows if condition.follows else -math.inf
+        return max(loop.supply + condition.set_point, humid)
 
     def noise(self, name: str, size: float) -> float:
         """What a sensor adds: repeatable, even, never more than `size`."""
@@ -163,7 +184,7 @@ class Plant:
         device.heat = self.heat_of(device)
         wide = device.plan.approach * condition.fouling * (device.heat / (loop.heat / len(peers)))
         device.approach = wide
-        wanted = max(loop.supply + condition.set_point, self.water(loop) + wide)
+        wanted = max(self.set_point(device), self.water(loop) + wide)
         device.supply += (wanted - device.supply) * (1 - math.exp(-seconds / 20))
         if device.flow:
             settled = device.supply + device.heat / (loop.carries * device.flow)

@@ -47,10 +47,9 @@ def shown(plant: Plant, device: Device) -> dict[Key, Value]:
 def _part(device: Device, metric: str, part: str, value: Value) -> Value:
     """The same for a pump, a detector or an alarm of its own."""
     if metric.startswith("cooling_pump") and part:
-        works = device.condition.pumps.get(part, False) and device.condition.enabled
         if metric == "cooling_pump_state":
             return "ok" if device.condition.pumps.get(part, False) else "critical"
-        return value if works else 0.0
+        return value if part in device.turning else 0.0
     if metric == "cooling_leak_state":
         return device.condition.detectors.get(part, "ok")
     if metric == "cooling_leak_detector_volts":
@@ -115,7 +114,7 @@ def _primary(plant: Plant, device: Device) -> Iterator[tuple[tuple[str, str], Va
     yield ("cooling_supply_pressure_pascals", "primary"), 420_000.0
     yield ("cooling_return_pressure_pascals", "primary"), 320_000.0
     yield ("cooling_differential_pressure_pascals", "primary"), 100_000.0
-    span = device.loop.supply + device.condition.set_point - water
+    span = plant.set_point(device) - water
     opening = 0.4 if device.plan.form == "two-phase-tank" else min(1.0, 0.05 + 0.95 * device.approach / max(0.5, span))
     yield ("cooling_valve_position_ratio", "primary"), opening
     yield ("cooling_valve_position_target_ratio", "primary"), opening
@@ -127,8 +126,7 @@ def _secondary(plant: Plant, device: Device) -> Iterator[tuple[tuple[str, str], 
     low = min(1.0, device.level / 0.4)
     yield ("cooling_supply_temperature_celsius", "secondary"), device.supply + plant.noise(f"{name} ss", 0.1)
     yield ("cooling_return_temperature_celsius", "secondary"), device.back + plant.noise(f"{name} sr", 0.1)
-    target = device.loop.supply + device.condition.set_point
-    yield ("cooling_supply_temperature_target_celsius", "secondary"), target
+    yield ("cooling_supply_temperature_target_celsius", "secondary"), plant.set_point(device)
     yield ("cooling_flow_cubic_meters_per_second", "secondary"), device.flow * (1 + plant.noise(f"{name} sf", 0.005))
     yield ("cooling_flow_target_cubic_meters_per_second", "secondary"), device.target
     told = device.flow * device.loop.carries * (device.back - device.supply)
@@ -137,8 +135,12 @@ def _secondary(plant: Plant, device: Device) -> Iterator[tuple[tuple[str, str], 
     yield ("cooling_return_pressure_pascals", "secondary"), 160_000 * low
     yield ("cooling_differential_pressure_pascals", "secondary"), 120_000 * share**2
     yield ("cooling_differential_pressure_target_pascals", "secondary"), 120_000.0
-    yield ("cooling_power_watts", ""), 0.006 * device.loop.heat / 2 * device.speed**3
-    yield ("cooling_assembly_power_watts", ""), 0.007 * device.loop.heat / 2 * device.speed**3
+    opening = min(1.0, 0.5 + 0.3 * share)
+    yield ("cooling_valve_position_ratio", "secondary"), opening
+    yield ("cooling_valve_position_target_ratio", "secondary"), opening
+    electricity = device.loop.heat / 2 * device.speed**3 * device.condition.drag
+    yield ("cooling_power_watts", ""), 0.006 * electricity
+    yield ("cooling_assembly_power_watts", ""), 0.007 * electricity
     yield ("cooling_pump_speed_ratio", ""), device.speed + plant.noise(f"{name} speed", 0.003)
     yield ("cooling_pump_speed_rpm", ""), 3000 * device.speed
     drop = 12_500 * device.condition.clogging * share**2

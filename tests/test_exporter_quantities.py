@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cooling_exporter.quantities import FLOW, POWER, PRESSURE, unit_instead
 from tests.rig import prometheus
 from tests.rig.devices.configuration import UNITS, configuration, modbus_device, redfish_device
 from tests.rig.devices.exporter import Exporter
@@ -167,3 +168,17 @@ def test_wide_registers_and_a_neighbour_that_is_not_there(tmp_path: Path) -> Non
             assert by_line["word-36869"] == 55 * 3600
             assert scrape.value("cooling_point_valid", point="electrical_energy_joules_total/word-36871") == 0
             assert "word-36871" not in by_line
+
+
+@pytest.mark.parametrize(
+    ("unit", "written", "times"),
+    # What one of them is in the unit that is proposed, worked out with definitions.
+    [("L/min", "gpm", 231 * 0.0254**3 * 1000), ("W", "Btu/h", 1055.05585262 / 3600), ("kPa", "mH2O", 9.80665),
+     ("kW", "RT", 12_000 * 1055.05585262 / 3.6e6), ("kPa", "MPa", 1000), ("kPa", "hPa", 0.1), ("bar", "mbar", 0.001),
+     ("m3/h", "L/h", 0.001)],
+)  # fmt: skip
+def test_what_to_write_for_units_of_manuals(unit: str, written: str, times: float) -> None:
+    [dimension] = [one for one in (FLOW, POWER, PRESSURE) if unit in one.units]
+    told = unit_instead(dimension, written)
+    assert told and told.startswith(f'write "unit: {unit}" and a scale ')
+    assert float(told.split()[-4]) == pytest.approx(times, rel=1e-6)

@@ -24,6 +24,7 @@ import yaml
 
 from generator import catalog
 from generator.catalog.models import CoolingDevice, HeatRejection
+from generator.problems import Refused
 from tests.test_sums import RATED, ROOT, Edits, findings, tree
 
 COOLANTS = sorted((ROOT / "generator/catalog/coolants").glob("*.yaml"))
@@ -189,3 +190,21 @@ def test_points_that_travel_with_the_program_would_pass_as_a_site_s_own(file: Pa
     (own / file.name).write_text(file.read_text("utf-8"), "utf-8")
     kind = CoolingDevice if file.parent.name == "cooling" else HeatRejection
     assert catalog.of(tmp_path).get(kind, file.stem)
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [("F", 'write "unit: °F"'), ("degC", 'write "unit: °C"'), ("kelvin", 'write "unit: K"'), ("°R", None)],
+)
+def test_a_unit_that_nobody_knows_is_told_at_its_place(written: str, hint: str | None, tmp_path: Path) -> None:
+    own = tmp_path / "catalog/cooling"
+    own.mkdir(parents=True)
+    text = (ROOT / "generator/catalog/cooling/generic-modbus-cdu.yaml").read_text("utf-8")
+    (own / "generic-modbus-cdu.yaml").write_text(text.replace("unit: °C", f"unit: {written}", 1), "utf-8")
+    with pytest.raises(Refused) as refused:
+        catalog.of(tmp_path).get(CoolingDevice, "generic-modbus-cdu")
+    [problem] = refused.value.problems
+    assert problem.position and problem.rule == "catalog.points" and problem.hint == hint
+    assert f'has no unit "{written}"' in problem.message
+    line = text.splitlines()[problem.position.line - 1]
+    assert line[problem.position.column - 1 :].startswith("°C") and "cooling_supply_temperature_celsius" in line

@@ -127,6 +127,7 @@ class Ratings(Strict):
     supply_least: Fact[Temperature] | None = Field(None, description="Coldest coolant that it supplies.")
     supply_most: Fact[Temperature] | None = Field(None, description="Warmest coolant that it supplies.")
     filter: Fact[Length] | None = Field(None, description="What its filter of the coolant lets through.")
+    filter_drop: Fact[Pressure] | None = Field(None, description="Pressure that its clean filter takes at its flow.")
     pressure_least: Fact[Pressure] | None = Field(None, description="Lowest pressure of the loop that it works with.")
     pressure_most: Fact[Pressure] | None = Field(None, description="Highest pressure of the loop that it bears.")
     water_pressure_most: Fact[Pressure] | None = Field(None, description="Highest pressure of facility water.")
@@ -134,7 +135,14 @@ class Ratings(Strict):
 
 
 Form = Literal["cdu", "rpu", "pump-skid", "single-phase-tank", "two-phase-tank", "rear-door", "meter", "server"]
-_SIDES: dict[str, list[Side]] = {"rpu": ["secondary"], "meter": [], "server": []}
+WITHOUT_EXCHANGER = ("pump-skid", "rear-door")
+"""Forms through which coolant passes without meeting another liquid."""
+_SIDES: dict[str, list[Side]] = {
+    "rpu": ["secondary"],
+    "meter": [],
+    "server": [],
+    **{form: ["secondary"] for form in WITHOUT_EXCHANGER},
+}
 
 
 class CoolingDevice(Entry):
@@ -145,7 +153,8 @@ class CoolingDevice(Entry):
     form: Form = Field(description="What it is.")
     protocol: Protocol = Field(description="How it is read; none where nobody has published what it says.")
     sides: list[Side] | None = Field(
-        None, description="Liquids that pass through it; default: both, of an rpu the secondary, of a meter none."
+        None,
+        description="Liquids that pass through it; default: both; of rpu, pump-skid, rear-door one; of a meter none.",
     )
     inputs: Fact[int] | None = Field(None, description="Feeds that it can be connected to.")
     ratings: Ratings = Field(description="What it can do; a meter carries nothing, so that its values are null.")

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from generator.catalog.models import (
     Accelerator,
+    CoolingDevice,
     NetworkPlugin,
     OperatingSystem,
     RackType,
@@ -158,10 +159,12 @@ def _row(names: Names, hall: str, name: str, row: Row, kinds: dict[str, _Kind]) 
             continue
         type_, holds, leaves = kinds[kind]
         if type_:
-            loop, feed = words.rack_kinds[kind].loop, words.rack_kinds[kind].power
+            said = words.rack_kinds[kind]
+            device = names.optional(CoolingDevice, said.device) if said.device else None
             yield Racks(
-                hall, name, span.first, span.last, span.width, kind, type_, loop, base, row.stride, row.block or hall,
-                path, tuple(row.feeds or words.feeds), feed, holds, leaves,
+                hall, name, span.first, span.last, span.width, kind, type_, said.loop, base, row.stride,
+                row.block or hall, path, tuple(row.feeds or words.feeds), said.power, holds, leaves,
+                device is not None and device.form == "rear-door",
             )  # fmt: skip
 
 

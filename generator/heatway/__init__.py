@@ -96,7 +96,11 @@ def _is_known(racks: Racks) -> bool:
     """Whether somebody has said how much heat the racks give to their loop."""
     return all(
         pool.node_power is not None
-        and (racks.type.immersion or bool(pool.server.liquid_share and pool.server.liquid_share.value is not None))
+        and (
+            racks.type.immersion
+            or racks.door
+            or bool(pool.server.liquid_share and pool.server.liquid_share.value is not None)
+        )
         for pool, _ in racks.contents
     )
 

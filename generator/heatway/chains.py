@@ -58,8 +58,12 @@ def chain_of_loop(center: Center, loop: CoolingLoop, joined: Sequence[Racks], fi
     judged = water + max((value or 0.0 for value in known), default=0.0) if refused else reached
     spare = None if supply is None or judged is None else supply - judged
     if known:
-        whose = "units" if loop.units else "tanks"
-        yield Step(f"+ {kelvin(farthest)} approach of {whose}", water, reached, spare, refused)
+        whose = "units" if loop.units else loop.in_racks
+        if supply is not None and all(device.curve for device in (*loop.units, *loop.tanks)):
+            # They carry what their curve gives at the kelvin that the loop leaves: it asks for no fewer.
+            yield Step(f"+ {kelvin(supply - water)} on the curve of {whose}", water, supply)
+        else:
+            yield Step(f"+ {kelvin(farthest)} approach of {whose}", water, reached, spare, refused)
     if supply is not None or not boils:
         yield Step("supply to the racks", supply, supply, is_judged=not boils)
     if boils:

@@ -56,7 +56,11 @@ def _design(center: Center) -> Iterator[dict[str, Any]]:
         yield _constant("cooling:device", 1, **labels)
     for loop in center.loops.values():
         for unit in (*loop.units, *loop.tanks):
-            rated = {"capacity_watts": unit.capacity, "rated_approach_kelvin": unit.approach}
+            rated = {
+                "capacity_watts": unit.capacity,
+                "rated_approach_kelvin": unit.approach,
+                "rated_filter_resistance": unit.filter_resistance,
+            }
             for name, value in rated.items():
                 if value is not None:
                     yield _constant(f"cooling:{name}", value, device=unit.name, loop=loop.name)

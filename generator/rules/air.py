@@ -98,3 +98,12 @@ def air_is_warmer_than_its_water(center: Center) -> Iterator[Finding]:
         if water and air.spec.supply.magnitude < water.supply.magnitude - 1e-9:
             message = f'air of {air.spec.supply} cannot be cooled by water of {water.supply} from "{air.spec.from_}"'
             yield Finding((*air.path, "supply"), message)
+    for racks in center.racks:
+        loop, hall = center.loops.get(racks.loop or ""), center.airs.get(racks.hall)
+        supply = loop.spec.supply if loop else None
+        if racks.door and hall and supply and supply.magnitude > hall.spec.supply.magnitude + 1e-9:
+            message = (
+                f"air of {hall.spec.supply} cannot be kept by the rear doors of {racks.title}: "
+                f'loop "{racks.loop}" supplies {supply}'
+            )
+            yield Finding(racks.path, message, at_key=True)

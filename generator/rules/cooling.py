@@ -171,9 +171,10 @@ def coolant_stays_above_the_dew_point(center: Center) -> Iterator[Finding]:
     for loop, hall, dew, margin in _above_dew_points(center):
         if margin < DEW_POINT_MARGIN - 1e-9:
             side = "above" if margin >= 0 else "below"
+            needed, left = pair(DEW_POINT_MARGIN, abs(margin), "K", 1)
             message = (
-                f"coolant of {loop.spec.supply} is {abs(margin):.1f} K {side} the dew point "
-                f'{dew:.1f} °C of hall "{hall}"; {DEW_POINT_MARGIN:.1f} K are needed'
+                f"coolant of {loop.spec.supply} is {left} {side} the dew point "
+                f'{dew:.1f} °C of hall "{hall}"; {needed} are needed'
             )
             yield Finding((*loop.path, "supply"), message)
 
@@ -183,9 +184,10 @@ def coolant_stays_well_above_the_dew_point(center: Center) -> Iterator[Finding]:
     """Humidity drifts by some per cent in a day; units of the field warn when the dew point comes within 5 K."""
     for loop, hall, dew, margin in _above_dew_points(center):
         if DEW_POINT_MARGIN - 1e-9 <= margin < DEW_POINT_WARNING - 1e-9:
+            warned, left = pair(DEW_POINT_WARNING, margin, "K", 1)
             message = (
-                f'coolant of {loop.spec.supply} is {margin:.1f} K above the dew point {dew:.1f} °C of hall "{hall}"; '
-                f"units warn below {DEW_POINT_WARNING:.1f} K"
+                f'coolant of {loop.spec.supply} is {left} above the dew point {dew:.1f} °C of hall "{hall}"; '
+                f"units warn below {warned}"
             )
             yield Finding((*loop.path, "supply"), message)
 

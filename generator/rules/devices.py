@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.model import Center
-from generator.plant import as_written
+from generator.plant import Device, as_written
 from generator.problems import Path
 from generator.rules import Finding, rule
+
+
+def _once(center: Center) -> Iterator[Device]:
+    """The first device of each range of the spec: a login that is wrong is wrong once."""
+    found: dict[Path, Device] = {}
+    for device in center.devices():
+        found.setdefault(device.path, device)
+    yield from found.values()
 
 
 @rule("cooling.credentials")
 def the_exporter_can_read_its_logins(center: Center) -> Iterator[Finding]:
     """The exporter runs unattended: it reads a login from its environment or from a file, never from a vault."""
-    for device in center.devices():
+    for device in _once(center):
         if device.credentials and device.device.protocol == "modbus-tcp":
             message = f'device "{device.name}" speaks Modbus, which has no login'
             yield Finding((*device.path, "credentials"), message, "remove it")
@@ -93,7 +101,7 @@ def units_have_inputs_for_their_feeds(center: Center) -> Iterator[Finding]:
 @rule("cooling.plain-login")
 def logins_travel_encrypted(center: Center) -> Iterator[Finding]:
     """Port 80 means HTTP without TLS, where everybody on the facility network could read the login."""
-    for device in center.devices():
+    for device in _once(center):
         if device.credentials and device.device.protocol == "redfish" and device.port == 80:
             message = f'the login of device "{device.name}" would travel in clear text to port 80'
             yield Finding((*device.path, "at"), message, "use the device's TLS port, such as 443")

@@ -34,8 +34,8 @@ class _Loss:
 
 
 def _is_wet(pool: Pool, racks: Racks) -> bool:
-    """Whether a node stops with its loop: it stands in a tank, or cold plates take some of its heat."""
-    return racks.type.immersion or share_to_liquid(pool.server) > 0
+    """Whether a node stops with its loop: it stands in a tank, or cold plates or a rear door take some of its heat."""
+    return racks.type.immersion or racks.door or share_to_liquid(pool.server) > 0
 
 
 def _losses(control: list[NodeRange]) -> Iterator[_Loss]:

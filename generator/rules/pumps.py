@@ -35,6 +35,26 @@ def units_pump_enough(center: Center) -> Iterator[Finding]:
                 f"its units pump {given}{when}"
             )
             yield Finding((*loop.path, "rise"), message)
+    yield from _own_flows(center)
+
+
+def _own_flows(center: Center) -> Iterator[Finding]:
+    """A tank or a door moves the coolant of its own rack alone."""
+    for racks in center.racks:
+        loop = center.loops.get(racks.loop or "")
+        own = next((tank for tank in (loop.tanks if loop else ()) if tank.name == racks.name(racks.first)), None)
+        if loop is None or own is None or own.flow is None or loop.flow_per_kw is None:
+            continue
+        if loop.spec.kind == "two-phase-immersion":
+            continue  # its liquid boils and is not pumped
+        needed = racks.liquid_heat / 1000 * loop.flow_per_kw
+        if exceeds(needed, own.flow):
+            asked, given = pair(needed, own.flow, "L/min", 1)
+            message = (
+                f"{racks.does('needs')} {asked} of {loop.coolant.name} for a rise of {loop.spec.rise}, "
+                f"{'its own device' if racks.count == 1 else 'the device of each'} moves {given}"
+            )
+            yield Finding((*own.path, "ratings", "flow"), message)
 
 
 @rule("cooling.flow-guidance", severity="warning")
@@ -42,7 +62,7 @@ def cold_plates_get_enough_flow(center: Center) -> Iterator[Finding]:
     """The warmer the coolant, the less chips may lie above it, and the more of it cold plates need for each kW."""
     for loop in center.loops.values():
         flow, supply = loop.flow_per_kw, loop.spec.supply
-        if loop.spec.kind != "cold-plate" or supply is None or flow is None:
+        if not _has_plates(center, loop) or supply is None or flow is None:
             continue
         least = physics.between(limits.LEAST_FLOW, supply.magnitude)
         if exceeds(least, flow):
@@ -59,12 +79,19 @@ def flows_are_usual(center: Center) -> Iterator[Finding]:
     low, high = USUAL_FLOW
     for loop in center.loops.values():
         flow = loop.flow_per_kw
-        if loop.spec.kind == "cold-plate" and flow is not None and not low - 1e-9 <= flow <= high + 1e-9:
+        if flow is not None and _has_plates(center, loop) and not low - 1e-9 <= flow <= high + 1e-9:
             message = (
                 f'loop "{loop.name}" moves {flow:.3f} L/min for each kW at a rise of {loop.spec.rise}; '
                 f"guides of cold plates lie between {low:g} and {high:g}"
             )
             yield Finding((*loop.path, "rise"), message)
+
+
+def _has_plates(center: Center, loop: CoolingLoop) -> bool:
+    """Whether guides of cold plates speak of a loop; one that only feeds rear doors has none."""
+    joined = [racks for racks in center.racks if racks.loop == loop.name]
+    doors = bool(joined) and all(racks.door and not racks.fanless_heat for racks in joined)
+    return loop.spec.kind == "cold-plate" and not doors
 
 
 @rule("cooling.unproven", severity="warning")
@@ -131,7 +158,7 @@ def filters_are_fine_enough(center: Center) -> Iterator[Finding]:
 
 def _filter_of(center: Center, loop: CoolingLoop) -> tuple[float, str] | None:
     """The finest filter in metres that the cold plates of a loop ask for, and whose they are."""
-    if loop.spec.kind != "cold-plate":
+    if not _has_plates(center, loop):
         return None
     pools = [pool for racks in center.racks if racks.loop == loop.name for pool, _ in racks.contents]
     told = [

@@ -51,19 +51,44 @@ def vapour_stays_below_its_limit(center: Center) -> Iterator[Finding]:
 @rule("cooling.vapour-detection")
 def vapour_is_noticed(center: Center) -> Iterator[Finding]:
     """The vapour is heavier than air and has hardly a smell: a lid left open is noticed by a detector or by nobody."""
-    for hall, charges in _limited(center):
+    for hall, charges in _by_hall(center):
         if not center.spec.halls[hall].vapour_detection:
-            fluid = charges[0].loop.coolant.name
-            message = f'hall "{hall}" has tanks of "{fluid}", which has an exposure limit, and no vapour detection'
+            fluid = next((each for each in charges if _limit(each)), charges[0])
+            has = "which has an exposure limit" if _limit(fluid) else "whose exposure limit nobody knows"
+            message = f'hall "{hall}" has tanks of "{fluid.loop.coolant.name}", {has}, and no vapour detection'
             hint = 'say "vapour-detection: true" once it is planned'
             yield Finding(("halls", hall), message, hint, at_key=True)
 
 
+@rule("cooling.exposure-unknown", severity="warning")
+def exposure_limits_are_known(center: Center) -> Iterator[Finding]:
+    """Without the limit of its vapour nobody knows the fresh air that a hall needs, and no alarm has a limit."""
+    for loop in {charge.loop.name: charge.loop for charge in vapour.charges(center)}.values():
+        if not (loop.coolant.exposure_limit and loop.coolant.exposure_limit.value):
+            name = loop.coolant.name
+            message = (
+                f'the fresh air beside the tanks of loop "{loop.name}" cannot be judged, nor vapour in it be an alarm: '
+                f'the exposure limit of "{name}" is unknown'
+            )
+            hint = "take it from the safety data sheet of the fluid, into a file of your own"
+            yield Finding((*loop.path, "coolant"), message, hint)
+
+
 def _limited(center: Center) -> Iterator[tuple[str, list[Charge]]]:
-    """Halls with tanks of boiling liquids that have an exposure limit."""
+    """Halls with tanks of boiling liquids that have an exposure limit, and these tanks."""
+    found = ((hall, [each for each in charges if _limit(each)]) for hall, charges in _by_hall(center))
+    yield from ((hall, charges) for hall, charges in found if charges)
+
+
+def _by_hall(center: Center) -> Iterator[tuple[str, list[Charge]]]:
+    """Halls with tanks of boiling liquids."""
     halls: dict[str, list[Charge]] = {}
     for charge in vapour.charges(center):
-        limit = charge.loop.coolant.exposure_limit
-        if limit and limit.value:
-            halls.setdefault(charge.racks.hall, []).append(charge)
+        halls.setdefault(charge.racks.hall, []).append(charge)
     yield from halls.items()
+
+
+def _limit(charge: Charge) -> float | None:
+    """ppm of its vapour that people may breathe; None where nobody has said."""
+    limit = charge.loop.coolant.exposure_limit
+    return limit.value if limit else None

@@ -69,7 +69,8 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
             if text and given is not None and not isinstance(given, str):
                 hint = _quoting_hint("string_type", text) if _reads(model, source, detail["loc"], path, text) else None
         case "value_error":
-            message = str(context["error"])
+            error = context["error"]
+            message, hint = getattr(error, "sentence", str(error)), getattr(error, "hint", None)
         case "union_tag_invalid" | "union_tag_not_found":
             tags = str(context.get("expected_tags", "")).replace("'", '"')
             message = f"needs the kind {tags.replace(', ', ' or ')}"

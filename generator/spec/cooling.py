@@ -117,6 +117,7 @@ class UnitRatings(Strict):
     )
     flow: Flow | None = Field(None, description="Coolant that one unit pumps.")
     head: Pressure | None = Field(None, description="Pressure that is left for the loop at that flow.")
+    filter_drop: Pressure | None = Field(None, description="Pressure that its clean filter takes at that flow.")
     power: Power | None = Field(None, description="Electricity that one unit takes at its capacity.")
     loss: Percentage | None = Field(None, description="Share of its charge that a tank loses in a year.")
 
