@@ -101,9 +101,9 @@ class ControlPlane:
         self.kubeconfig = self.kubeconfig_for("admin", ["system:masters"])
         self.api = self._ending.enter_context(self._connect())
         self._start_api_server(self._start_etcd())
+        self._start_controllers()
         if self._with_kueue:
             self._define_kueue()
-        self._start_controllers()
         if self._with_kwok:
             self._start_kwok()
         if self._with_kueue:
@@ -196,18 +196,23 @@ class ControlPlane:
 
     def _define_kueue(self) -> None:
         self._create("/api/v1/namespaces", {"metadata": {"name": kueue.NAMESPACE}})
-        self._kueue_kinds = self.define(self._tools.kueue_crds)
+        # The manager ends when it finds a kind of its own missing.
+        self.define(self._tools.kueue_crds)
 
-    def define(self, folder: Path) -> set[str]:
-        """Create the custom resource definitions in a folder of manifests; the kinds that are served soon after."""
+    def define(self, folder: Path) -> None:
+        """Create the custom resource definitions in a folder of manifests, and wait until their kinds are served."""
         definitions = list(_definitions(folder))
         with ThreadPoolExecutor() as pool:
             list(pool.map(partial(self._create, DEFINITIONS), definitions))
-        return {each["spec"]["names"]["kind"] for each in definitions}
+        wait_until(lambda: all(map(self._serves, definitions)), READY_SECONDS, f"the kinds that {folder} defines")
+
+    def _serves(self, definition: Manifest) -> bool:
+        group, kind = definition["spec"]["group"], definition["spec"]["names"]["kind"]
+        versions = [each["name"] for each in definition["spec"]["versions"] if each["served"]]
+        answers = [self.api.get(f"/apis/{group}/{version}") for version in versions]
+        return all(each.is_success and kind in {one["kind"] for one in each.json()["resources"]} for each in answers)
 
     def _start_kueue(self) -> None:
-        # The manager ends when it finds a kind of its own missing.
-        wait_until(self._kueue_is_served, READY_SECONDS, "definitions of Kueue")
         serving = self.authority.server("kueue", [kueue.HOST])
         manager = kueue.Kueue(self._tools.kueue, self._workdir / "kueue", serving, self._kueue_config)
         command = manager.command(self.kubeconfig_for("kueue", ["system:masters"]))
@@ -216,10 +221,6 @@ class ControlPlane:
             kind = webhook["kind"].lower()
             self._create(f"/apis/admissionregistration.k8s.io/v1/{kind}s", webhook)
         wait_until(self._kueue_is_asked, READY_SECONDS, "webhooks of Kueue")
-
-    def _kueue_is_served(self) -> bool:
-        answer = self.api.get(f"/apis/{kueue.VERSION}")
-        return answer.is_success and self._kueue_kinds <= {each["kind"] for each in answer.json()["resources"]}
 
     def _kueue_is_asked(self) -> bool:
         """Say whether the API server calls both kinds of webhook: one suspends a job, one refuses its queue."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -396,9 +397,13 @@ def test_priorities_of_the_sites_own_programs_are_not_for_tenants(tenancy: Tenan
         made = body("scheduling.k8s.io/v1", "PriorityClass", name, value=value)
         assert tenancy.operator.create(made, dry=False).is_yes
     said = "do not use priority classes above"
-    high = {"priorityClassName": "storage-critical"}
+
+    def refused(bad: Body) -> bool:
+        return said in admin.create(bad).message
+
+    high: Body = {"priorityClassName": "storage-critical"}
     for bad in (pod(**high), job(template={"spec": high})):
-        wait_until(lambda bad=bad: said in admin.create(bad).message, 20, "refused")
+        wait_until(partial(refused, bad), 20, said)
     assert admin.create(pod(priorityClassName="spare-time")).is_yes
 
 

@@ -140,7 +140,7 @@ def trials(
             first = firsts.get(queue)
             if first and cluster in share.pool.clusters:
                 for environment, namespace in zip(tenant.environments, tenant.namespaces(), strict=True):
-                    maker = _Maker(first, tenant, share, environment, namespace)
+                    maker = _Maker(center, cluster, first, tenant, share, environment, namespace)
                     yield maker.trial(held.get(queue, 0.0), room[share.pool.name])
 
 
@@ -148,6 +148,8 @@ def trials(
 class _Maker:
     """Makes the jobs of one queue in one environment."""
 
+    center: Center
+    cluster: str
     first: Body
     tenant: Tenant
     share: Share
@@ -166,8 +168,9 @@ class _Maker:
         each = self._each(1)
         used = round(held / amount_of(each[resource_of(each)]))
         free = min(self.share.size - used, room * self.per_node)
-        within = self._ask("within", *self._packed(free)) if free > 0 else None
-        taken = used + (self._units(within) if within else 0)
+        pods, units = self._packed(free) if free > 0 else (0, 0)
+        within = self._ask("within", pods, units) if pods else None
+        taken = used + pods * units
         loan = sum(share.size for share in self.tenant.borrow if share.pool is self.pool)
         missing = self.share.size - taken + loan + 1
         beyond = self._ask("beyond", *self._packed(missing, up=True))
@@ -180,11 +183,6 @@ class _Maker:
             return 1, units
         return -(-units // self.per_node) if up else units // self.per_node, self.per_node
 
-    def _units(self, ask: Ask) -> int:
-        each = self._each(1)
-        resource = resource_of(each)
-        return round(amount_of(ask.each[resource]) * ask.pods / amount_of(each[resource]))
-
     def _each(self, units: int) -> dict[str, str]:
         return replace(self.share, amount=units, unit=self._unit).resources()
 
@@ -193,7 +191,8 @@ class _Maker:
         return "accelerators" if self.pool.accelerators_per_node else "nodes"
 
     def _ask(self, kind: Kind, pods: int, units: int) -> Ask:
-        name, each = f"{PREFIX}-{kind}-{self.pool.name}", self._each(units)
+        name = f"{PREFIX}-{kind}-{self.pool.name}"
+        each = self.center.beside_sandbox(self.tenant, self.cluster, self._each(units))
         manifest = self._job(name, pods, each, queued=kind != "unqueued")
         return Ask(
             kind, name, self.namespace, self.tenant.name, self.environment, self.pool.name, pods, each,
