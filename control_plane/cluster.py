@@ -62,6 +62,7 @@ class ControlPlane:
         kueue: bool = True,
         kwok: bool = True,
         address: str = "127.0.0.1",
+        services: str = "10.0.0.0/16",
         kueue_config: Mapping[str, Any] | None = None,
     ) -> None:
         self._tools = tools
@@ -69,6 +70,7 @@ class ControlPlane:
         self._with_kueue = kueue
         self._with_kwok = kwok
         self._address = address
+        self._services = services
         self._kueue_config = kueue_config or {}
         self._ending = contextlib.ExitStack()
         self.processes: dict[str, Process] = {}
@@ -138,6 +140,7 @@ class ControlPlane:
 
     def _start_api_server(self, etcd: str) -> None:
         serving = self.authority.server("apiserver", {self._address, "127.0.0.1", "localhost"})
+        proxy = self.authority.user("front-proxy-client")
         self._tokens = write_token_keys(self._workdir / "certificates")
         policy = self._workdir / "audit-policy.json"
         policy.write_text(json.dumps(AUDIT_POLICY))
@@ -150,10 +153,18 @@ class ControlPlane:
             "tls-cert-file": serving.certificate,
             "tls-private-key-file": serving.key,
             "client-ca-file": self.authority.certificate,
+            # By these it passes on who asks, to APIs that programs in the cluster serve.
+            "requestheader-client-ca-file": self.authority.certificate,
+            "requestheader-allowed-names": "front-proxy-client",
+            "requestheader-username-headers": "X-Remote-User",
+            "requestheader-group-headers": "X-Remote-Group",
+            "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+            "proxy-client-cert-file": proxy.certificate,
+            "proxy-client-key-file": proxy.key,
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-account-key-file": self._tokens.certificate,
             "service-account-signing-key-file": self._tokens.key,
-            "service-cluster-ip-range": "10.0.0.0/16",
+            "service-cluster-ip-range": self._services,
             "authorization-mode": "Node,RBAC",
             "enable-admission-plugins": "NodeRestriction",
             "allow-privileged": "true",
