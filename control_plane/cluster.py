@@ -279,6 +279,11 @@ class ControlPlane:
             name = node["metadata"]["name"]
             wait_until(partial(self._accepts_pods, name), deadline, f"node {name}")
 
+    def publish(self, slices: Sequence[Manifest]) -> None:
+        """Create ResourceSlices: the devices of nodes, as a driver of dynamic resource allocation publishes them."""
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(partial(self._create, "/apis/resource.k8s.io/v1/resourceslices"), slices))
+
     def _accepts_pods(self, node: str) -> bool:
         found = self.api.get(f"/api/v1/nodes/{node}").json()
         conditions = {each["type"]: each["status"] for each in found["status"].get("conditions", [])}

@@ -195,6 +195,30 @@ def test_what_a_sandbox_takes_is_part_of_the_quota(place: Surroundings) -> None:
     assert container["resources"]["requests"]["cpu"] == "14200m"
 
 
+def test_devices_that_are_claimed_are_given_out_by_the_scheduler(place: Surroundings) -> None:
+    source = f'{{version: "1", source: "https://x.example/d", digest: "sha256:{"0" * 64}"}}'
+    driver = (
+        ("cni: calico,", f"cni: calico, parts: {{driver: {source}}},"),
+        ("{nvidia: {plugin: ", "{nvidia: {part: driver, claims: true, exporter: "),
+    )
+    with Rehearsal(place, sample(place, "starter", *driver), "--keep", "--format", "json") as running:
+        running.until("stays up")
+        result = running.result()
+        told = {job["kind"]: job for job in result["jobs"]}
+        claims = read((running, result), "resourceclaims", "--namespace", VISION)["items"]
+        running.signal(signal.SIGINT)
+        assert running.ended()[0] == 0
+    assert [(kind, job["outcome"]) for kind, job in told.items()] == [
+        ("service", "ran"), ("within", "ran"), ("beyond", "waited"), ("unqueued", "refused")
+    ]  # fmt: skip
+    given = [claim["status"]["allocation"]["devices"]["results"] for claim in claims]
+    assert sorted(len(each) for each in given) == [8, 8]
+    devices = {(each["driver"], each["pool"], each["device"]) for results in given for each in results}
+    assert len(devices) == 16 and {driver for driver, _, _ in devices} == {"gpu.nvidia.com"}
+    assert {pool for _, pool, _ in devices} == set(told["within"]["nodes"])
+    assert "queues of train" not in str(result["left_out"])
+
+
 def test_a_promise_that_breaks_is_told(place: Surroundings) -> None:
     """A class that lets no job in stands against every quota."""
     centre = sample(place, "starter", ("class: research,", "class: closed,"))

@@ -53,7 +53,7 @@ def _run(plane: ControlPlane, tools: Tools, root: Path, ended: threading.Event) 
     shutil.copy(tools.kueue, root / "manager")
     (root / "controller_manager_config.yaml").write_text(yaml.safe_dump(_configuration(plane)))
     (root / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(plane)))
-    command = ["chroot", root, "/manager", "--config=/controller_manager_config.yaml", "--kubeconfig=/kubeconfig"]
+    command = ["chroot", str(root), "/manager", "--config=/controller_manager_config.yaml", "--kubeconfig=/kubeconfig"]
     with Process(command, log=root.parent / "kueue.log", name="kueue"):
         while not ended.wait(0.2):
             _mount(plane, root / CERTIFICATES)
