@@ -62,6 +62,7 @@ class ControlPlane:
         kueue: bool = True,
         kwok: bool = True,
         address: str = "127.0.0.1",
+        services: str = "10.0.0.0/16",
         kueue_config: Mapping[str, Any] | None = None,
     ) -> None:
         self._tools = tools
@@ -69,6 +70,7 @@ class ControlPlane:
         self._with_kueue = kueue
         self._with_kwok = kwok
         self._address = address
+        self._services = services
         self._kueue_config = kueue_config or {}
         self._ending = contextlib.ExitStack()
         self.processes: dict[str, Process] = {}
@@ -101,9 +103,9 @@ class ControlPlane:
         self.kubeconfig = self.kubeconfig_for("admin", ["system:masters"])
         self.api = self._ending.enter_context(self._connect())
         self._start_api_server(self._start_etcd())
+        self._start_controllers()
         if self._with_kueue:
             self._define_kueue()
-        self._start_controllers()
         if self._with_kwok:
             self._start_kwok()
         if self._with_kueue:
@@ -138,6 +140,7 @@ class ControlPlane:
 
     def _start_api_server(self, etcd: str) -> None:
         serving = self.authority.server("apiserver", {self._address, "127.0.0.1", "localhost"})
+        proxy = self.authority.user("front-proxy-client")
         self._tokens = write_token_keys(self._workdir / "certificates")
         policy = self._workdir / "audit-policy.json"
         policy.write_text(json.dumps(AUDIT_POLICY))
@@ -150,10 +153,18 @@ class ControlPlane:
             "tls-cert-file": serving.certificate,
             "tls-private-key-file": serving.key,
             "client-ca-file": self.authority.certificate,
+            # By these it passes on who asks, to APIs that programs in the cluster serve.
+            "requestheader-client-ca-file": self.authority.certificate,
+            "requestheader-allowed-names": "front-proxy-client",
+            "requestheader-username-headers": "X-Remote-User",
+            "requestheader-group-headers": "X-Remote-Group",
+            "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+            "proxy-client-cert-file": proxy.certificate,
+            "proxy-client-key-file": proxy.key,
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-account-key-file": self._tokens.certificate,
             "service-account-signing-key-file": self._tokens.key,
-            "service-cluster-ip-range": "10.0.0.0/16",
+            "service-cluster-ip-range": self._services,
             "authorization-mode": "Node,RBAC",
             "enable-admission-plugins": "NodeRestriction",
             "allow-privileged": "true",
@@ -196,18 +207,23 @@ class ControlPlane:
 
     def _define_kueue(self) -> None:
         self._create("/api/v1/namespaces", {"metadata": {"name": kueue.NAMESPACE}})
-        self._kueue_kinds = self.define(self._tools.kueue_crds)
+        # The manager ends when it finds a kind of its own missing.
+        self.define(self._tools.kueue_crds)
 
-    def define(self, folder: Path) -> set[str]:
-        """Create the custom resource definitions in a folder of manifests; the kinds that are served soon after."""
+    def define(self, folder: Path) -> None:
+        """Create the custom resource definitions in a folder of manifests, and wait until their kinds are served."""
         definitions = list(_definitions(folder))
         with ThreadPoolExecutor() as pool:
             list(pool.map(partial(self._create, DEFINITIONS), definitions))
-        return {each["spec"]["names"]["kind"] for each in definitions}
+        wait_until(lambda: all(map(self._serves, definitions)), READY_SECONDS, f"the kinds that {folder} defines")
+
+    def _serves(self, definition: Manifest) -> bool:
+        group, kind = definition["spec"]["group"], definition["spec"]["names"]["kind"]
+        versions = [each["name"] for each in definition["spec"]["versions"] if each["served"]]
+        answers = [self.api.get(f"/apis/{group}/{version}") for version in versions]
+        return all(each.is_success and kind in {one["kind"] for one in each.json()["resources"]} for each in answers)
 
     def _start_kueue(self) -> None:
-        # The manager ends when it finds a kind of its own missing.
-        wait_until(self._kueue_is_served, READY_SECONDS, "definitions of Kueue")
         serving = self.authority.server("kueue", [kueue.HOST])
         manager = kueue.Kueue(self._tools.kueue, self._workdir / "kueue", serving, self._kueue_config)
         command = manager.command(self.kubeconfig_for("kueue", ["system:masters"]))
@@ -216,10 +232,6 @@ class ControlPlane:
             kind = webhook["kind"].lower()
             self._create(f"/apis/admissionregistration.k8s.io/v1/{kind}s", webhook)
         wait_until(self._kueue_is_asked, READY_SECONDS, "webhooks of Kueue")
-
-    def _kueue_is_served(self) -> bool:
-        answer = self.api.get(f"/apis/{kueue.VERSION}")
-        return answer.is_success and self._kueue_kinds <= {each["kind"] for each in answer.json()["resources"]}
 
     def _kueue_is_asked(self) -> bool:
         """Say whether the API server calls both kinds of webhook: one suspends a job, one refuses its queue."""
@@ -266,6 +278,11 @@ class ControlPlane:
         for node in nodes:
             name = node["metadata"]["name"]
             wait_until(partial(self._accepts_pods, name), deadline, f"node {name}")
+
+    def publish(self, slices: Sequence[Manifest]) -> None:
+        """Create ResourceSlices: the devices of nodes, as a driver of dynamic resource allocation publishes them."""
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(partial(self._create, "/apis/resource.k8s.io/v1/resourceslices"), slices))
 
     def _accepts_pods(self, node: str) -> bool:
         found = self.api.get(f"/api/v1/nodes/{node}").json()

@@ -16,7 +16,6 @@ from control_plane.processes import free_port
 Manifest = dict[str, Any]
 
 HOST = "127.0.0.1"
-VERSION = "kueue.x-k8s.io/v1beta2"
 NAMESPACE = "kueue-system"
 CONFIG = Path(__file__).with_name("kueue_config.yaml")
 # Frameworks and what of the webhooks' rules is theirs; the webhooks of all other kinds would only refuse to answer.

@@ -107,6 +107,7 @@ MODULES = (
         manifests={
             "kueue-crds": "config/components/crd/bases",
             "kueue-webhooks": "config/components/webhook",
+            "kueue-config": "config",
         },
     ),
     # Nothing runs it here; routes to services are objects of its kinds.
@@ -128,6 +129,7 @@ class Tools:
     kueue: Path
     kueue_crds: Path
     kueue_webhooks: Path
+    kueue_config: Path
     gateway_crds: Path
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 from generator import spec
@@ -326,6 +327,16 @@ class Center:
     def sandbox_of(self, tenant: Tenant, cluster: str) -> Sandbox | None:
         """What the pods of a tenant run in, where they must."""
         return self.sandboxes.get(cluster) if tenant.isolation == "sandbox" else None
+
+    def beside_sandbox(self, tenant: Tenant, cluster: str, resources: dict[str, str]) -> dict[str, str]:
+        """What its sandbox leaves of these resources to the containers of a pod: queues count both."""
+        sandbox = self.sandbox_of(tenant, cluster)
+        if sandbox is None:
+            return resources
+        megabytes = round(sandbox.memory.value.magnitude * 1000) if sandbox.memory.value else 0
+        cpu = int(resources["cpu"].removesuffix("m")) - round((sandbox.cores.value or 0) * 1000)
+        memory = int(resources["memory"].removesuffix("Mi")) - ceil(megabytes * 1e6 / 2**20)
+        return {**resources, "cpu": f"{cpu}m", "memory": f"{memory}Mi"}
 
     def tenants_of(self, cluster: str) -> list[Tenant]:
         """Tenants that have a share of some pool of the cluster."""

@@ -158,17 +158,19 @@ class Site:
     @contextmanager
     def started(self) -> Iterator[None]:
         with ControlPlane(build_tools(), self.folder / "cluster", kueue_config=self.configuration()) as self.plane:
-            self.plane.add_nodes(list(self._machines()))
+            self.plane.add_nodes(self.machines())
             self.in_cluster("apply")
             for queue in (body for body in self.objects if body["kind"] == "ClusterQueue"):
                 wait_until(partial(self.admits, queue["metadata"]["name"]), SECONDS, queue["metadata"]["name"])
             yield
 
-    def _machines(self) -> Iterator[Manifest]:
+    def machines(self) -> list[Manifest]:
         """The workers as their kubelets would announce them: racks in the order of pools, names by the scheme."""
-        for number, (pool, count) in enumerate(self._nodes.items(), 2):
-            for slot in range(1, count + 1):
-                yield machine(f"{pool}-a{number:02d}-{slot}", self.resources[pool])
+        return [
+            machine(f"{pool}-a{number:02d}-{slot}", self.resources[pool])
+            for number, (pool, count) in enumerate(self._nodes.items(), 2)
+            for slot in range(1, count + 1)
+        ]
 
     def admits(self, queue: str) -> bool:
         found = self._get(f"clusterqueues/{queue}").get("status", {}).get("conditions", [])

@@ -215,7 +215,7 @@ CLUSTER_WIDE = {
     "Namespace", "ClusterRole", "ClusterRoleBinding", "RuntimeClass", "CustomResourceDefinition", "PersistentVolume",
     "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ResourceFlavor", "Cohort", "ClusterQueue",
     "WorkloadPriorityClass", "Topology", "Node", "CertificateSigningRequest", "ValidatingWebhookConfiguration",
-    "MutatingWebhookConfiguration",
+    "MutatingWebhookConfiguration", "PriorityClass",
 }  # fmt: skip
 
 

@@ -19,7 +19,9 @@ from generator import catalog
 from generator.catalog import KINDS, MAX_BYTES, MAX_FILES, Catalog
 from generator.catalog.models import Accelerator, CoolingDevice, Entry, Fact, OperatingSystem, RackType, Server, Vendor
 from generator.problems import Position, Refused
+from generator.rehearsal.drivers import Device
 from generator.spec.common import Strict
+from tests.vendors import vendors
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "generator" / "catalog"
@@ -372,3 +374,15 @@ def test_names_that_cannot_be_printed_are_not_offered(own: Path, tmp_path: Path)
         (own / name).touch()
     offered = set(catalog.of(tmp_path).names(Accelerator)) - set(Catalog().names(Accelerator))
     assert offered == {"own-a1"}
+
+
+def test_devices_of_every_class_can_be_rehearsed() -> None:
+    """They choose by driver and attributes, which a fake device can have; others are left out."""
+    found = [vendor.facts["cluster"]["claims"] for vendor in vendors().values() if "claims" in vendor.facts["cluster"]]
+    assert len(found) > 5
+    for claims in found:
+        device = Device.chosen_by(claims["selector"]["value"])
+        assert device and device.driver == claims["device-class"]["value"]
+    chosen = Device.chosen_by("device.driver == 'x' && device.attributes['x'].type == 'gpu'")
+    assert chosen == Device("x", {"x/type": "gpu"})
+    assert Device.chosen_by("device.driver == 'x' && device.capacity['x'].memory > quantity('1Gi')") is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -387,6 +388,23 @@ PAST_THE_QUEUE: list[tuple[Body, str]] = [
 def test_work_does_not_go_past_the_queue(tenancy: Tenancy, bad: Body, said: str) -> None:
     answer = tenancy.person(ADMIN).create(bad)
     assert not answer.is_yes and said in answer.message, answer
+
+
+def test_priorities_of_the_sites_own_programs_are_not_for_tenants(tenancy: Tenancy) -> None:
+    """A storage or network program brings a class that is above everybody; a class below everybody hurts nobody."""
+    admin = tenancy.person(ADMIN)
+    for name, value in (("storage-critical", 1000000), ("spare-time", -10)):
+        made = body("scheduling.k8s.io/v1", "PriorityClass", name, value=value)
+        assert tenancy.operator.create(made, dry=False).is_yes
+    said = "do not use priority classes above"
+
+    def refused(bad: Body) -> bool:
+        return said in admin.create(bad).message
+
+    high: Body = {"priorityClassName": "storage-critical"}
+    for bad in (pod(**high), job(template={"spec": high})):
+        wait_until(partial(refused, bad), 20, said)
+    assert admin.create(pod(priorityClassName="spare-time")).is_yes
 
 
 def test_pods_that_say_nothing_get_what_their_class_says(tenancy: Tenancy) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from control_plane.processes import wait_until
 from control_plane.tools import build_tools
@@ -174,22 +174,65 @@ def test_a_large_cluster_is_scaled_and_keeps_its_promises(place: Surroundings) -
     assert place.remains() == []
 
 
-def test_a_promise_that_breaks_is_told(place: Surroundings) -> None:
-    """The sandbox of each pod takes a core and memory of its own, which nobody has added to the quota."""
+def test_what_a_sandbox_takes_is_part_of_the_quota(place: Surroundings) -> None:
+    """A core and memory for each pod; who asks for a whole quota leaves them to it, services and first jobs too."""
     boxed = (
         ("cni: calico,", "cni: calico, sandbox: kata-qemu-nvidia-gpu,"),
-        (
-            "class: research,",
-            "class: research, isolation: sandbox,",
-        ),
+        ("class: research,", "class: research, isolation: sandbox,"),
     )
-    with Rehearsal(place, sample(place, "starter", *boxed)) as running:
+    centre = sample(place, "starter", *boxed)
+    with Rehearsal(place, centre, "--format", "json") as running:
+        code, output, said = running.ended()
+    assert code == 0, said
+    told = {job["kind"]: job for job in json.loads(output)["jobs"]}
+    # By hand: 95 % of 128 cores of a node less one, in two pods.
+    assert (told["within"]["pods"], told["within"]["each"]["cpu"]) == (2, "120600m")
+    assert told["service"]["each"]["cpu"] == "120600m"
+    subprocess.run([sys.executable, "-m", "generator", "-q", "render", str(centre)], cwd=ROOT, check=True)
+    first = yaml.safe_load((centre / "generated/tenants/vision-lab.train.yaml").read_text("utf-8"))
+    # By hand: an eighth of those cores less one.
+    [container] = first["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["requests"]["cpu"] == "14200m"
+
+
+def test_devices_that_are_claimed_are_given_out_by_the_scheduler(place: Surroundings) -> None:
+    source = f'{{version: "1", source: "https://x.example/d", digest: "sha256:{"0" * 64}"}}'
+    driver = (
+        ("cni: calico,", f"cni: calico, parts: {{driver: {source}}},"),
+        ("{nvidia: {plugin: ", "{nvidia: {part: driver, claims: true, exporter: "),
+    )
+    with Rehearsal(place, sample(place, "starter", *driver), "--keep", "--format", "json") as running:
+        running.until("stays up")
+        result = running.result()
+        told = {job["kind"]: job for job in result["jobs"]}
+        claims = read((running, result), "resourceclaims", "--namespace", VISION)["items"]
+        running.signal(signal.SIGINT)
+        assert running.ended()[0] == 0
+    assert [(kind, job["outcome"]) for kind, job in told.items()] == [
+        ("service", "ran"), ("within", "ran"), ("beyond", "waited"), ("unqueued", "refused")
+    ]  # fmt: skip
+    given = [claim["status"]["allocation"]["devices"]["results"] for claim in claims]
+    assert sorted(len(each) for each in given) == [8, 8]
+    devices = {(each["driver"], each["pool"], each["device"]) for results in given for each in results}
+    assert len(devices) == 16 and {driver for driver, _, _ in devices} == {"gpu.nvidia.com"}
+    assert {pool for _, pool, _ in devices} == set(told["within"]["nodes"])
+    assert "queues of train" not in str(result["left_out"])
+
+
+def test_a_promise_that_breaks_is_told(place: Surroundings) -> None:
+    """A class that lets no job in stands against every quota."""
+    centre = sample(place, "starter", ("class: research,", "class: closed,"))
+    text = (ROOT / "generator/catalog/classes/research.yaml").read_text("utf-8")
+    closed = text.replace("name: research", "name: closed").replace("jobs: 1000", "jobs: 0")
+    assert closed.count("closed") == 1 and closed.count("jobs: 0") == 1
+    (centre / "catalog/classes").mkdir(parents=True)
+    (centre / "catalog/classes/closed.yaml").write_text(closed, "utf-8")
+    with Rehearsal(place, centre) as running:
         code, output, said = running.ended()
     assert code == 1, said
     [row] = [line for line in output.splitlines() if "within quota" in line]
-    # Kueue names one of those that lack.
-    assert "waited, NOT ran" in row and re.search("insufficient quota for (cpu|memory) in flavor train", row)
-    assert "beyond quota" not in output and "2 of 3 did what the spec promises" in output
+    assert "refused, NOT ran" in row and "exceeded quota: objects" in row
+    assert "beyond quota" not in output and "1 of 3 did what the spec promises" in output
     assert place.remains() == []
 
 

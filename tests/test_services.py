@@ -69,3 +69,19 @@ def test_inputs_that_do_not_fit(kind: str, inputs: dict[str, Any], shows: str, t
     done = center("validate", centre(tmp_path / "mine", kind, inputs))
     assert done.returncode == 1 and shows in done.stdout
     assert re.findall(r"error\[(.*?)\]", done.stdout) == ["service.input"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_images_may_need_a_login(folder: Path, tmp_path: Path) -> None:
+    """The spec names a secret of the tenant, and every pod of the service says it."""
+    inputs = yaml.safe_load((folder / "service.yaml").read_text("utf-8"))["example"]["inputs"]
+    made = centre(tmp_path / "mine", folder.name, {**inputs, "registry-login": "our-registry"})
+    assert center("render", made).returncode == 0
+    files = sorted((made / "generated/clusters/cloud/services").glob("mine*.yaml"))
+    pods = [
+        body["spec"].get("jobTemplate", body)["spec"]["template"]["spec"]
+        for file in files
+        for body in yaml.safe_load_all(file.read_text("utf-8"))
+        if body["kind"] in ("CronJob", "Deployment")
+    ]
+    assert pods and all(pod["imagePullSecrets"] == [{"name": "our-registry"}] for pod in pods)

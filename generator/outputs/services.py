@@ -42,6 +42,10 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
 def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]:
     """What the templates of a service may use; the names are part of the contract with service folders."""
     claimed = device_class(center, service.pool, cluster)
+
+    def asked(resources: dict[str, str]) -> dict[str, str]:
+        return unclaimed(center.beside_sandbox(service.tenant, cluster, resources), claimed)
+
     return {
         "name": service.name,
         "namespace": service.namespace,
@@ -51,8 +55,8 @@ def context(center: Center, service: ServiceUse, cluster: str) -> dict[str, Any]
         "priority_class": service.tenant.class_.name,
         "domain": center.spec.network.domain,
         "inputs": service.inputs,
-        "whole_node": unclaimed(service.pool.resources(), claimed),
-        "part_of_node": unclaimed(service.pool.resources(_each(service)), claimed),
+        "whole_node": asked(service.pool.resources()),
+        "part_of_node": asked(service.pool.resources(_each(service))),
         "claims": claims_by(service.name) if claimed else [],
         "claimed": CLAIMED if claimed else {},
         "pod_security": POD_SECURITY,

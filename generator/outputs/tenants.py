@@ -83,7 +83,8 @@ def _counts(tenant: Tenant, cluster: str, own: dict[str, int]) -> dict[str, str]
     hard = {"pods": str(counts.pods + devices), "requests.storage": megabytes(tenant.class_.storage.magnitude)}
     for what, names in _COUNTED.items():
         hard |= dict.fromkeys(names, str(getattr(counts, what) + own.get(what, 0)))
-    return {**hard, **dict.fromkeys(_NEVER, "0"), "resourcequotas": "2"}
+    # Only operators make any: two are here, others limit what the spec has no words for.
+    return {**hard, **dict.fromkeys(_NEVER, "0"), "resourcequotas": "10"}
 
 
 def _most(center: Center, cluster: str, tenant: Tenant) -> dict[str, str]:

@@ -68,7 +68,8 @@ def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> It
     words = center.clusters[cluster]
     registry = words.images[0] if words.kind == "kubernetes" and words.images else "registry.example/library"
     least = {"cpu": "1", "memory": "1Gi"}
-    asked = unclaimed(queue.pool.resources(1), queue.claimed) if queue.pool.plugin else least
+    part = center.beside_sandbox(tenant, cluster, queue.pool.resources(1))
+    asked = unclaimed(part, queue.claimed) if queue.pool.plugin else least
     named = {"name": "first", "namespace": tenant.namespaces()[0]}
     if queue.claimed:
         yield claim_template(named, queue.claimed, 1)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from generator.model import Center, Share, Tenant
 from generator.nodes import Pool
-from generator.rehearsal.services import Body, Work
+from generator.rehearsal.services import Body, FirstJob, Work
 from generator.text import counted
 
 Outcome = Literal["ran", "waited", "refused"]
@@ -39,6 +39,8 @@ class Ask:
     who: tuple[str, ...]
     """Groups of the people who ask; nobody asks for what apply has brought."""
     manifest: Body | None = None
+    template: Body | None = None
+    """By which its pods claim devices."""
     marks: Mapping[str, str] = field(default_factory=dict)
     """Labels of the pods of what apply has brought."""
     nodes: int = 0
@@ -76,9 +78,11 @@ def of_services(center: Center, works: Iterable[Work]) -> Iterator[Ask]:
     for work in works:
         tenant = center.tenants[work.labels["center.internal/tenant"]]
         environment = work.labels["center.internal/environment"]
+        plugin = center.pools[work.pool].plugin
+        claims = {plugin.resource: str(work.claimed)} if plugin and work.claimed else {}
         ask = Ask(
             "service", work.service, work.namespace, tenant.name, environment, work.pool, work.pods,
-            _requests(work.template), who=(), nodes=work.pods,
+            {**_requests(work.template), **claims}, who=(), nodes=work.pods,
         )  # fmt: skip
         if work.job is None:
             yield replace(ask, marks=work.template["metadata"]["labels"])
@@ -128,7 +132,7 @@ class Trial:
 
 
 def trials(
-    center: Center, cluster: str, firsts: Mapping[str, Body | None], held: Mapping[str, float], room: Mapping[str, int]
+    center: Center, cluster: str, firsts: Mapping[str, FirstJob], held: Mapping[str, float], room: Mapping[str, int]
 ) -> Iterator[Trial]:
     """The trials of every queue, made of the first job that is rendered for it.
 
@@ -140,7 +144,7 @@ def trials(
             first = firsts.get(queue)
             if first and cluster in share.pool.clusters:
                 for environment, namespace in zip(tenant.environments, tenant.namespaces(), strict=True):
-                    maker = _Maker(first, tenant, share, environment, namespace)
+                    maker = _Maker(center, cluster, first, tenant, share, environment, namespace)
                     yield maker.trial(held.get(queue, 0.0), room[share.pool.name])
 
 
@@ -148,7 +152,9 @@ def trials(
 class _Maker:
     """Makes the jobs of one queue in one environment."""
 
-    first: Body
+    center: Center
+    cluster: str
+    first: FirstJob
     tenant: Tenant
     share: Share
     environment: str
@@ -166,8 +172,9 @@ class _Maker:
         each = self._each(1)
         used = round(held / amount_of(each[resource_of(each)]))
         free = min(self.share.size - used, room * self.per_node)
-        within = self._ask("within", *self._packed(free)) if free > 0 else None
-        taken = used + (self._units(within) if within else 0)
+        pods, units = self._packed(free) if free > 0 else (0, 0)
+        within = self._ask("within", pods, units) if pods else None
+        taken = used + pods * units
         loan = sum(share.size for share in self.tenant.borrow if share.pool is self.pool)
         missing = self.share.size - taken + loan + 1
         beyond = self._ask("beyond", *self._packed(missing, up=True))
@@ -180,11 +187,6 @@ class _Maker:
             return 1, units
         return -(-units // self.per_node) if up else units // self.per_node, self.per_node
 
-    def _units(self, ask: Ask) -> int:
-        each = self._each(1)
-        resource = resource_of(each)
-        return round(amount_of(ask.each[resource]) * ask.pods / amount_of(each[resource]))
-
     def _each(self, units: int) -> dict[str, str]:
         return replace(self.share, amount=units, unit=self._unit).resources()
 
@@ -193,22 +195,37 @@ class _Maker:
         return "accelerators" if self.pool.accelerators_per_node else "nodes"
 
     def _ask(self, kind: Kind, pods: int, units: int) -> Ask:
-        name, each = f"{PREFIX}-{kind}-{self.pool.name}", self._each(units)
+        name = f"{PREFIX}-{kind}-{self.pool.name}"
+        each = self.center.beside_sandbox(self.tenant, self.cluster, self._each(units))
         manifest = self._job(name, pods, each, queued=kind != "unqueued")
+        template = self._template(name, units) if self.first.template else None
         return Ask(
             kind, name, self.namespace, self.tenant.name, self.environment, self.pool.name, pods, each,
-            people(self.tenant), manifest, nodes=pods,
+            people(self.tenant), manifest, template, nodes=pods,
         )  # fmt: skip
 
     def _job(self, name: str, pods: int, each: dict[str, str], queued: bool) -> Body:
         """The first job of the tenant, larger."""
-        job = deepcopy(self.first)
+        job = deepcopy(self.first.job)
         job["metadata"] = {"name": name, "namespace": self.namespace}
         if queued:
-            job["metadata"]["labels"] = self.first["metadata"]["labels"]
+            job["metadata"]["labels"] = self.first.job["metadata"]["labels"]
         job["spec"] |= {"completions": pods, "parallelism": pods}
-        job["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": each, "limits": each}
+        pod = job["spec"]["template"]["spec"]
+        if self.first.template:
+            each = {resource: amount for resource, amount in each.items() if "/" not in resource}
+            for claim in pod["resourceClaims"]:
+                claim["resourceClaimTemplateName"] = name
+        pod["containers"][0]["resources"] |= {"requests": each, "limits": each}
         return job
+
+    def _template(self, name: str, units: int) -> Body:
+        """What each pod of that job claims."""
+        template = deepcopy(self.first.template) or {}
+        template["metadata"] = {"name": name, "namespace": self.namespace}
+        for request in template["spec"]["spec"]["devices"]["requests"]:
+            request["exactly"]["count"] = units
+        return template
 
 
 def waves(found: Iterable[Trial], room: Mapping[str, int]) -> list[list[Trial]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,16 @@ class Work:
     """Of a pod."""
     job: Body | None = None
     """The job that a person starts from it; None for what runs as soon as it is applied."""
+    claimed: int = 0
+    """Devices that each pod claims from a driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstJob:
+    """The first job of a queue, and the template by which it claims devices, where a driver offers them."""
+
+    job: Body
+    template: Body | None = None
 
 
 def work_of(manifests: Iterable[Manifest]) -> list[Work]:
@@ -42,7 +52,25 @@ def work_of(manifests: Iterable[Manifest]) -> list[Work]:
         for scaler in bodies
         if scaler["kind"] == "HorizontalPodAutoscaler"
     }
-    return [work for body in bodies for work in _work(body, least)]
+    claims = {
+        (body["metadata"]["namespace"], body["metadata"]["name"]): claimed_by(body)
+        for body in bodies
+        if body["kind"] == "ResourceClaimTemplate"
+    }
+    return [
+        replace(work, claimed=sum(claims[work.namespace, name] for name in _templates(work)))
+        for body in bodies
+        for work in _work(body, least)
+    ]
+
+
+def claimed_by(template: Body) -> int:
+    """The devices that a template of claims asks for."""
+    return sum(int(request["exactly"]["count"]) for request in template["spec"]["spec"]["devices"]["requests"])
+
+
+def _templates(work: Work) -> list[str]:
+    return [claim["resourceClaimTemplateName"] for claim in work.template["spec"].get("resourceClaims") or []]
 
 
 def _work(body: Body, least: Mapping[tuple[str, str], int]) -> Iterator[Work]:
@@ -60,12 +88,12 @@ def _work(body: Body, least: Mapping[tuple[str, str], int]) -> Iterator[Work]:
         yield Work(meta["name"], meta["namespace"], meta["labels"], queue, pods, spec["template"], job)
 
 
-def first_jobs(tree: Path) -> dict[str, Body | None]:
-    """The first job of each queue; None where it claims devices of a driver, which no fake node has."""
-    found: dict[str, Body | None] = {}
+def first_jobs(tree: Path) -> dict[str, FirstJob]:
+    """The first job of each queue."""
+    found: dict[str, FirstJob] = {}
     for file in sorted((tree / "tenants").glob("*.yaml")):
         bodies = {body["kind"]: body for body in yaml.safe_load_all(file.read_text("utf-8"))}
-        found[file.stem] = bodies["Job"] if len(bodies) == 1 else None
+        found[file.stem] = FirstJob(bodies["Job"], bodies.get("ResourceClaimTemplate"))
     return found
 
 

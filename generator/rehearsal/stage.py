@@ -20,6 +20,7 @@ from generator.apply.clusters.runs import Target, apply_cluster, diff_cluster
 from generator.model import Center
 from generator.problems import Problem, Refused
 from generator.rehearsal.asks import Ask, Trial, of_services, trials, waves
+from generator.rehearsal.drivers import devices_of
 from generator.rehearsal.services import first_jobs, nodes_needed, work_of
 from generator.rehearsal.stands import Stand, stands
 from generator.rehearsal.witness import Seen, Witness
@@ -108,16 +109,20 @@ class _Rehearsal:
     def __init__(self, center: Center, cluster: str, tree: Path, tell: Tell) -> None:
         self._center, self._cluster, self._tree, self._tell = center, cluster, tree, tell
         self._manifests = manifests_of(tree, cluster)
-        self._firsts = first_jobs(tree)
-        self._claimed = {queue.rpartition(".")[2] for queue, job in self._firsts.items() if job is None}
-        self._works = [work for work in work_of(self._manifests) if work.pool not in self._claimed]
+        firsts = first_jobs(tree)
+        devices = devices_of(self._manifests, firsts)
+        self._devices = {pool: device for pool, device in devices.items() if device}
+        self._unasked = devices.keys() - self._devices.keys()
+        self._firsts = {queue: job for queue, job in firsts.items() if queue.rpartition(".")[2] not in self._unasked}
+        self._works = [work for work in work_of(self._manifests) if work.pool not in self._unasked]
 
     def play(self, plane: ControlPlane, tools: Tools, most: int, keep: bool) -> Result:
         plane.define(tools.gateway_crds)
-        standing = stands(self._center, self._cluster, most, nodes_needed(self._works))
+        standing = stands(self._center, self._cluster, most, nodes_needed(self._works), self._devices)
         count = sum(len(stand.nodes) for stand in standing)
         self._tell(f"registering {counted(count, 'fake node')}")
         plane.add_nodes([node for stand in standing for node in stand.manifests()])
+        plane.publish([devices for stand in standing for devices in stand.devices()])
         applied = self._apply(plane)
         witness = Witness(plane)
         self._await_queues(witness)
@@ -200,8 +205,8 @@ class _Rehearsal:
         if others:
             yield f"nodes of {', '.join(others)}: no job of a tenant goes there"
         for pool in self._center.pools_of(self._cluster):
-            if pool.name in self._claimed:
-                yield f"queues of {pool.name}: its accelerators are claimed from a driver, which no fake node has"
+            if pool.name in self._unasked:
+                yield f"queues of {pool.name}: its class of devices asks for more than fake devices have"
         for part in parts_of(self._tree, self._cluster):
             yield f"part {part}: its programs would need containers"
         words = self._center.clusters[self._cluster]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 QUEUES = "/apis/kueue.x-k8s.io/v1beta2"
 JOBS = "/apis/batch/v1"
+CLAIMS = "/apis/resource.k8s.io/v1"
 POOL = "center.node-restriction.kubernetes.io/pool"
 Json = dict[str, Any]
 
@@ -48,7 +49,11 @@ class Witness:
         who = [("Impersonate-User", f"rehearsal:{ask.tenant}"), *(("Impersonate-Group", group) for group in ask.who)]
         path = f"{JOBS}/namespaces/{ask.namespace}/jobs"
         query = {"dryRun": "All"} if trying else {}
-        answer = self._plane.api.post(path, json=ask.manifest, params=query, headers=who if ask.who else [])
+        headers = who if ask.who else []
+        if ask.template:
+            claims = f"{CLAIMS}/namespaces/{ask.namespace}/resourceclaimtemplates"
+            self._plane.api.post(claims, json=ask.template, params=query, headers=headers)
+        answer = self._plane.api.post(path, json=ask.manifest, params=query, headers=headers)
         if answer.is_success:
             self._refusals.pop((ask.namespace, ask.name), None)
         else:
@@ -58,6 +63,8 @@ class Witness:
         """Delete a job, and its pods after it."""
         path = f"{JOBS}/namespaces/{ask.namespace}/jobs/{ask.name}"
         self._plane.api.delete(path, params={"propagationPolicy": "Background"})
+        if ask.template:
+            self._plane.api.delete(f"{CLAIMS}/namespaces/{ask.namespace}/resourceclaimtemplates/{ask.name}")
 
     def see(self, asks: Iterable[Ask]) -> list[Seen]:
         """What became of these by now."""

@@ -96,6 +96,25 @@ def sandboxes_know_the_devices(center: Center) -> Iterator[Finding]:
                 yield Finding(tenant.path, message)
 
 
+@rule("isolation.sandbox-size")
+def sandboxes_leave_something_to_pods(center: Center) -> Iterator[Finding]:
+    """What a sandbox takes for each pod counts against the quota; a pod that has nothing left never starts."""
+    for name, pool, tenants in _pools(center):
+        for tenant in tenants:
+            if (sandbox := center.sandbox_of(tenant, name)) is None:
+                continue
+            least = pool.resources(1)
+            left = center.beside_sandbox(tenant, name, least)
+            unit = "accelerator" if pool.accelerators_per_node else "node"
+            if any(int(left[what].rstrip("miM")) < 1 for what in ("cpu", "memory")):
+                message = (
+                    f'one {unit} of pool "{pool.name}" brings {least["cpu"]} of cpu and {least["memory"]} of memory, '
+                    f'and sandbox "{sandbox.name}" leaves {left["cpu"]} and {left["memory"]} of it to a pod of tenant '
+                    f'"{tenant.name}"'
+                )
+                yield Finding(tenant.path, message, "choose a smaller sandbox, or give the tenant nodes of its own")
+
+
 @rule("isolation.no-network", severity="warning")
 def clusters_name_their_network(center: Center) -> Iterator[Finding]:
     """Network policies are only words unless the network plugin enforces them, and some do not."""

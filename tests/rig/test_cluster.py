@@ -198,3 +198,10 @@ def test_bare_control_plane_starts_alone(tmp_path: Path) -> None:
         assert set(bare.processes) == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
         assert bare.server.startswith("https://127.0.0.2:")
         assert "v1.36.3" in bare.kubectl("version")
+
+
+def test_what_was_defined_is_served(cluster: ControlPlane) -> None:
+    """Whoever applies right afterwards finds the kinds."""
+    cluster.define(build_tools().gateway_crds)
+    served = cluster.api.get("/apis/gateway.networking.k8s.io/v1")
+    assert served.is_success and "HTTPRoute" in {each["kind"] for each in served.json()["resources"]}

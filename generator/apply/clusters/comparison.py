@@ -116,8 +116,11 @@ def expected_record(found: Comparison, uids: dict[Key, str]) -> Record:
     What a run meant to create when it was cut off stays known, too: its last request may still be on its way.
     """
     held, gone = ({step.key for step in steps if step.verb == "delete"} for steps in (found.withheld, found.steps))
+    staying = {key.name for key in held if _is_namespace(key)}
     members = {
-        key: uid for key, uid in found.record.members.items() if key in held or (uid == INTENDED and key not in gone)
+        key: uid
+        for key, uid in found.record.members.items()
+        if key in held or key.namespace in staying or (uid == INTENDED and key not in gone)
     }
     for key in found.wanted:
         living = found.living.get(key)
@@ -233,7 +236,7 @@ def _foresee(kube: Kube, wanted: Wanted, living: dict[Key, Json]) -> Step | Prob
             return Step("create", wanted.key, wanted.path)
     except ApiError as error:
         return rejection(wanted, error)
-    if now["metadata"].get("deletionTimestamp"):
+    if _is_ending(now):
         return fault("cluster.leaving", "is being deleted", wanted, "run again when it is gone")
     living[wanted.key] = now
     fields = changed_fields(now, then)
@@ -248,25 +251,35 @@ def _read_as(body: Json) -> tuple[object, object]:
 
 
 def _find_deletions(kube: Kube, found: Comparison, rendered: set[Key], confirm: frozenset[str]) -> None:
-    """Find members that are not rendered any more; a namespace that stays keeps everything we have in it."""
-    steps = [
-        Step("delete", key, needs=_needs(kube, key, found.living[key]))
+    """Find members that are not rendered any more; a namespace that leaves takes along everything in it.
+
+    Its network policies and quotas are left to the server, which ends the pods first: deleted one by one they would
+    leave pods that are still ending open to everybody.
+    """
+    gone = [
+        key
         for key, uid in sorted(found.record.members.items())
         if key not in rendered and key.place != NAMESPACE and _is_ours(found.living.get(key), uid)
     ]
-    needs_of = {step.key.name: step.needs for step in steps if step.key.kind == "Namespace"}
-    for step in steps:
-        # Quotas and network policies of a namespace that waits for its confirmation must go on protecting it.
-        needs = step.needs | needs_of.get(step.key.namespace, frozenset())
-        if needs <= confirm:
-            found.steps.append(step)
-        else:
-            found.withheld.append(Step("delete", step.key, needs=needs))
+    ending = {key.name for key, body in found.living.items() if _is_namespace(key) and _is_ending(body)}
+    leaving = ending | {key.name for key in gone if _is_namespace(key)}
+    for key in gone:
+        if key.namespace not in leaving:
+            needs = _needs(kube, key, found.living[key])
+            (found.steps if needs <= confirm else found.withheld).append(Step("delete", key, needs=needs))
+
+
+def _is_namespace(key: Key) -> bool:
+    return (key.group, key.kind) == ("", "Namespace")
+
+
+def _is_ending(body: Json) -> bool:
+    return bool(body["metadata"].get("deletionTimestamp"))
 
 
 def _is_ours(living: Json | None, uid: str) -> bool:
     """Say whether the living object with our label is the one that was recorded, not one of the same name."""
-    if living is None or living["metadata"].get("deletionTimestamp"):
+    if living is None or _is_ending(living):
         return False
     if uid == INTENDED:  # a killed run may have created it: only then are there fields that we applied
         return bool(owned_fields(living))

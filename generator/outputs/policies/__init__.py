@@ -1,7 +1,8 @@
 """What the API server refuses in every tenant namespace: one file a policy, found by scanning this folder.
 
 Controllers act for tenants: a pod that a tenant may not make is refused whoever makes it. Only what nobody but
-controllers and operators may touch asks who comes.
+controllers and operators may touch asks who comes. What is there already is another matter: a stricter rule must not
+keep controllers from stopping, finishing and removing work that began before it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Policy:
     validations: tuple[tuple[str, str], ...]
     """What must hold, in CEL, and what is said when it does not."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    compares_with: tuple[str, str] | None = None
+    """Version and kind of objects of the cluster, which CEL calls params: what must hold must hold beside each."""
 
 
 def rule(group: str, resources: str, operations: str = "CREATE UPDATE") -> dict[str, Any]:
@@ -58,6 +61,7 @@ def rule(group: str, resources: str, operations: str = "CREATE UPDATE") -> dict[
 PODS = rule("", "pods", "CREATE")
 WORK = (PODS, rule("batch", "jobs"), rule("apps", "deployments statefulsets"))
 """Everything in which a tenant can say what its pods are."""
+_KINDS_OF_WORK = frozenset({"pods", "jobs", "deployments", "statefulsets"})
 
 
 def policies(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
@@ -76,13 +80,16 @@ def _objects(center: Center, name: str, policy: Policy) -> Iterator[dict[str, An
         "matchConstraints": {"namespaceSelector": tenants, "resourceRules": list(policy.rules)},
         "validations": [{"expression": holds, "message": message} for holds, message in policy.validations],
     }
+    if all(_KINDS_OF_WORK.issuperset(each["resources"]) for each in policy.rules):
+        # Whatever they change, the pods that come of it are judged when they are made.
+        newcomers = f"request.operation != 'UPDATE' || !({IS_TRUSTED})"
+        spec["matchConditions"] = [{"name": "no-change-by-controllers-or-operators", "expression": newcomers}]
     if policy.variables:
         spec["variables"] = [{"name": key, "expression": value} for key, value in policy.variables.items()]
+    binding: dict[str, Any] = {"policyName": name, "validationActions": ["Deny"]}
+    if policy.compares_with:
+        spec["paramKind"] = dict(zip(("apiVersion", "kind"), policy.compares_with, strict=True))
+        binding["paramRef"] = {"selector": {}, "parameterNotFoundAction": "Allow"}
     kind = "ValidatingAdmissionPolicy"
     yield {"apiVersion": api, "kind": kind, "metadata": metadata(center, name), "spec": spec}
-    yield {
-        "apiVersion": api,
-        "kind": f"{kind}Binding",
-        "metadata": metadata(center, name),
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    }
+    yield {"apiVersion": api, "kind": f"{kind}Binding", "metadata": metadata(center, name), "spec": binding}
