@@ -38,10 +38,14 @@ WRITTEN_BY = {
     "center-trust.service": re.compile(r"/etc/ssl/certs/.*"),
     "center-homes.service": re.compile(r"/etc/pam\.d/.*"),
 }
-# Units that begin with another one, because their own files say so.
+# Units that begin with another one, because their own files say so, or those of the sockets that do.
 FOLLOWERS = {
     "slurmctld.service": {"center-slurm-news.service"},
     "prometheus.service": {"center-alerts.service"},
+    "sssd.service": {
+        *(f"sssd-{one}.socket" for one in ("autofs", "nss", "pac", "pam", "pam-priv", "ssh", "sudo")),
+        *(f"sssd-{one}.service" for one in ("autofs", "nss", "pac", "pam", "ssh", "sudo")),
+    },
 }
 # Sessions of whoever looks at the host, and what systemd does by the clock.
 OWN_LIFE = re.compile(
@@ -136,7 +140,9 @@ def excused(name: str, path: str, told: Told, before: HostState, after: HostStat
     if (link := ENABLING.fullmatch(path)) is not None:
         # What enables or disables a unit are links to it, also under other names, and those of old boot scripts.
         state = after.files.get(path) or before.files[path]
-        if (link[1] or f"{link[2]}.service") in told.enabled or any(links_to(state, unit) for unit in told.enabled):
+        unit = link[1] or f"{link[2]}.service"
+        gone = told.files.get(f"/etc/systemd/system/{unit}") == "remove"
+        if gone or unit in told.enabled or any(links_to(state, unit) for unit in told.enabled):
             return True
     if any(unit in told.begun and pattern.fullmatch(path) for unit, pattern in WRITTEN_BY.items()):
         return True
