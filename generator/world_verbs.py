@@ -53,17 +53,6 @@ class Duration(click.ParamType[float]):
         return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-class Login(click.ParamType[str]):
-    """A login name that nodes may have; more kinds of it than a spec should make."""
-
-    name = "name"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", value):
-            self.fail(f'needs a login name such as "center", got "{value}"', param, ctx)
-        return str(value)
-
-
 class Files(click.ParamType[str]):
     """Words that a variable of the environment separates as it does paths."""
 
@@ -93,13 +82,10 @@ format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True
 )
 key_option = click.option("--ssh-key", type=_file, help="Key to log in with.")
-user_option = click.option(
-    "--ssh-user", type=Login(), help="Log in as NAME, while nodes do not know the spec's login name."
-)
 
 
 def target_options(verb: Callable[..., None]) -> Callable[..., None]:
-    for option in (user_option, key_option, no_cluster_option, kubeconfig_option, cluster_option, hosts_option):
+    for option in (key_option, no_cluster_option, kubeconfig_option, cluster_option, hosts_option):
         verb = option(verb)
     for option in (shard_option, limit_option, out_option):
         verb = option(verb)
@@ -192,8 +178,7 @@ def _delivered(verb: str, center: str | None, out: Path | None, **asked: Any) ->
     _, tree, judged = true_tree(center, out)
     words = {_REQUEST.get(name, name): value for name, value in asked.items()}
     words["limit"], words["without"] = frozenset(words["limit"]), frozenset(words["without"])
-    user = words.pop("ssh_user") or judged.spec.access.ssh.user
-    request = Request(tree=tree, centre=judged.name, user=user, **words)
+    request = Request(tree=tree, centre=judged.name, user=judged.spec.access.ssh.user, **words)
     try:
         return world.deliver(verb, request, progress)
     except OSError as error:

@@ -190,10 +190,14 @@ def booted(folder: Path, workers: int = 2) -> Iterator[Quad]:
 
 
 def second_user(quad: Quad, name: str) -> None:
-    """Another account that an operator may log in with, for specs that say so."""
+    """Another account that an operator may log in with, for specs that say so; the keys are in the homes of both."""
     script = f"""set -e
 useradd --create-home --shell /bin/bash {OTHER_USER}
 cp /etc/ssh/authorized_keys/{LOGIN_USER} /etc/ssh/authorized_keys/{OTHER_USER}
+for one in {LOGIN_USER} {OTHER_USER}; do
+  install -d -o "$one" -g "$one" -m 0700 "/home/$one/.ssh"
+  install -o "$one" -g "$one" -m 0600 /etc/ssh/authorized_keys/{LOGIN_USER} "/home/$one/.ssh/authorized_keys"
+done
 echo '{OTHER_USER} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{OTHER_USER}
 """
     quad.hosts.run(name, ["sh", "-c", script])

@@ -259,7 +259,6 @@ OFFLINE = [
     S("a plan that is none", "apply mine --plan plan", 64, "is not a plan", (*TREE, garbage_plan)),
     S("a plan of bytes", "apply mine --plan plan", 64, "is not a plan", (*TREE, binary_plan)),
     S("a plan of another version", "apply mine --plan plan", 64, "is not a plan", (*TREE, old_plan)),
-    S("no login name", "diff mine --hosts --ssh-user=-oProxyCommand=x", 64, "needs a login name", TREE),
     S("no such key", "diff mine --hosts --ssh-key nowhere", 64, "cannot be read", TREE),
     S("a key open to others", "diff mine --hosts --ssh-key key", 64, "chmod 600", (*TREE, open_key)),
     S("a plan that is a device", "apply mine --plan /dev/zero", 64, "is not a plan", TREE),

@@ -24,7 +24,6 @@ from tests.campaign.base import Outcome
 from tests.campaign.witness import Told
 from tests.quad import Quad, booted, spec
 from tests.rig.base import obstacle as rig_obstacle
-from tests.rig.hosts import LOGIN_USER
 
 SUBJECT = (
     "generator/apply/*.py",
@@ -82,7 +81,6 @@ def walk(quad: Quad, seed: int, count: int) -> Outcome:
     begin(quad)
     while counts["edits"] < count:
         kept, secrets = copy.deepcopy(quad.spec), kept_files(quad)
-        user = login(quad)
         what = edits.edit(quad, chance)
         before = quad.everywhere(lambda name: witness.look(quad, name))
         if quad.render().returncode != 0:
@@ -91,7 +89,7 @@ def walk(quad: Quad, seed: int, count: int) -> Outcome:
             restore(quad, secrets)
             continue
         counts["edits"] += 1
-        faults += [f"edit {counts['edits']} ({what}): {fault}" for fault in judge(quad, user, before, counts)]
+        faults += [f"edit {counts['edits']} ({what}): {fault}" for fault in judge(quad, before, counts)]
         if faults and seed:
             begin(quad)
     return Outcome(dict(counts), tuple(f"seed-{seed}: {fault}" for fault in faults[:20]))
@@ -108,24 +106,20 @@ def restore(quad: Quad, files: dict[Path, bytes]) -> None:
 
 def begin(quad: Quad) -> None:
     """The centre as it was in the beginning, applied; AssertionError when that does not succeed in three runs."""
-    user = login(quad)
+    user = quad.spec["access"]["ssh"].get("user")
     quad.spec = spec(quad.workers)
     shutil.rmtree(quad.tree, ignore_errors=True)
     assert quad.render().returncode == 0
     for _ in range(3):
-        done = quad.center("apply", "--hosts", "--ssh-user", user)
+        done = quad.center("apply", "--hosts")
         if done.returncode == 0:
             return
     raise AssertionError(f"after {user}: {done.stdout[-2000:]}{done.stderr[-500:]}")
 
 
-def login(quad: Quad) -> str:
-    return str(quad.spec["access"]["ssh"].get("user", LOGIN_USER))
-
-
-def judge(quad: Quad, user: str, before: dict[str, Any], counts: Counter[str]) -> Iterator[str]:
-    """Preview and run with the login name of before, and then a preview: what disagrees."""
-    code, preview = quad.asks("diff", "--ssh-user", user)
+def judge(quad: Quad, before: dict[str, Any], counts: Counter[str]) -> Iterator[str]:
+    """Preview, run, preview: what disagrees."""
+    code, preview = quad.asks("diff")
     foretold = {name: Told.of(host) for name, host in preview["hosts"].items()}
     leavers = leaving(preview["notes"])
     counts["previews"] += 1
@@ -135,7 +129,7 @@ def judge(quad: Quad, user: str, before: dict[str, Any], counts: Counter[str]) -
     expected = 2 if preview["notes"] or any(told.changes for told in foretold.values()) else 0
     if code != expected:
         yield f"diff ended with {code}, not {expected}: {preview['faults']} {reasons(preview)}"
-    done_code, done = quad.asks("apply", "--ssh-user", user)
+    done_code, done = quad.asks("apply")
     if done_code != 0:
         yield f"apply ended with {done_code}: {done['faults']} {reasons(done)}"
     after = quad.everywhere(lambda name: witness.look(quad, name))
