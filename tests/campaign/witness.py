@@ -38,7 +38,7 @@ WRITTEN_BY = {
     "center-trust.service": re.compile(r"/etc/ssl/certs/.*"),
     "center-homes.service": re.compile(r"/etc/pam\.d/.*"),
 }
-# Units that begin with another one, because their own files say so, or those of the sockets that do.
+# Units that begin and end with another one, because their own files say so, or those of the sockets that do.
 FOLLOWERS = {
     "slurmctld.service": {"center-slurm-news.service"},
     "prometheus.service": {"center-alerts.service"},
@@ -166,17 +166,20 @@ def unit_differences(told: Told, before: HostState, after: HostState) -> Iterato
     }
     if missing := told.begun - begun:
         yield f"foretold to start again, but did not: {sorted(missing)}"
-    followers = {follower for unit in told.begun for follower in FOLLOWERS.get(unit, ())}
     removed = {path.rpartition("/")[2] for path, action in told.files.items() if action == "remove"}
-    for unit in sorted(begun - told.begun - followers):
+    for unit in sorted(begun - with_followers(told.begun)):
         if not OWN_LIFE.fullmatch(unit) and not told.packages:
             yield f"{unit} started again, which nobody foretold"
-    for unit in sorted(stopped - told.enabled - removed):
+    for unit in sorted(stopped - with_followers(told.enabled | removed)):
         if not OWN_LIFE.fullmatch(unit) and not told.packages:
             yield f"{unit} was stopped, which nobody foretold"
     for unit in sorted(before.units.keys() & after.units.keys()):
         if before.units[unit][1] != after.units[unit][1] and unit not in told.enabled | removed and not told.packages:
             yield f"{unit} was {before.units[unit][1]} and is {after.units[unit][1]}, which nobody foretold"
+
+
+def with_followers(units: Iterable[str]) -> set[str]:
+    return {one for unit in units for one in (unit, *FOLLOWERS.get(unit, ()))}
 
 
 # The tree against a host
