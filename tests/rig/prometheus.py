@@ -112,7 +112,7 @@ def run_rule_tests(*files: Path) -> None:
 
 def _promtool(*arguments: str, text: str | None = None) -> None:
     done = subprocess.run(
-        [program("promtool"), *arguments], input=text, capture_output=True, text=True, timeout=120, check=False
+        [program("promtool"), *arguments], input=text, capture_output=True, text=True, timeout=600, check=False
     )
     if done.returncode:
         raise AssertionError(f"promtool {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
