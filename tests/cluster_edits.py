@@ -211,14 +211,13 @@ class Ground:
 
     def _confirmed(self) -> list[str]:
         _, told, _ = self._ask("diff")
-        names = sorted({name for step in told.get("withheld", ()) for name in step["needs"]})
-        return [word for name in names for word in ("--confirm", name)]
+        return confirming(told)
 
     def _judge(self, counts: Counter[str]) -> Iterator[str]:
-        """Preview, run, preview: what disagrees with the audit log."""
-        confirm = self._confirmed()
-        code, told, complaint = self._ask("diff", *confirm)
-        foretold = [as_write(step) for step in told.get("steps", ())]
+        """Preview, run with what it asks to confirm, preview: what disagrees with the audit log."""
+        code, told, complaint = self._ask("diff")
+        confirm = confirming(told)
+        foretold = [as_write(step) for part in ("steps", "withheld") for step in told.get(part, ())]
         counts["previews"] += 1
         counts["objects"] += len(foretold)
         counts["deletions"] += sum(verb == "delete" for verb, *_ in foretold)
@@ -285,6 +284,12 @@ def started(folder: Path) -> Iterator[Ground]:
     with site.started():
         site.plane.kubectl("apply", "--server-side", f"--filename={build_tools().gateway_crds}")
         yield Ground(site)
+
+
+def confirming(told: dict[str, Any]) -> list[str]:
+    """The options that let a run delete what it would else hold back."""
+    names = sorted({name for step in told.get("withheld", ()) for name in step["needs"]})
+    return [word for name in names for word in ("--confirm", name)]
 
 
 def as_write(step: dict[str, Any]) -> Write:
