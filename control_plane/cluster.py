@@ -215,13 +215,16 @@ class ControlPlane:
         definitions = list(_definitions(folder))
         with ThreadPoolExecutor() as pool:
             list(pool.map(partial(self._create, DEFINITIONS), definitions))
-        wait_until(lambda: all(map(self._serves, definitions)), READY_SECONDS, f"the kinds that {folder} defines")
+        kinds: dict[str, set[str]] = {}
+        for spec in (each["spec"] for each in definitions):
+            for version in (each["name"] for each in spec["versions"] if each["served"]):
+                kinds.setdefault(f"{spec['group']}/{version}", set()).add(spec["names"]["kind"])
+        missing = f"the kinds that {folder} defines"
+        wait_until(lambda: all(self._serves(*each) for each in kinds.items()), READY_SECONDS, missing)
 
-    def _serves(self, definition: Manifest) -> bool:
-        group, kind = definition["spec"]["group"], definition["spec"]["names"]["kind"]
-        versions = [each["name"] for each in definition["spec"]["versions"] if each["served"]]
-        answers = [self.api.get(f"/apis/{group}/{version}") for version in versions]
-        return all(each.is_success and kind in {one["kind"] for one in each.json()["resources"]} for each in answers)
+    def _serves(self, version: str, kinds: set[str]) -> bool:
+        answer = self.api.get(f"/apis/{version}")
+        return answer.is_success and kinds <= {each["kind"] for each in answer.json()["resources"]}
 
     def _start_kueue(self) -> None:
         serving = self.authority.server("kueue", [kueue.HOST])

@@ -333,9 +333,8 @@ class Center:
         sandbox = self.sandbox_of(tenant, cluster)
         if sandbox is None:
             return resources
-        megabytes = round(sandbox.memory.value.magnitude * 1000) if sandbox.memory.value else 0
-        cpu = int(resources["cpu"].removesuffix("m")) - round((sandbox.cores.value or 0) * 1000)
-        memory = int(resources["memory"].removesuffix("Mi")) - ceil(megabytes * 1e6 / 2**20)
+        cpu = int(resources["cpu"].removesuffix("m")) - sandbox.millicores
+        memory = int(resources["memory"].removesuffix("Mi")) - ceil(sandbox.megabytes * 1e6 / 2**20)
         return {**resources, "cpu": f"{cpu}m", "memory": f"{memory}Mi"}
 
     def tenants_of(self, cluster: str) -> list[Tenant]:

@@ -12,17 +12,7 @@ from tests.rig.devices.configuration import UNITS, configuration, modbus_device,
 from tests.rig.devices.exporter import Exporter, Scrape
 from tests.rig.devices.simulator import Simulator
 
-
-@pytest.fixture(scope="module")
-def rpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    with Simulator("modbus_rpu", tmp_path_factory.mktemp("rpu") / "log") as simulator:
-        yield simulator
-
-
-@pytest.fixture(scope="module")
-def cdu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    with Simulator("redfish_unit", tmp_path_factory.mktemp("cdu") / "log", "--unit", "cdu") as simulator:
-        yield simulator
+pytest_plugins = ("tests.device_fixtures",)
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,15 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
-
-import pytest
 
 from cooling_exporter.configuration import Configuration
 from tests.rig.devices.configuration import UNITS, configuration, modbus_device, redfish_device
 from tests.rig.devices.exporter import Exporter, Scrape
 from tests.rig.devices.simulator import Simulator
+
+pytest_plugins = ("tests.device_fixtures",)
 
 HANG, ABOVE, BELOW = 30.0, 45.0, 20.0
 CROWD = 50
@@ -83,18 +82,6 @@ class Hanging:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
-
-
-@pytest.fixture(scope="module")
-def rpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    with Simulator("modbus_rpu", tmp_path_factory.mktemp("rpu") / "log") as simulator:
-        yield simulator
-
-
-@pytest.fixture(scope="module")
-def cdu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    with Simulator("redfish_unit", tmp_path_factory.mktemp("cdu") / "log", "--unit", "cdu") as simulator:
-        yield simulator
 
 
 def modbus(simulator: Simulator, name: str, way: Hanging | None = None, **more: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from tests.rig.devices.exporter import Exporter
 from tests.rig.devices.simulator import Simulator
 from tests.rig.prometheus import Prometheus, check_configuration
 
+pytest_plugins = ("tests.device_fixtures",)
+
 PATIENCE = 60.0
 PASSWORD, TOKEN = "correct:horse", "battery-staple-token"
 SCRAPE = """
@@ -40,12 +42,6 @@ scrape_configs:
     tls_config: {{ca_file: {authority}}}
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-
-
-@pytest.fixture(scope="module")
-def rpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    with Simulator("modbus_rpu", tmp_path_factory.mktemp("rpu") / "log") as simulator:
-        yield simulator
 
 
 @pytest.fixture(scope="module")

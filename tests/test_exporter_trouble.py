@@ -24,14 +24,10 @@ from tests.rig.devices.configuration import UNITS, configuration, modbus_device,
 from tests.rig.devices.exporter import Exporter, Scrape
 from tests.rig.devices.simulator import Simulator
 
+pytest_plugins = ("tests.device_fixtures",)
+
 ACCOUNT = "monitor:correct-horse"
 SESSIONS = "/redfish/v1/SessionService/Sessions"
-
-
-@pytest.fixture(scope="module")
-def rpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    with Simulator("modbus_rpu", tmp_path_factory.mktemp("rpu") / "log") as simulator:
-        yield simulator
 
 
 @pytest.fixture(scope="module")

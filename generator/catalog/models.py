@@ -223,6 +223,16 @@ class Sandbox(Entry):
     cores: Fact[float] = Field(description="Cores that it takes itself for each pod, beside what the pod asks for.")
     memory: Fact[Memory] = Field(description="Memory that it takes itself for each pod.")
 
+    @property
+    def millicores(self) -> int:
+        """Thousandths of a core that it takes for each pod; 0 where nobody has said."""
+        return round((self.cores.value or 0) * 1000)
+
+    @property
+    def megabytes(self) -> int:
+        """MB that it takes for each pod; 0 where nobody has said."""
+        return round(self.memory.value.magnitude * 1000) if self.memory.value else 0
+
 
 class Counts(Strict):
     """Most objects of each kind in one environment."""

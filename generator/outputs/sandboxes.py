@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.model import Center
-from generator.outputs.objects import megabytes, metadata, millicores
+from generator.outputs.objects import metadata
 
 
 def runtime_classes(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
@@ -15,10 +15,10 @@ def runtime_classes(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
     if sandbox is None:
         return
     fixed = {}
-    if sandbox.cores.value:
-        fixed["cpu"] = millicores(sandbox.cores.value)
-    if sandbox.memory.value:
-        fixed["memory"] = megabytes(sandbox.memory.value.magnitude)
+    if sandbox.millicores:
+        fixed["cpu"] = f"{sandbox.millicores}m"
+    if sandbox.megabytes:
+        fixed["memory"] = f"{sandbox.megabytes}M"
     yield {
         "apiVersion": "node.k8s.io/v1",
         "kind": "RuntimeClass",

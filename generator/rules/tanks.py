@@ -29,8 +29,8 @@ def vapour_stays_below_its_limit(center: Center) -> Iterator[Finding]:
     """What tanks lose is in the air that people breathe: fresh air has to keep its mean below the exposure limit."""
     for hall, charges in _limited(center):
         temperature, words = vapour.temperature_of(center, hall), center.spec.halls[hall]
-        limit = charges[0].loop.coolant.exposure_limit
-        told = f"the exposure limit of {limit.value:g} ppm of" if limit and limit.value else "the limit of"
+        limit = _limit(charges[0])
+        told = f"the exposure limit of {limit:g} ppm of" if limit else "the limit of"
         fluid = charges[0].loop.coolant.name
         if words.ventilation is None:
             message = f'hall "{hall}" has tanks of "{fluid}" and says no ventilation; {told} its vapour holds there'
@@ -63,8 +63,9 @@ def vapour_is_noticed(center: Center) -> Iterator[Finding]:
 @rule("cooling.exposure-unknown", severity="warning")
 def exposure_limits_are_known(center: Center) -> Iterator[Finding]:
     """Without the limit of its vapour nobody knows the fresh air that a hall needs, and no alarm has a limit."""
-    for loop in {charge.loop.name: charge.loop for charge in vapour.charges(center)}.values():
-        if not (loop.coolant.exposure_limit and loop.coolant.exposure_limit.value):
+    for charge in {charge.loop.name: charge for charge in vapour.charges(center)}.values():
+        loop = charge.loop
+        if not _limit(charge):
             name = loop.coolant.name
             message = (
                 f'the fresh air beside the tanks of loop "{loop.name}" cannot be judged, nor vapour in it be an alarm: '
