@@ -177,6 +177,27 @@ def test_a_conflict_names_field_and_manager_and_writes_nothing(cluster: Cluster,
     assert plane.read("configmap", "a", "-n", namespace)["data"] == {"key": "theirs"}
 
 
+@pytest.mark.parametrize("winner", ["theirs lets go", "ours is taken"])
+def test_both_ways_out_of_a_conflict_as_documented(winner: str, cluster: Cluster, small: list[Body]) -> None:
+    """The commands of docs/delivery.md, by the real kubectl."""
+    plane, namespace = cluster.plane, cluster.namespace
+    cluster.settle(small)
+    server_side = ("apply", "--server-side", "--force-conflicts", "-f-")
+    theirs = json.dumps(config("a", namespace, key="theirs", more="theirs"))
+    plane.kubectl(*server_side, "--field-manager=night-shift", stdin=theirs)
+    assert [problem.rule for problem in cluster.apply(small).problems] == ["cluster.conflict"]
+
+    if winner == "theirs lets go":
+        plane.kubectl(*server_side, "--field-manager=night-shift", stdin=json.dumps(config("a", namespace, more="theirs")))
+    else:
+        plane.kubectl(*server_side, "--field-manager=center", stdin=json.dumps(small[1]))
+
+    assert cluster.apply(small).problems == ()
+    assert plane.read("configmap", "a", "-n", namespace)["data"] == {"key": "value", "more": "theirs"}
+    assert cluster.apply(small).done == ()
+    assert not cluster.diff(small).problems
+
+
 def test_an_object_of_others_with_our_values_is_adopted(cluster: Cluster, small: list[Body]) -> None:
     label = {"center.internal/member-of": cluster.target.centre}
     cluster.plane.apply(*(each | {"metadata": each["metadata"] | {"labels": label}} for each in small))
