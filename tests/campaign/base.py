@@ -47,8 +47,9 @@ def kinds() -> dict[str, Kind]:
 
 
 def fingerprint(kind: Kind) -> str:
-    """Changes with every file that a kind is about."""
+    """Changes with every file that a kind is about; not with what Python lays down beside them."""
     found = hashlib.sha256()
-    for file in sorted({file for pattern in kind.SUBJECT for file in ROOT.glob(pattern) if file.is_file()}):
+    files = {file for pattern in kind.SUBJECT for file in ROOT.glob(pattern) if file.is_file()}
+    for file in sorted(file for file in files if file.parent.name != "__pycache__"):
         found.update(f"{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     return found.hexdigest()[:16]
