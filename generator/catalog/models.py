@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from generator.catalog.cooling_model import AirBaseline as AirBaseline
 from generator.catalog.cooling_model import AirHandler as AirHandler
@@ -277,4 +277,14 @@ class TenantClass(Entry):
     counts: Counts = Field(description="Most objects in one environment.")
     storage: Capacity = Field(description="All volume claims of one environment together.")
     request: Size = Field(description="What a container asks for that says nothing.")
-    limit: Size = Field(description="What a container may use that says nothing.")
+    limit: Size = Field(description="What a container may use that says nothing; no less than it asks for.")
+
+    @field_validator("limit")
+    @classmethod
+    def _is_no_less_than_the_request(cls, limit: Size, info: ValidationInfo) -> Size:
+        request: Size | None = info.data.get("request")
+        if request and limit.cores < request.cores:
+            raise refuse(f"gives a container {limit.cores:g} cores that asks for {request.cores:g}")
+        if request and limit.memory.magnitude < request.memory.magnitude:
+            raise refuse(f"gives a container {limit.memory.text} of memory that asks for {request.memory.text}")
+        return limit
