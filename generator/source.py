@@ -82,6 +82,10 @@ class Source:
         """Keep the lines of another file beside the spec, to show them beside its findings."""
         self._lines[name] = lines
 
+    def texts(self) -> Iterator[tuple[str, list[str]]]:
+        """Every file that was read, by name, with its lines."""
+        yield from self._lines.items()
+
     def small_file(self, name: str, most: int) -> bytes:
         """The bytes of a file beside the spec; raises Unreadable with the sentence for the user."""
         return beside.content(self.root, name, most)
@@ -119,9 +123,10 @@ def load(file: FilePath, into: Source | None = None) -> Source:
     return source
 
 
-def loads(text: str | bytes, name: str = "center.yaml") -> Source:
-    """Read a spec from text, without includes; for catalogue files, examples and tests."""
-    source = Source()
+def loads(text: str | bytes, name: str = "center.yaml", into: Source | None = None) -> Source:
+    """Read a spec from text, without includes; for catalogue files, examples and tests. What could be read stays in
+    `into`, as with `load`."""
+    source = Source() if into is None else into
     problems: list[Problem] = []
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     _parse(source, raw, name, problems)
