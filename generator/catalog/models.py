@@ -23,6 +23,7 @@ from generator.catalog.entries import Grade as Grade
 from generator.catalog.entries import SourcePointer as SourcePointer
 from generator.catalog.entries import Status as Status
 from generator.catalog.entries import facts as facts
+from generator.catalog.vendor_model import PciId
 from generator.catalog.vendor_model import Plugin as Plugin
 from generator.catalog.vendor_model import Vendor as Vendor
 from generator.quantity import (
@@ -59,15 +60,12 @@ Precision = Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8"
 Performance = dict[Precision, Fact[Throughput]]
 
 
-PciId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}$", examples=["2330"])]
-
-
 class Accelerator(Entry):
     """One model of accelerator; power is what it draws under sustained load."""
 
     folder: ClassVar[str] = "accelerators"
     kind: Literal["accelerator"] = Field(description=KIND)
-    vendor: Name = Field(description="Vendor of the catalogue; the name of this file begins with it.")
+    vendor: Name = Field(description="Vendor of the catalogue; names of the files that came with this program begin with it.")
     plugin: Name | None = Field(None, description="Plugin that offers this model; default: the vendor's first.")
     memory: Fact[Memory] = Field(description="Memory of one, as the system reports it.")
     power: Fact[Power] = Field(description="Of one, under sustained load.")
