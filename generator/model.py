@@ -33,6 +33,11 @@ class Share:
     path: Path
 
     @property
+    def text(self) -> str:
+        """As a person says it: ``1 node``."""
+        return f"{self.amount} {self.unit.removesuffix('s') if self.amount == 1 else self.unit}"
+
+    @property
     def accelerators(self) -> int:
         return self.amount if self.unit == "accelerators" else self.amount * self.pool.accelerators_per_node
 

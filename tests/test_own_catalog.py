@@ -46,7 +46,10 @@ cluster:
         capabilities: {SYS_RAWIO: resets a tile that hangs}
       status: V
       sources: [book]
-  exporter: {value: {image: "registry.acme.example/exporter:2.1", arguments: ["--listen=:{port}"]}, status: V, sources: [book]}
+  exporter:
+    value: {image: "registry.acme.example/exporter:2.1", arguments: ["--listen=:{port}"]}
+    status: V
+    sources: [book]
   feature: {label: {value: acme.example/tile, status: V, sources: [book]}}
 sources: {book: {grade: A, locator: "handbook, chapter 4"}}
 """
@@ -71,7 +74,9 @@ priority: 100
 ends: true
 may-borrow: false
 preempt: Never
-counts: {pods: 9, jobs: 9, deployments: 1, services: 1, configmaps: 9, secrets: 9, claims: 1, autoscalers: 0, policies: 0, roles: 0}
+counts:
+  {pods: 9, jobs: 9, deployments: 1, services: 1, configmaps: 9, secrets: 9,
+   claims: 1, autoscalers: 0, policies: 0, roles: 0}
 storage: 1 TB
 request: {cores: 0.25, memory: 0.5 GB}
 limit: {cores: 0.25, memory: 0.5 GB}
@@ -172,7 +177,11 @@ def test_a_file_whose_text_cannot_be_read_is_shown_as_well(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "rule", "message"),
     [
-        ("classes/visiting.yml", "catalog.file", '"visiting.yml" is not read, since its name does not end with ".yaml"'),
+        (
+            "classes/visiting.yml",
+            "catalog.file",
+            '"visiting.yml" is not read, since its name does not end with ".yaml"',
+        ),
         ("visiting.yaml", "catalog.file", '"visiting.yaml" is in no folder of its kind, so it is not read'),
         ("class/visiting.yml", "catalog.folder", 'the catalogue has no folder "class", so nothing in it is read'),
         ("classes/old/visiting.yaml", "catalog.folder", 'the folder "old" in catalog/classes is not read'),
@@ -211,12 +220,11 @@ def _forms(field: FieldInfo, beside: list[Any]) -> Iterator[tuple[str, list[Any]
 
 
 def models(annotation: Any, seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if annotation not in seen:
-            seen.add(annotation)
-            yield annotation
-            for field in annotation.model_fields.values():
-                yield from models(field.annotation, seen)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation not in seen:
+        seen.add(annotation)
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from models(field.annotation, seen)
     for part in typing.get_args(annotation):
         yield from models(part, seen)
 

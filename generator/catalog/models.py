@@ -65,7 +65,7 @@ class Accelerator(Entry):
 
     folder: ClassVar[str] = "accelerators"
     kind: Literal["accelerator"] = Field(description=KIND)
-    vendor: Name = Field(description="Vendor of the catalogue; names of the files that came with this program begin with it.")
+    vendor: Name = Field(description="Vendor of the catalogue; names of our own files begin with it.")
     plugin: Name | None = Field(None, description="Plugin that offers this model; default: the vendor's first.")
     memory: Fact[Memory] = Field(description="Memory of one, as the system reports it.")
     power: Fact[Power] = Field(description="Of one, under sustained load.")

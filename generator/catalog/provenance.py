@@ -18,7 +18,7 @@ _ABOUT = {"status", "sources", "note", "candidate"}
 
 
 def findings(entry: Entry, source: Source) -> Iterator[Problem]:
-    """A finding for each cited source that the file does not list, each read value without one, each hope as a value."""
+    """A finding for each cited source that the file does not list, read value without one, and hope."""
     for claim, path in _claims(entry, ()):
         yield from _unlisted(claim, path, entry, source)
         place = (*path, "status")

@@ -28,7 +28,8 @@ def of(own: Path, kinds: Iterable[str]) -> Iterator[Stranger]:
     """What the catalogue of a centre holds beside the files that are read; one finding for each folder of them."""
     kinds = sorted(kinds)
     places = {folder: Path(folder) for folder in _folders(own)}
-    yield from _first(own, Path(), "catalog.file", "is in no folder of its kind, so it is not read", _folders_are(kinds))
+    message = "is in no folder of its kind, so it is not read"
+    yield from _first(own, Path(), "catalog.file", message, _folders_are(kinds))
     for name, folder in places.items():
         if name not in kinds:
             message = f'the catalogue has no folder "{name}", so nothing in it is read'

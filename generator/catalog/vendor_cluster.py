@@ -17,8 +17,8 @@ from generator.spec.common import Name, Strict, Text, got, refuse
 
 CAPABILITIES = frozenset(
     """
-    AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID
-    IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST
+    AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH
+    FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST
     NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT
     SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM
     """.split()
@@ -96,7 +96,8 @@ class NodeProgram(Strict):
         default_factory=list, description="Its arguments; {port} stands for the exporter's port."
     )
     environment: dict[EnvironmentName, Value] = Field(
-        default_factory=dict, description="Variables; {port} stands for the exporter's port, {node} and {address} alone for those of the node."
+        default_factory=dict,
+        description="Variables; {port} stands for the exporter's port, {node} and {address} alone for those of the node.",
     )
     paths: list[HostPath] = Field(default_factory=list, max_length=20, description="What it sees of the node.")
     needs: dict[Privilege, Text] = Field(
@@ -165,7 +166,9 @@ class VendorCluster(Strict):
 class Torch(Strict):
     """How a PyTorch program runs on the vendor's accelerators without knowing them."""
 
-    device: Fact[Annotated[str, Field(pattern=r"^[a-z]+$", examples=["cuda"])]] = Field(description="Name of the device in PyTorch.")
+    device: Fact[Annotated[str, Field(pattern=r"^[a-z]+$", examples=["cuda"])]] = Field(
+        description="Name of the device in PyTorch."
+    )
     modules: Fact[list[Module]] = Field(description="Modules to import before the device is used.")
     collectives: Fact[Annotated[str, Field(pattern=r"^[a-z]+$", examples=["gloo"])]] = Field(
         description="Back end of torch.distributed between accelerators."

@@ -23,7 +23,7 @@ DevicePattern = Annotated[
 ]
 Program = Annotated[
     str,
-    Field(pattern=r"^(/[A-Za-z0-9_.+-]*[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$", examples=["/usr/bin/vendor-container-runtime"]),
+    Field(pattern=r"^(/[A-Za-z0-9_.+-]*[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$", examples=["/usr/bin/vendor-runtime"]),
 ]
 ServiceUnit = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.-]*\.service$", examples=["vendor-exporter.service"])

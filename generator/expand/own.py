@@ -15,9 +15,7 @@ def judge(names: Names) -> None:
             _judge_offer(names, entry)
     for stranger in names.catalog.strangers():
         names.source.remember(stranger.position.file, stranger.lines)
-        names.problems.append(
-            Problem(stranger.rule, stranger.message, hint=stranger.hint, position=stranger.position)
-        )
+        names.problems.append(Problem(stranger.rule, stranger.message, hint=stranger.hint, position=stranger.position))
 
 
 def _judge_offer(names: Names, model: Accelerator) -> None:
@@ -26,7 +24,8 @@ def _judge_offer(names: Names, model: Accelerator) -> None:
     known = names.catalog.names(Vendor)
     if model.vendor not in known:
         message = f'the catalogue has no vendor "{model.vendor}"'
-        _report(names, model, "vendor", message, did_you_mean(model.vendor, known) or '"center catalog vendors" lists all')
+        hint = did_you_mean(model.vendor, known) or '"center catalog vendors" lists all'
+        _report(names, model, "vendor", message, hint)
     elif vendor and model.plugin and model.plugin not in vendor.plugins:
         message = f'vendor "{vendor.name}" has no plugin "{model.plugin}"'
         _report(names, model, "plugin", message, one_of(model.plugin, vendor.plugins))

@@ -49,7 +49,8 @@ def containers_that_say_nothing_fit_on_a_node(center: Center) -> Iterator[Findin
             cores, memory = max(nodes)
             message = (
                 f'a container of tenant "{tenant.name}" that says nothing asks for {request.cores:g} cores and '
-                f"{request.memory.text} of memory, and its largest node has {cores:g} cores and {int(memory)} GB for work"
+                f"{request.memory.text} of memory, and its largest node has {cores:g} cores and {int(memory)} GB for "
+                "work"
             )
             hint = f'lower "request" in catalog/classes/{tenant.class_.name}.yaml'
             yield Finding((*tenant.path, "class"), message, hint)
