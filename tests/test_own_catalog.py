@@ -133,7 +133,8 @@ SLIPS = [
     (V, "{node}", "{node", 'has a place "{" that nobody fills in; known: {port}, {node}, {address}'),
     (V, "acme.example/tile, status: V, sources: [book]}\npci", "kubernetes.io/tile, status: V, sources: [book]}\npci",
      'needs a name in a domain of the vendor; "kubernetes.io" is that of Kubernetes itself'),
-    (V, "acme.example/tile, status: V, sources: [book]}\npci", "x.k8s.kubernetes.io/t, status: V, sources: [book]}\npci",
+    (V, "acme.example/tile, status: V, sources: [book]}\npci",
+     "x.k8s.kubernetes.io/t, status: V, sources: [book]}\npci",
      'needs a name in a domain of the vendor; "x.k8s.kubernetes.io" is that of Kubernetes itself'),
     (V, "{acme_core:", "{acme_cor:", 'has options for the module "acme_cor", which "modules" does not list'),
     (V, "    acme:\n", "    tile:\n", 'no plugin of this vendor is offered by a program "tile"'),
@@ -194,9 +195,51 @@ def test_what_nobody_reads_is_told(tmp_path: Path, name: str, rule: str, message
     assert "    1 | kind: tenant-class" in as_text(found.problems, found.source)
 
 
+@pytest.mark.parametrize("where", ["elsewhere.yaml", "nowhere.yaml"])
+def test_a_link_is_told_and_not_followed(tmp_path: Path, where: str) -> None:
+    (tmp_path / "elsewhere.yaml").write_text(CLASS, "utf-8")
+    (tmp_path / "centre/catalog/classes").mkdir(parents=True)
+    (tmp_path / "centre/catalog/classes/visiting.yaml").symlink_to(tmp_path / where)
+    found = judged(tmp_path / "centre", {})
+    [problem] = found.problems
+    assert problem.message == '"visiting.yaml" is not read, since it is no plain file'
+    assert at(problem) == ("catalog/classes/visiting.yaml", 1) and "tenant-class" not in as_text(
+        [problem], found.source
+    )
+
+
 def test_notes_beside_the_files_are_left_alone(tmp_path: Path) -> None:
     notes = {"README.yml": "title: Notes\n", "classes/why.yml": "- because\n", "classes/old/notes.yaml": "a: b\n"}
     assert judged(tmp_path, {**FILES, **notes}).problems == []
+
+
+# Runtimes
+
+
+@pytest.mark.parametrize("offered", [True, False])
+@pytest.mark.parametrize(
+    ("handler", "owner"),
+    [("runsc", 'sandbox "gvisor"'), ("gvisor", 'sandbox "gvisor"'), ("runc", "containerd"), ("acme", None)],
+)
+def test_a_vendor_has_neither_the_handler_of_a_sandbox_nor_its_name(
+    tmp_path: Path, handler: str, owner: str | None, offered: bool
+) -> None:
+    """Whether or not the spec offers its accelerators: hosts know its handler all the same."""
+    text = VENDOR.replace("handler: {value: acme", f"handler: {{value: {handler}")
+    spec = (STARTER / "center.yaml").read_text("utf-8")
+    for old, new in [
+        ("nvidia-h100-sxm5-80gb", "acme-a1"),
+        ("cni: calico", "cni: calico, sandbox: gvisor"),
+        ("devices: {nvidia:", "devices: {acme:" if offered else "devices: {nvidia:"),
+    ]:
+        assert spec.count(old) == 1
+        spec = spec.replace(old, new)
+    judged(tmp_path, {**FILES, V: text})
+    (tmp_path / "center.yaml").write_text(spec, "utf-8")
+    found = validate(tmp_path / "center.yaml").problems
+    told = [problem.message for problem in found if problem.rule == "cluster.runtime-clash"]
+    message = f'{owner} and vendor "acme" both have a runtime "{handler}" in cluster "cloud"'
+    assert told == ([message] if owner else [])
 
 
 # Forms

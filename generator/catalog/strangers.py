@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.problems import Position, did_you_mean
+from generator.source import MAX_FINDINGS
 
 MOST = 1_000  # entries looked at in one folder
 
@@ -35,7 +36,8 @@ def of(own: Path, kinds: Iterable[str]) -> Iterator[Stranger]:
             message = f'the catalogue has no folder "{name}", so nothing in it is read'
             yield from _first(own, folder, "catalog.folder", message, did_you_mean(name, kinds) or _folders_are(kinds))
             continue
-        yield from _misnamed(own, folder)
+        yield from itertools.islice(_misnamed(own, folder), MAX_FINDINGS)
+        yield from itertools.islice(_linked(own, folder), MAX_FINDINGS)
         for below in _folders(own / folder):
             message = f'the folder "{below}" in catalog/{name} is not read'
             yield from _first(own, folder / below, "catalog.folder", message, f"move its files to catalog/{name}")
@@ -62,6 +64,15 @@ def _misnamed(own: Path, folder: Path) -> Iterator[Stranger]:
             yield Stranger("catalog.file", message, f'call it "{file.stem}.yaml"', *said)
 
 
+def _linked(own: Path, folder: Path) -> Iterator[Stranger]:
+    """What is called like a file that is read, and is a link or no file at all."""
+    for entry in _entries(own / folder, (".yaml", ".yml")):
+        if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+            message = f'"{entry.name}" is not read, since it is no plain file'
+            position = Position(f"catalog/{folder.name}/{entry.name}", 1, 1)
+            yield Stranger("catalog.file", message, "put the file itself there", position, [])
+
+
 def yaml_files(folder: Path) -> list[Path]:
     """The files of a folder that are read, if it is a plain folder."""
     return _files(folder, (".yaml",), most=None)
@@ -72,14 +83,17 @@ def _files(folder: Path, endings: tuple[str, ...], most: int | None = MOST) -> l
 
     A name that cannot be printed is none that a spec could say.
     """
+    return [Path(entry.path) for entry in _entries(folder, endings)[:most] if entry.is_file(follow_symlinks=False)]
+
+
+def _entries(folder: Path, endings: tuple[str, ...]) -> list[os.DirEntry[str]]:
     if folder.is_symlink():
         return []
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return []
-    files = [entry for entry in entries if entry.name.endswith(endings) and entry.name.isprintable()]
-    return [Path(entry.path) for entry in files[:most] if entry.is_file(follow_symlinks=False)]
+    return [entry for entry in entries if entry.name.endswith(endings) and entry.name.isprintable()]
 
 
 def _folders(folder: Path) -> list[str]:

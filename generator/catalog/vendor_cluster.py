@@ -15,20 +15,20 @@ from generator.catalog.entries import Fact
 from generator.problems import did_you_mean
 from generator.spec.common import Name, Strict, Text, got, refuse
 
-CAPABILITIES = frozenset(
-    """
-    AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH
-    FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST
-    NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT
-    SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM
-    """.split()
-)
+CAPABILITIES = (
+    "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN",
+    "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE",
+    "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST",
+    "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT",
+    "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+)  # fmt: skip
 """Those of Linux (capabilities(7)) as Kubernetes names them; "ALL" would be everything that root may do."""
 
 
 def _check_capability(name: str) -> str:
     if name not in CAPABILITIES:
-        near = did_you_mean(name.removeprefix("CAP_"), sorted(CAPABILITIES))
+        near = did_you_mean(name.removeprefix("CAP_"), CAPABILITIES)
         raise refuse(f'needs one capability of Linux such as "SYS_ADMIN", {got(name)}{f"; {near}" if near else ""}')
     return name
 
@@ -97,7 +97,7 @@ class NodeProgram(Strict):
     )
     environment: dict[EnvironmentName, Value] = Field(
         default_factory=dict,
-        description="Variables; {port} stands for the exporter's port, {node} and {address} alone for those of the node.",
+        description="Variables; {port} stands for the exporter's port, {node} and {address} alone for the node's own.",
     )
     paths: list[HostPath] = Field(default_factory=list, max_length=20, description="What it sees of the node.")
     needs: dict[Privilege, Text] = Field(

@@ -94,8 +94,8 @@ def sandboxes_know_the_devices(center: Center) -> Iterator[Finding]:
                     f'accelerators of pool "{pool.name}" ({pool.vendor.name}) to pods'
                 )
                 hint = (
-                    'give the tenant nodes of its own and say "isolation: dedicated", or add the vendor to "vendors" in '
-                    f"catalog/sandboxes/{sandbox.name}.yaml beside the spec once you have seen a job compute on them"
+                    'give the tenant nodes of its own and say "isolation: dedicated", or add the vendor to "vendors" '
+                    f"in catalog/sandboxes/{sandbox.name}.yaml beside the spec once you have seen a job compute on them"
                 )
                 yield Finding(tenant.path, message, hint)
 

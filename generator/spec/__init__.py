@@ -274,8 +274,8 @@ def _example(model: type[BaseModel], data: Any, path: Path, at_key: bool) -> str
     """What a value, or a key of a mapping, may look like."""
     above = _meant(model, data, path[:-1])
     if isinstance(above, type) and issubclass(above, BaseModel):
-        [field] = [field for name, field in above.model_fields.items() if (field.alias or name) == path[-1]] or [None]
-        examples = (field.examples or _examples(field.annotation)) if field else []
+        fields = [field for name, field in above.model_fields.items() if (field.alias or name) == path[-1]]
+        examples = next((field.examples or _examples(field.annotation) for field in fields), [])
     else:
         arguments = typing.get_args(above)
         examples = _examples(arguments[0 if at_key else -1]) if arguments else []
