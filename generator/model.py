@@ -21,6 +21,7 @@ from generator.problems import Path
 from generator.services import ServiceKind
 from generator.spec.common import Isolation
 from generator.spec.pools import Cluster, Role
+from generator.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Share:
     @property
     def text(self) -> str:
         """As a person says it: ``1 node``."""
-        return f"{self.amount} {self.unit.removesuffix('s') if self.amount == 1 else self.unit}"
+        return counted(self.amount, self.unit.removesuffix("s"))
 
     @property
     def accelerators(self) -> int:

@@ -8,7 +8,7 @@ it looks like. Anchors, tags and several documents are refused: a spec says ever
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -77,6 +77,12 @@ class Source:
         lines = self._lines.get(position.file, [])
         if 0 < position.line <= len(lines):
             lines[position.line - 1] = ""
+
+    def hide_secrets(self, problems: Iterable[Problem]) -> None:
+        """Forget the lines of findings that may hold a secret."""
+        for problem in problems:
+            if problem.hidden and problem.position:
+                self.hide(problem.position)
 
     def remember(self, name: str, lines: list[str]) -> None:
         """Keep the lines of another file beside the spec, to show them beside its findings."""

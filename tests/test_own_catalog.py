@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,6 +170,13 @@ def _below(old: str, new: str) -> int:
 def at(problem: Problem) -> tuple[str, int]:
     assert problem.position is not None
     return problem.position.file, problem.position.line
+
+
+def test_the_catalogue_on_show_tells_it_with_the_line(tmp_path: Path) -> None:
+    judged(tmp_path, {**FILES, V: VENDOR.replace('"acfe"', '"ACFE"')})
+    command = [sys.executable, "-m", "generator", "catalog", "vendor", "acme", "--center", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and '    6 | pci-vendor: {value: "ACFE"' in done.stderr
 
 
 def test_a_file_whose_text_cannot_be_read_is_shown_as_well(tmp_path: Path) -> None:
