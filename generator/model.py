@@ -21,6 +21,7 @@ from generator.problems import Path
 from generator.services import ServiceKind
 from generator.spec.common import Isolation
 from generator.spec.pools import Cluster, Role
+from generator.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Share:
     amount: int
     unit: str
     path: Path
+
+    @property
+    def text(self) -> str:
+        """As a person says it: ``1 node``."""
+        return counted(self.amount, self.unit.removesuffix("s"))
 
     @property
     def accelerators(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,3 +72,8 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     few = itertools.islice(candidates, MOST_CANDIDATES)
     near = difflib.get_close_matches(name, few, n=1, cutoff=0.6)
     return f'did you mean "{near[0]}"?' if near else None
+
+
+def one_of(name: str, few: Collection[str]) -> str:
+    """A hint with the nearest of a few names, or with all of them."""
+    return did_you_mean(name, few) or f"known: {', '.join(few)}"

@@ -14,7 +14,7 @@ from generator.problems import Problem, Refused, did_you_mean
 from generator.spec.common import Strict, kebab
 from generator.text import table, visible
 
-_COLUMNS = 5  # figures of an entry beside its name, so that a line fits on a screen
+_COLUMNS = 6  # figures of an entry beside its name, so that a line fits on a screen
 _APART = ("kind", "name", "title", "deprecated", "sources")
 
 
@@ -167,14 +167,21 @@ def listing(catalog: Catalog, kind: type[Entry]) -> list[dict[str, Any]]:
 
 
 def _figures(entry: Entry) -> dict[str, str]:
-    """What every entry of its kind has to say in one word, the first few."""
+    """What every entry of its kind says in one word, if only by being silent, the first few."""
     fields = type(entry).model_fields
     single = [
         name
         for name, field in fields.items()
-        if name not in _APART and field.is_required() and not isinstance(_value(entry, name), dict | list | Strict)
+        if name not in _APART
+        and (field.is_required() or _is_choice(field.annotation))
+        and not isinstance(_value(entry, name), dict | list | Strict)
     ]
     return {kebab(name): _shown(_value(entry, name)) or "unknown" for name in single[:_COLUMNS]}
+
+
+def _is_choice(annotation: Any) -> bool:
+    """Whether a field takes one of a few words and therefore always has one."""
+    return annotation is bool or typing.get_origin(annotation) is typing.Literal
 
 
 def _value(entry: Entry, name: str) -> Any:

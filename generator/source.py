@@ -8,7 +8,7 @@ it looks like. Anchors, tags and several documents are refused: a spec says ever
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -78,9 +78,19 @@ class Source:
         if 0 < position.line <= len(lines):
             lines[position.line - 1] = ""
 
+    def hide_secrets(self, problems: Iterable[Problem]) -> None:
+        """Forget the lines of findings that may hold a secret."""
+        for problem in problems:
+            if problem.hidden and problem.position:
+                self.hide(problem.position)
+
     def remember(self, name: str, lines: list[str]) -> None:
         """Keep the lines of another file beside the spec, to show them beside its findings."""
         self._lines[name] = lines
+
+    def texts(self) -> Iterator[tuple[str, list[str]]]:
+        """Every file that was read, by name, with its lines."""
+        yield from self._lines.items()
 
     def small_file(self, name: str, most: int) -> bytes:
         """The bytes of a file beside the spec; raises Unreadable with the sentence for the user."""
@@ -119,9 +129,10 @@ def load(file: FilePath, into: Source | None = None) -> Source:
     return source
 
 
-def loads(text: str | bytes, name: str = "center.yaml") -> Source:
-    """Read a spec from text, without includes; for catalogue files, examples and tests."""
-    source = Source()
+def loads(text: str | bytes, name: str = "center.yaml", into: Source | None = None) -> Source:
+    """Read a spec from text, without includes; for catalogue files, examples and tests. What could be read stays in
+    `into`, as with `load`."""
+    source = Source() if into is None else into
     problems: list[Problem] = []
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     _parse(source, raw, name, problems)

@@ -51,7 +51,5 @@ def _placed(problems: list[Problem], read: Source) -> list[Problem]:
         problem if problem.position else replace(problem, position=read.locate(problem.path, at_key=problem.at_key))
         for problem in problems
     ]
-    for problem in placed:
-        if problem.hidden and problem.position:
-            read.hide(problem.position)
+    read.hide_secrets(placed)
     return in_reading_order(placed)

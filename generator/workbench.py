@@ -11,7 +11,9 @@ import click
 
 from generator import blanks, explain, folders, resources, service_page, shelf
 from generator import catalog as catalogues
+from generator.console import FAILED, Done, show
 from generator.problems import Problem, Refused
+from generator.source import Source
 
 
 @click.command()
@@ -25,6 +27,27 @@ def catalog(kind: str | None, name: str | None, center: str | None, form: str) -
     Services are a kind too: each with the inputs that it takes.
     """
     seen = catalogues.of(folders.spec_file(center).parent if center else None)
+    try:
+        shown, told = _shelf(seen, kind, name)
+    except Refused as refused:
+        if not any(problem.position for problem in refused.problems):
+            raise
+        show(refused.problems, _lines(seen, refused.problems), err=True)
+        raise Done(FAILED) from None
+    click.echo(shelf.as_json(shown) if form == "json" else told(shown))
+
+
+def _lines(seen: catalogues.Catalog, problems: list[Problem]) -> Source:
+    """What was read of the centre's own catalogue, to show lines of it beside findings."""
+    read = Source()
+    for file, lines in seen.texts():
+        read.remember(file, lines)
+    read.hide_secrets(problems)
+    return read
+
+
+def _shelf(seen: catalogues.Catalog, kind: str | None, name: str | None) -> tuple[Any, Callable[[Any], str]]:
+    """What is shown of the catalogue, and how it is told as text."""
     shown: Any
     told: Callable[[Any], str]
     if kind is None:
@@ -37,7 +60,7 @@ def catalog(kind: str | None, name: str | None, center: str | None, form: str) -
         shown, told = shelf.listing(seen, _kind_of(kind)), shelf.listing_text
     else:
         shown, told = shelf.page(seen, _kind_of(kind), name), shelf.page_text
-    click.echo(shelf.as_json(shown) if form == "json" else told(shown))
+    return shown, told
 
 
 def _kind_of(word: str) -> type[catalogues.Entry]:

@@ -136,7 +136,7 @@ title: The number of the day
 why: It shows that a centre can have checks of its own.
 when: {roles: [worker]}
 argv: [cat, /etc/number]
-number: {pattern: "number ([0-9.]+)", least: "50 % of {accelerators}", most: 10, unit: apples, status: N}
+number: {pattern: "number ([0-9.]+)", least: "50 % of {accelerators}", most: 10, unit: apples, status: X}
 """
 
 

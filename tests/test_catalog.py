@@ -265,6 +265,8 @@ FACT = "power: {value: 150 W, status: X, sources: [bench]}"
         ("power: {value: 150 W, status: S, sources: [bensh]}", "catalog.source", "bensh", 'did you mean "bench"?'),
         ("power: {value: 150 W, status: X, sources: [x]}", "catalog.source", "x", "list it: {x: {grade: A,"),
         ("power: {value: null, status: N, sources: [x]}", "catalog.source", "x", "list it: {x: {grade: A,"),
+        ("power: {value: 9 W, status: U}", "catalog.status", "U", "say who vouches for it"),
+        ("power: {value: 9 W, status: N, sources: [bench]}", "catalog.status", "N", "say who vouches for it"),
         ("power: 150 W", "catalog.value", "150 W", "write {value: 150 W, status: V, sources: [NAME]}"),
         ("power: 150", "catalog.value", "150", "write {value: 150, status: V, sources: [NAME]}"),
         ('power: "150 W, or so"', "catalog.value", '"150 W, or so"', 'write {value: "150 W, or so", status: V,'),
@@ -284,7 +286,7 @@ def test_a_fact_without_its_origin_is_a_finding_that_says_what_is_right(
     assert problem.hint.startswith(hint)
 
 
-@pytest.mark.parametrize("right", ["{value: 150 W, status: X}", "{value: null, status: V}", "{value: 9 W, status: U}"])
+@pytest.mark.parametrize("right", ["{value: 150 W, status: X}", "{value: null, status: V}", "{value: null, status: U}"])
 def test_what_nobody_has_read_needs_no_source(own: Path, tmp_path: Path, right: str) -> None:
     (own / "own-a1.yaml").write_text(OWN.replace(FACT, f"power: {right}"))
     assert catalog.of(tmp_path).get(Accelerator, "own-a1")

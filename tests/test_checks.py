@@ -81,7 +81,7 @@ def rendered(folder: Path, text: str, pool: str) -> dict[str, Any] | None:
 
 def test_places_are_filled_in_for_each_pool(tmp_path: Path) -> None:
     argv = '[run, "-n{accelerators}", "{cores}", "{controllers}"]'
-    limits = 'number: {pattern: "(1)", least: "50 % of {accelerators}", most: 9.5, status: N}'
+    limits = 'number: {pattern: "(1)", least: "50 % of {accelerators}", most: 9.5, status: X}'
     text = CHECK.replace('["true"]', f"{argv}\n{limits}")
     found = rendered(tmp_path, text, "train_h")
     control = ["control-c01-1", "control-c02-1", "control-c03-1", "scheduler-c01-1"]

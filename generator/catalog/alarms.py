@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TypeVar
 
-from generator.catalog import BUILT_IN, Catalog
+from generator.catalog import Catalog
 from generator.catalog.alarm_models import Alert, Limit
 
 Kind = TypeVar("Kind", Limit, Alert)
@@ -24,16 +24,6 @@ class Alarms:
     @cached_property
     def alerts(self) -> tuple[Alert, ...]:
         return self._all(Alert)
-
-    def own(self) -> list[tuple[type[Limit] | type[Alert], str]]:
-        """What stands in the centre's own catalogue, and may be at fault."""
-        kinds: tuple[type[Limit] | type[Alert], ...] = (Limit, Alert)
-        found = [(kind, name) for kind in kinds for name in (self._catalog.names(kind) if self._catalog else [])]
-        return [(kind, name) for kind, name in found if not self._is_ours(kind, name)]
-
-    def _is_ours(self, kind: type[Limit] | type[Alert], name: str) -> bool:
-        file = self._catalog.file(kind, name) if self._catalog else None
-        return file is not None and BUILT_IN in file.parents
 
     def _all(self, kind: type[Kind]) -> tuple[Kind, ...]:
         if self._catalog is None:

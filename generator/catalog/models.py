@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from generator.catalog.cooling_model import AirBaseline as AirBaseline
 from generator.catalog.cooling_model import AirHandler as AirHandler
@@ -23,6 +23,7 @@ from generator.catalog.entries import Grade as Grade
 from generator.catalog.entries import SourcePointer as SourcePointer
 from generator.catalog.entries import Status as Status
 from generator.catalog.entries import facts as facts
+from generator.catalog.vendor_model import PciId
 from generator.catalog.vendor_model import Plugin as Plugin
 from generator.catalog.vendor_model import Vendor as Vendor
 from generator.quantity import (
@@ -59,15 +60,12 @@ Precision = Literal["fp64", "fp64-matrix", "fp32", "tf32", "bf16", "fp16", "fp8"
 Performance = dict[Precision, Fact[Throughput]]
 
 
-PciId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}$", examples=["2330"])]
-
-
 class Accelerator(Entry):
     """One model of accelerator; power is what it draws under sustained load."""
 
     folder: ClassVar[str] = "accelerators"
     kind: Literal["accelerator"] = Field(description=KIND)
-    vendor: Name = Field(description="Vendor of the catalogue; the name of this file begins with it.")
+    vendor: Name = Field(description="Vendor of the catalogue; names of our own files begin with it.")
     plugin: Name | None = Field(None, description="Plugin that offers this model; default: the vendor's first.")
     memory: Fact[Memory] = Field(description="Memory of one, as the system reports it.")
     power: Fact[Power] = Field(description="Of one, under sustained load.")
@@ -277,4 +275,14 @@ class TenantClass(Entry):
     counts: Counts = Field(description="Most objects in one environment.")
     storage: Capacity = Field(description="All volume claims of one environment together.")
     request: Size = Field(description="What a container asks for that says nothing.")
-    limit: Size = Field(description="What a container may use that says nothing.")
+    limit: Size = Field(description="What a container may use that says nothing; no less than it asks for.")
+
+    @field_validator("limit")
+    @classmethod
+    def _is_no_less_than_the_request(cls, limit: Size, info: ValidationInfo) -> Size:
+        request: Size | None = info.data.get("request")
+        if request and limit.cores < request.cores:
+            raise refuse(f"gives a container {limit.cores:g} cores that asks for {request.cores:g}")
+        if request and limit.memory.magnitude < request.memory.magnitude:
+            raise refuse(f"gives a container {limit.memory.text} of memory that asks for {request.memory.text}")
+        return limit

@@ -12,17 +12,29 @@ from generator.spec.common import Strict
 
 _READ = ("V", "I", "S")
 """Somebody has read it; the other letters stand for sums, hopes and nothing."""
+_HOPED = ("U", "N")
+"""Nobody answers for it: what is said so is no value."""
+_ABOUT = {"status", "sources", "note", "candidate"}
 
 
 def findings(entry: Entry, source: Source) -> Iterator[Problem]:
-    """A finding for each cited source that the file does not list, and for each read value without one."""
+    """A finding for each cited source that the file does not list, read value without one, and hope."""
     for claim, path in _claims(entry, ()):
         yield from _unlisted(claim, path, entry, source)
+        place = (*path, "status")
+        if claim.status in _HOPED and _says_something(claim):
+            message = f'has the status "{claim.status}", {STATUSES[claim.status]}, and gives a value all the same'
+            hint = "say who vouches for it, or X of what is derived or assumed; a hope is a candidate and no value"
+            yield Problem("catalog.status", message, place, hint, position=source.locate(place))
         says_something = not isinstance(claim, Fact) or claim.value is not None
         if says_something and claim.status in _READ and not claim.sources:
             message = f'has the status "{claim.status}", {STATUSES[claim.status]}, and names no source'
-            place = (*path, "status")
             yield Problem("catalog.source", message, place, _citing(entry), position=source.locate(place))
+
+
+def _says_something(claim: Strict) -> bool:
+    """Whether a part of a file gives anything but how sure it is."""
+    return any(getattr(claim, name) is not None for name in claim.model_fields_set - _ABOUT)
 
 
 def _unlisted(claim: Any, path: Path, entry: Entry, source: Source) -> Iterator[Problem]:

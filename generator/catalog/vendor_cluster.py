@@ -5,18 +5,62 @@ Whatever a program on a node may do beyond a pod of a tenant stands here with it
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic.functional_validators import AfterValidator
 
 from generator.catalog.entries import Fact
-from generator.spec.common import Name, Strict, Text, refuse
+from generator.problems import did_you_mean
+from generator.spec.common import Name, Strict, Text, got, refuse
 
-# Words that stand in programs which run as root on every node: each has the narrowest form that real ones need.
-Folder = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.+-]+)+$")]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./:=,{}-]+$")]
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Capability = Annotated[str, Field(pattern=r"^[A-Z]+(_[A-Z]+)*$", examples=["SYS_ADMIN"])]
+CAPABILITIES = (
+    "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN",
+    "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE",
+    "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST",
+    "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT",
+    "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+)  # fmt: skip
+"""Those of Linux (capabilities(7)) as Kubernetes names them; "ALL" would be everything that root may do."""
+
+
+def _check_capability(name: str) -> str:
+    if name not in CAPABILITIES:
+        near = did_you_mean(name.removeprefix("CAP_"), CAPABILITIES)
+        raise refuse(f'needs one capability of Linux such as "SYS_ADMIN", {got(name)}{f"; {near}" if near else ""}')
+    return name
+
+
+def placed(*known: str) -> AfterValidator:
+    """Words with places for these alone: what nobody fills in would be said as it is written."""
+
+    def check(word: str) -> str:
+        for place in re.findall(r"\{[^{}]*\}|[{}]", word):
+            if place not in known:
+                raise refuse(f'has a place "{place}" that nobody fills in; known: {", ".join(known)}')
+            if place != PORT and word != place:
+                raise refuse(f'has the place "{place}" inside of a word; it must be a word of its own')
+        return word
+
+    return AfterValidator(check)
+
+
+PORT = "{port}"
+# Words that stand in programs which run as root on every node: each has the narrowest form that real ones need. No part
+# of a path is only dots.
+Folder = Annotated[
+    str,
+    Field(
+        pattern=r"^(/[A-Za-z0-9_.+-]*[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$", examples=["/var/lib/kubelet/device-plugins"]
+    ),
+]
+_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./:=,{}-]+$", examples=["--listen=:{port}"])]
+Word = Annotated[_Word, placed(PORT)]
+Value = Annotated[_Word, placed(PORT, "{node}", "{address}")]
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=["NODE_NAME"])]
+Capability = Annotated[str, Field(examples=["SYS_ADMIN"]), AfterValidator(_check_capability)]
 ImageName = Annotated[
     str,
     Field(
@@ -24,10 +68,12 @@ ImageName = Annotated[
         examples=["registry.vendor.example/device-plugin:v1.0"],
     ),
 ]
-Label = Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$")]
+Label = Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$", examples=["vendor.example/accelerator"])]
 PciClass = Annotated[str, Field(pattern=r"^[0-9a-f]{4}$", examples=["1200"])]
-DeviceClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
-Module = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")]
+DeviceClassName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", examples=["accelerator.vendor.example"])
+]
+Module = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$", examples=["torch_vendor"])]
 Privilege = Literal["root", "privileged", "host-network", "host-pid", "host-ipc"]
 
 
@@ -49,8 +95,9 @@ class NodeProgram(Strict):
     arguments: list[Word] = Field(
         default_factory=list, description="Its arguments; {port} stands for the exporter's port."
     )
-    environment: dict[EnvironmentName, Word] = Field(
-        default_factory=dict, description="Variables; {port}, {node} and {address} stand for those of the node."
+    environment: dict[EnvironmentName, Value] = Field(
+        default_factory=dict,
+        description="Variables; {port} stands for the exporter's port, {node} and {address} alone for the node's own.",
     )
     paths: list[HostPath] = Field(default_factory=list, max_length=20, description="What it sees of the node.")
     needs: dict[Privilege, Text] = Field(
@@ -59,7 +106,7 @@ class NodeProgram(Strict):
     capabilities: dict[Capability, Text] = Field(
         default_factory=dict, description="Capabilities of root that it keeps, each with its reason."
     )
-    selinux: Annotated[str, Field(pattern=r"^[a-z0-9_]+_t$")] | None = Field(
+    selinux: Annotated[str, Field(pattern=r"^[a-z0-9_]+_t$", examples=["container_device_plugin_t"])] | None = Field(
         None, description="Type by which SELinux lets it at devices, where hosts enforce that."
     )
     read_only: bool = Field(False, description="Whether it is known to run without writing to its own image.")
@@ -74,7 +121,7 @@ class NodeProgram(Strict):
     @property
     def is_told_the_port(self) -> bool:
         """Whether it listens where it is told, and not at a port of its own."""
-        return any("{port}" in word for word in (*self.command, *self.arguments, *self.environment.values()))
+        return any(PORT in word for word in (*self.command, *self.arguments, *self.environment.values()))
 
 
 class Feature(Strict):
@@ -119,9 +166,11 @@ class VendorCluster(Strict):
 class Torch(Strict):
     """How a PyTorch program runs on the vendor's accelerators without knowing them."""
 
-    device: Fact[Annotated[str, Field(pattern=r"^[a-z]+$")]] = Field(description="Name of the device in PyTorch.")
+    device: Fact[Annotated[str, Field(pattern=r"^[a-z]+$", examples=["cuda"])]] = Field(
+        description="Name of the device in PyTorch."
+    )
     modules: Fact[list[Module]] = Field(description="Modules to import before the device is used.")
-    collectives: Fact[Annotated[str, Field(pattern=r"^[a-z]+$")]] = Field(
+    collectives: Fact[Annotated[str, Field(pattern=r"^[a-z]+$", examples=["gloo"])]] = Field(
         description="Back end of torch.distributed between accelerators."
     )
     image: Fact[ImageName] = Field(description="Image with PyTorch for it that the vendor publishes.")

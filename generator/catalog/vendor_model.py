@@ -5,20 +5,47 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
+from pydantic.functional_validators import AfterValidator
 
 from generator.catalog.entries import KIND, SAID, STATUS_HINT, SURE, Entry, Fact, Status
-from generator.catalog.vendor_cluster import EnvironmentName, Torch, VendorCluster
-from generator.spec.common import Name, Strict, Text
+from generator.catalog.vendor_cluster import PORT, EnvironmentName, Torch, VendorCluster, placed
+from generator.spec.common import Name, Strict, Text, refuse
 
 # Words that stand in files which root reads: each has the narrowest form that real ones need.
-PackageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]*$")]
-ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-Option = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/-]+)?$")]
-DevicePattern = Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9_./*\[\]-]+$")]
-Program = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_.+-]+)+$")]
-ServiceUnit = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.-]*\.service$")]
-Command = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+( [A-Za-z0-9_./=-]+)*$")]
-Listens = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:=/{}-]+$")]
+PackageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]*$", examples=["vendor-driver"])]
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", examples=["vendor_core"])]
+Option = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/-]+)?$", examples=["iommu=pt"])]
+DevicePattern = Annotated[
+    str,
+    Field(
+        pattern=r"^/dev(/[A-Za-z0-9_.*\[\]-]*[A-Za-z0-9_*\[\]-][A-Za-z0-9_.*\[\]-]*)+$", examples=["/dev/accel[0-9]*"]
+    ),
+]
+Program = Annotated[
+    str,
+    Field(pattern=r"^(/[A-Za-z0-9_.+-]*[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$", examples=["/usr/bin/vendor-runtime"]),
+]
+ServiceUnit = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.-]*\.service$", examples=["vendor-exporter.service"])
+]
+Command = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+( [A-Za-z0-9_./=-]+)*$", examples=["vendor-smi --list"])]
+Listens = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:=/{}-]+$", examples=[":{port}"]), placed(PORT)]
+PciId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}$", examples=["2330"])]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _check_resource(name: str) -> str:
+    domain = name.partition("/")[0]
+    if domain == "kubernetes.io" or domain.endswith(".kubernetes.io"):
+        raise refuse(f'needs a name in a domain of the vendor; "{domain}" is that of Kubernetes itself')
+    return name
+
+
+Resource = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$", examples=["vendor.example/accelerator"]),
+    AfterValidator(_check_resource),
+]
 
 
 class Plugin(Strict):
@@ -26,9 +53,7 @@ class Plugin(Strict):
 
     hints: ClassVar[dict[str, str]] = {"status": STATUS_HINT}
 
-    resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$")] = Field(
-        description="Name of the resource that pods ask for.", examples=["vendor.example/accelerator"]
-    )
+    resource: Resource = Field(description="Name of the resource that pods ask for.")
     daemon: Name | None = Field(None, description="Program behind it; a node runs one. Default: the vendor's own.")
     status: Status = Field(description=SURE)
     sources: list[str] = Field(default_factory=list, description=SAID)
@@ -102,8 +127,8 @@ class Vendor(Entry):
     kind: Literal["vendor"] = Field(description=KIND)
     title_zh: Text | None = Field(None, description="Name in Chinese.")
     plugins: dict[Name, Plugin] = Field(min_length=1, description="The first is the default.")
-    pci_vendor: Fact[str] = Field(description="PCI vendor number, four hexadecimal digits in quotes.")
-    exporter_port: Fact[int] = Field(description="Port on which the exporter of its metrics listens.")
+    pci_vendor: Fact[PciId] = Field(description="PCI vendor number, four hexadecimal digits in quotes.")
+    exporter_port: Fact[Port] = Field(description="Port on which the exporter of its metrics listens.")
     slurm: SlurmDevices = Field(description="How Slurm finds the devices.")
     host: VendorHost | None = Field(None, description="What a host needs so that the accelerators answer.")
     cluster: VendorCluster | None = Field(None, description="What a cluster needs so that pods get the accelerators.")

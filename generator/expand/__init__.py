@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from generator import assets, beside, known_hosts, spec
 from generator.assets import Asset
 from generator.beside import Unreadable
-from generator.catalog import KINDS, Catalog
+from generator.catalog import Catalog
 from generator.catalog.alarms import Alarms
 from generator.catalog.check import Check
 from generator.catalog.models import AirBaseline
-from generator.expand import people, places, plant
+from generator.expand import own, people, places, plant
 from generator.expand.names import Names
 from generator.known_hosts import HostKey
 from generator.model import Center
-from generator.problems import Path, Problem, did_you_mean
+from generator.problems import Path, Problem
 from generator.source import Source
 
 
@@ -28,7 +28,7 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
     tenants = dict(people.tenants(names, pools))
     people.check_offers(names)
     places.check_devices(names)
-    names.problems += _strangers(catalog)
+    own.judge(names)
     center = Center(
         spec=words,
         racks=racks,
@@ -53,17 +53,10 @@ def expand(words: spec.Center, source: Source, catalog: Catalog) -> tuple[Center
         public_files=dict(_public_files(names)),
         known_hosts=known_hosts.by_name(_known_hosts(names)),
         checks=tuple(_checks(names)),
-        alarms=_alarms(names),
+        alarms=Alarms(catalog),
     )
+    own.show(names)
     return center, names.problems
-
-
-def _strangers(catalog: Catalog) -> Iterator[Problem]:
-    """Folders beside the spec that nobody reads: what was meant to replace a built-in thing would replace nothing."""
-    for folder, position in catalog.strangers():
-        message = f'the catalogue has no folder "{folder}", so nothing in it is read'
-        hint = did_you_mean(folder, KINDS) or f"its folders are {', '.join(sorted(KINDS))}"
-        yield Problem("catalog.folder", message, hint=hint, position=position)
 
 
 def _public_files(names: Names) -> Iterator[tuple[str, str]]:
@@ -109,14 +102,6 @@ def _checks(names: Names) -> Iterator[Check]:
     for name in names.catalog.names(Check):
         if check := names.optional(Check, name):
             yield check
-
-
-def _alarms(names: Names) -> Alarms:
-    """Limits and alerts; those of the centre's own catalogue are judged at once, ours are when they are rendered."""
-    alarms = Alarms(names.catalog)
-    for kind, name in alarms.own():
-        names.optional(kind, name)
-    return alarms
 
 
 def _assets(names: Names) -> Iterator[Asset]:

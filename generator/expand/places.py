@@ -22,7 +22,7 @@ from generator.catalog.models import (
 from generator.expand.names import Kind, Names
 from generator.nodes import Block, Contents, NodeRange, Pool, Racks, number_of
 from generator.plant import Net
-from generator.problems import Path
+from generator.problems import Path, one_of
 from generator.spec.common import NameRange
 from generator.spec.halls import Hall, Row
 
@@ -43,11 +43,13 @@ def pools(names: Names) -> Iterator[tuple[str, Pool]]:
         if words.accelerator:
             accelerator = names.find(Accelerator, words.accelerator, (*path, "accelerator"))
         if accelerator:
-            vendor = names.find(Vendor, accelerator.vendor, (*path, "accelerator"))
+            vendor = names.optional(Vendor, accelerator.vendor)  # a wrong one is told in the file of the accelerator
         if vendor:
             chosen = words.plugin or (accelerator and accelerator.plugin) or next(iter(vendor.plugins))
-            if names.known(f"plugin of vendor {vendor.name}", chosen, vendor.plugins, (*path, "plugin")):
-                plugin = vendor.plugins[chosen]
+            plugin = vendor.plugins.get(chosen)
+            if words.plugin and plugin is None:
+                message = f'vendor "{vendor.name}" has no plugin "{chosen}"'
+                names.report("reference.unknown", message, (*path, "plugin"), one_of(chosen, vendor.plugins))
         elif words.plugin:
             message = f'pool "{name}" names a plugin but no accelerator'
             names.report("reference.unknown", message, (*path, "plugin"), "name an accelerator")

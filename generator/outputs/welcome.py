@@ -30,7 +30,9 @@ class Queue:
 
     @property
     def unit(self) -> str:
-        return "accelerators" if self.pool.accelerators_per_node else "nodes"
+        """What stands behind the number of what is certain."""
+        unit = "accelerator" if self.pool.accelerators_per_node else "node"
+        return unit if self.certain == 1 else f"{unit}s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,9 +126,12 @@ def runtimes_have_names_of_their_own(center: Center) -> Iterator[Finding]:
     """Two runtimes of one name in a cluster: a pod would start in the wrong one, without its devices or its sandbox."""
     for cluster in center.clusters:
         sandbox = center.sandboxes.get(cluster)
-        owners = {sandbox.name: f'sandbox "{sandbox.name}"'} if sandbox else {}
+        # A pod says the name of a sandbox, and its node knows the handler behind that; of a vendor both are one word.
+        names = {sandbox.name, sandbox.handler.value or sandbox.name} if sandbox else set()
+        owners = {"runc": "containerd", **dict.fromkeys(names, f'sandbox "{sandbox.name}"' if sandbox else "")}
         for offer in offers(center, cluster):
-            if offer.words is None or offer.runtime is None:
+            # Without words its class is somebody else's, while its nodes know the handler all the same.
+            if offer.runtime is None or (offer.words is None and offer.runtime not in owners):
                 continue
             mine = f'vendor "{offer.vendor.name}"'
             owner = owners.setdefault(offer.runtime, mine)

@@ -93,7 +93,11 @@ def sandboxes_know_the_devices(center: Center) -> Iterator[Finding]:
                     f'tenant "{tenant.name}" runs in sandbox "{sandbox.name}", which is not known to hand '
                     f'accelerators of pool "{pool.name}" ({pool.vendor.name}) to pods'
                 )
-                yield Finding(tenant.path, message)
+                hint = (
+                    'give the tenant nodes of its own and say "isolation: dedicated", or add the vendor to "vendors" '
+                    f"in catalog/sandboxes/{sandbox.name}.yaml beside the spec once you have seen a job compute on them"
+                )
+                yield Finding(tenant.path, message, hint)
 
 
 @rule("isolation.sandbox-size")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.model import Center
+from generator.nodes import Pool
 from generator.rules import Finding, rule
 
 
@@ -36,3 +37,29 @@ def credit_is_counted_by_prices(center: Center) -> Iterator[Finding]:
         if credit is not None:
             message = f'tenant "{tenant.name}" has a credit of {credit.show()}, and nothing has a price'
             yield Finding((*tenant.path, "credit"), message, 'name a price plan: "prices: {plan: NAME}"')
+
+
+@rule("tenant.default-size")
+def containers_that_say_nothing_fit_on_a_node(center: Center) -> Iterator[Finding]:
+    """A container that says nothing asks for what its class says; on nodes that have less it waits for ever."""
+    for tenant in center.tenants.values():
+        request = tenant.class_.request
+        nodes = [_of_node(share.pool) for share in tenant.quota if _runs_pods(center, share.pool)]
+        if nodes and not any(request.cores <= cores and request.memory.magnitude <= memory for cores, memory in nodes):
+            cores, memory = max(nodes)
+            message = (
+                f'a container of tenant "{tenant.name}" that says nothing asks for {request.cores:g} cores and '
+                f"{request.memory.text} of memory, and its largest node has {cores:g} cores and {int(memory)} GB for "
+                "work"
+            )
+            hint = f'lower "request" in catalog/classes/{tenant.class_.name}.yaml'
+            yield Finding((*tenant.path, "class"), message, hint)
+
+
+def _of_node(pool: Pool) -> tuple[float, float]:
+    """Cores and GB of memory that a node of a pool has for work."""
+    return pool.cpu_milli / 1000, pool.memory_mib * 2**20 / 1e9
+
+
+def _runs_pods(center: Center, pool: Pool) -> bool:
+    return any(center.clusters[name].kind == "kubernetes" for name in pool.clusters)

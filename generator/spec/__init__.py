@@ -79,7 +79,7 @@ def _finding(model: type[BaseModel], source: Source, detail: Any, prefix: str) -
             message = f"must be {str(context['expected']).replace(chr(39), chr(34))}, got {_shown(given)}"
         case "string_pattern_mismatch":
             message = f"does not have the form of this value, got {_shown(given)}"
-            hint = _example(model, source.data, path)
+            hint = _example(model, source.data, path, at_key)
         case "model_type" | "model_attributes_type":
             message = f"needs a mapping, got {_shown(given, source.written(path))}"
             hint = _mapping_hint(model, source, path, given)
@@ -176,6 +176,12 @@ def _path(data: Any, location: tuple[Any, ...], *, missing: bool) -> Path:
 
 def model_at(model: Any, data: Any, path: Path) -> type[BaseModel] | None:
     """The model that describes the mapping at a path of the data, through optionals, mappings and kinds."""
+    meant = _meant(model, data, path)
+    return meant if isinstance(meant, type) and issubclass(meant, BaseModel) else None
+
+
+def _meant(model: Any, data: Any, path: Path) -> Any:
+    """The annotation that stands behind a path of the data."""
     annotation: Any = model
     for part in path:
         annotation = _step(_resolve(annotation, data), part)
@@ -183,8 +189,7 @@ def model_at(model: Any, data: Any, path: Path) -> type[BaseModel] | None:
             data = data[part]
         except (KeyError, IndexError, TypeError):
             data = None
-    resolved = _resolve(annotation, data)
-    return resolved if isinstance(resolved, type) and issubclass(resolved, BaseModel) else None
+    return _resolve(annotation, data)
 
 
 def _resolve(annotation: Any, data: Any) -> Any:
@@ -220,7 +225,7 @@ def known_keys(model: type[BaseModel], data: Any, path: Path) -> list[str]:
 
 def _list_keys(model: type[BaseModel], source: Source, path: Path) -> str | None:
     keys = known_keys(model, source.data, path[:-1])
-    return f"known keys: {', '.join(keys)}" if 0 < len(keys) <= 12 else None
+    return f"known keys: {', '.join(keys)}" if 0 < len(keys) <= 24 else None
 
 
 def _missing_hint(model: type[BaseModel], data: Any, path: Path) -> str | None:
@@ -265,12 +270,26 @@ def _put(data: Any, path: Path, value: Any) -> Any:
     return changed
 
 
-def _example(model: type[BaseModel], data: Any, path: Path) -> str | None:
-    parent = model_at(model, data, path[:-1])
-    for field in parent.model_fields.values() if parent else ():
-        if path and field.alias == path[-1] and field.examples:
-            return f'for example "{field.examples[0]}"'
-    return None
+def _example(model: type[BaseModel], data: Any, path: Path, at_key: bool) -> str | None:
+    """What a value, or a key of a mapping, may look like."""
+    above = _meant(model, data, path[:-1])
+    if isinstance(above, type) and issubclass(above, BaseModel):
+        fields = [field for name, field in above.model_fields.items() if (field.alias or name) == path[-1]]
+        examples = next((field.examples or _examples(field.annotation) for field in fields), [])
+    else:
+        arguments = typing.get_args(above)
+        examples = _examples(arguments[0 if at_key else -1]) if arguments else []
+    return f'for example "{examples[0]}"' if examples else None
+
+
+def _examples(annotation: Any) -> list[Any]:
+    """The examples that stand in an annotation itself."""
+    for said in getattr(annotation, "__metadata__", ()):
+        if found := getattr(said, "examples", None):
+            return list(found)
+    inner = typing.get_args(annotation)
+    parts = inner[:1] if typing.get_origin(annotation) is typing.Annotated else inner
+    return next((found for part in parts if (found := _examples(part))), [])
 
 
 __all__ = ["Center", "known_keys", "model_at", "read", "read_as"]

@@ -24,7 +24,9 @@ class Ssh(Strict):
         description="Host keys of nodes, where no authority signs them; center trust records them there.",
         examples=["path:known_hosts"],
     )
-    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = Field("center", description="Login name.")
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = Field(
+        "center", description="Login name.", examples=["center"]
+    )
     keys: PublicFile | None = Field(None, description="Public keys of operators, one a line, placed on every host.")
 
     @model_validator(mode="after")

@@ -91,7 +91,9 @@ class Hall(Strict):
     """A room with racks."""
 
     rack_kinds: dict[Name, RackKind] = Field(min_length=1, description="Kinds of racks.")
-    rows: dict[Annotated[str, Field(pattern=r"^[a-z]{1,4}$")], Row] = Field(min_length=1, description="Rows.")
+    rows: dict[Annotated[str, Field(pattern=r"^[a-z]{1,4}$", examples=["a"])], Row] = Field(
+        min_length=1, description="Rows."
+    )
     feeds: list[Name] = Field(min_length=1, description="Feeds that reach the racks of the hall.")
     air: Air | None = Field(None, description="Air cooling.")
     floor: Floor | None = Field(None, description="Floor.")

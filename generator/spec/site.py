@@ -112,14 +112,14 @@ class Mirror(Strict):
 
     url: Url = Field(description="Base URL of the repository.")
     suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9./-]*$")] = Field(
-        "bookworm", description="Suite, where packages come by apt."
+        "bookworm", description="Suite, where packages come by apt.", examples=["bookworm"]
     )
     components: list[Name] = Field(default_factory=lambda: ["main"], description="Components, for apt.")
     key: PublicFile | None = Field(None, description="Public key that signs it, if the system does not know it.")
 
 
-_PACKAGE = r"^[A-Za-z0-9][A-Za-z0-9+._-]*$"
-_VERSION = r"^[A-Za-z0-9][A-Za-z0-9.+~:_-]*$"
+_Package = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]*$", examples=["vendor-driver"])]
+_Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~:_-]*$", examples=["2.1.0-1"])]
 
 
 class Repository(Mirror):
@@ -128,7 +128,7 @@ class Repository(Mirror):
     suite: Annotated[str, Field(pattern=r"^(/|[a-z][a-z0-9./-]*)$")] = Field(
         description='Suite; "/" for a repository without suites and components.', examples=["bookworm"]
     )
-    versions: dict[Annotated[str, Field(pattern=_PACKAGE)], Annotated[str, Field(pattern=_VERSION)]] = Field(
+    versions: dict[_Package, _Version] = Field(
         default_factory=dict, description="Packages of the vendor that stay at one version until another is said."
     )
 
