@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generator.devices import torch_image
 from generator.model import Center, Tenant
 from generator.nodes import Pool
 from generator.rules import Finding, rule
@@ -152,15 +153,19 @@ def a_single_tenant_is_closed_in_as_well(center: Center) -> Iterator[Finding]:
 
 @rule("isolation.image")
 def services_use_images_that_may_run(center: Center) -> Iterator[Finding]:
-    """Where images come from named registries only, a service with another image never starts."""
+    """Where images come from named registries only, a service with another image never starts, whoever named it."""
     for service in center.services.values():
         for name in service.pool.clusters:
             cluster = center.clusters[name]
             sources = cluster.images if cluster.kind == "kubernetes" else []
-            image = service.inputs.get("image")
+            image = torch_image(service) if service.kind.needs.torch else service.inputs.get("image")
             if image and sources and not any(image.startswith(f"{source}/") for source in sources):
                 message = (
                     f'service "{service.name}" runs image "{image}", and cluster "{name}" takes images from '
                     f"{_listed(sources)} only"
                 )
-                yield Finding((*service.path, "inputs"), message)
+                if image == service.inputs.get("image"):
+                    yield Finding((*service.path, "inputs"), message)
+                else:
+                    hint = "its vendor publishes that image; say where your copy lies: inputs: {image: ...}"
+                    yield Finding((*service.path, "pool"), message, hint)
