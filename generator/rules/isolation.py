@@ -11,6 +11,10 @@ from generator.devices import torch_image
 from generator.model import Center, Tenant
 from generator.nodes import Pool
 from generator.rules import Finding, rule
+from generator.spec.common import Isolation
+
+_WALLS: tuple[Isolation, ...] = ("shared", "sandbox", "dedicated")
+"""What may stand between organizations, the thinnest first."""
 
 
 def _clusters(center: Center) -> Iterator[tuple[str, list[Tenant]]]:
@@ -68,6 +72,19 @@ def dedicated_nodes_serve_one_organization(center: Center) -> Iterator[Finding]:
                     f"organization{'s' if len(others) > 1 else ''} {_listed(others)}"
                 )
                 yield Finding(tenant.path, message, "divide the pool")
+
+
+@rule("isolation.weaker", severity="warning")
+def tenants_are_kept_apart_as_their_class_says(center: Center) -> Iterator[Finding]:
+    """A class promises its neighbours what stands between its tenants and them; one word of a tenant undoes that."""
+    for tenant in center.tenants.values():
+        if _WALLS.index(tenant.isolation) < _WALLS.index(tenant.class_.isolation):
+            message = (
+                f'tenant "{tenant.name}" says "isolation: {tenant.isolation}", its class "{tenant.class_.name}" says '
+                f'"{tenant.class_.isolation}"'
+            )
+            hint = "leave the word out, or accept the warning with who answers for it"
+            yield Finding((*tenant.path, "isolation"), message, hint)
 
 
 @rule("isolation.no-sandbox")
