@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from generator.apply.clusters import lease
 from generator.apply.hosts import journal, leaving, lock, members, trust
 from generator.apply.hosts.blocks import Policy
 from generator.apply.report import CLASSES
@@ -57,6 +58,7 @@ def test_its_tables_and_figures_are_those_of_the_code() -> None:
     )
     assert codes in PAGE
     assert f"every {lock.SIGN_OF_LIFE_SECONDS} s" in PAGE
+    assert f"renews every {lease.SECONDS // 6} s and that runs out {lease.SECONDS} s after" in PAGE
     assert f"warns {trust.SOON_DAYS} days before" in PAGE
     assert (Policy().batch, "a fifth unless it says otherwise" in PAGE) == (0.2, True)
     assert (Policy().unreachable, "a tenth, but one may always be missing" in PAGE) == (0.1, True)
@@ -97,6 +99,8 @@ def test_two_authorities_stand_side_by_side_while_one_follows_the_other(tmp_path
         "Apply exactly this?",
         "contents not shown",
         "did not answer",
+        "another run writes to the cluster: ",
+        "wait; if that run is dead, its lock runs out within ",
         "it shows no life any more; make sure that it is dead, then: center unlock",
         "left unreached",
         "not touched, the run had stopped",
