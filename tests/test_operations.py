@@ -16,6 +16,7 @@ from generator.apply.hosts.blocks import Policy
 from generator.apply.report import CLASSES
 from generator.cli import cli
 from generator.console import DEFECT, DIFFERENT, FAILED, FINE, USAGE
+from generator.explain import lessons, told_in
 from tests.rig.hosts import make_ssh_key
 
 ROOT = Path(__file__).parents[1]
@@ -112,3 +113,16 @@ def test_what_it_quotes_is_what_the_program_says(words: str) -> None:
     folders = (ROOT / "generator", ROOT / "playbooks")
     sources = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
     assert words in PAGE and any(words in source for source in sources)
+
+
+def test_every_finding_of_a_living_centre_is_told_where_explain_says() -> None:
+    """By the names that stand in the sources, beside the rules, which have lessons."""
+    folder = ROOT / "generator/apply"
+    sources = "".join(file.read_text("utf-8") for file in (*folder.rglob("*.py"), ROOT / "generator/steps.py"))
+    named = set(re.findall(r'"((?:cluster|hosts|plan|tree)\.[a-z-]+)"', sources)) - set(lessons())
+    assert len(named) > 30
+    for name in sorted(named):
+        page = told_in(name)
+        assert page and f"`{name}`" in (ROOT / page).read_text("utf-8") + (ROOT / "docs/operator.md").read_text("utf-8")
+        with pytest.raises(click.UsageError, match=f"is told in {page}"):
+            cli.main(["explain", name], standalone_mode=False)
