@@ -17,6 +17,7 @@ from generator.spec.common import Strict, kebab
 Lines = Iterator[str]
 _UNKNOWN = "{value: null, status: N}"
 _APART = ("deprecated", "sources")
+_ANY_NAME = "first"
 
 
 # The catalogue
@@ -81,6 +82,10 @@ def _body(key: str, annotation: Any, default: Any, apart: bool) -> Lines:
     arguments = typing.get_args(annotation)
     if annotation == Status:
         yield f"{key}: N"
+    elif _is_a(annotation, Fact) and _is_a(value := _meant(annotation.model_fields["value"].annotation), Strict):
+        yield f"{key}:"
+        for word, part in (("value", value), ("status", Status)):
+            yield from (f"  {line}" for line in _body(word, part, None, apart))
     elif _is_a(annotation, Fact):
         yield f"{key}: {_UNKNOWN}"
     elif _is_a(annotation, Strict):
@@ -91,6 +96,11 @@ def _body(key: str, annotation: Any, default: Any, apart: bool) -> Lines:
         yield f"{key}:"
         for word in _names(arguments[0]):
             yield from (f"  {line}" for line in _body(word, arguments[1], None, apart))
+    elif typing.get_origin(annotation) is list and _is_a(_meant(arguments[0]), Strict) and apart:
+        item = list(_fields(_meant(arguments[0]), {}, apart))
+        first = next(number for number, line in enumerate(item) if not line.startswith("#"))
+        yield f"{key}:"
+        yield from (f"  {'- ' if number == first else '  '}{line}" for number, line in enumerate(item))
     elif typing.get_origin(annotation) in (dict, list):
         yield f"{key}: {'{}' if typing.get_origin(annotation) is dict else '[]'}"
     else:
@@ -102,7 +112,7 @@ def _names(annotation: Any) -> list[str]:
     if typing.get_origin(annotation) is typing.Literal:
         return list(typing.get_args(annotation))
     told = (getattr(part, "examples", None) for part in getattr(annotation, "__metadata__", ()))
-    return next(([examples[0]] for examples in told if examples), ["first"])
+    return next(([examples[0]] for examples in told if examples), [_ANY_NAME])
 
 
 def _takes(annotation: Any) -> str:
@@ -115,6 +125,9 @@ def _takes(annotation: Any) -> str:
         return f'{annotation.article} {annotation.dimension}{units}, such as "{annotation.example}"'
     if annotation != Status and typing.get_origin(annotation) is typing.Literal:
         return _either(typing.get_args(annotation))
+    if typing.get_origin(annotation) is dict and _meant(typing.get_args(annotation)[1]) is str:
+        names = _names(typing.get_args(annotation)[0])
+        return "" if names == [_ANY_NAME] else f"{'names such as ' if len(names) == 1 else ''}{_either(names)}"
     return {bool: "true or false", int: "a whole number", float: "a number"}.get(annotation, "")
 
 

@@ -158,8 +158,11 @@ def explain(rule: str | None) -> None:
     else:
         from generator.problems import did_you_mean
 
-        hint = did_you_mean(rule, (*known, *explanations.subjects())) or "center explain lists all"
-        raise click.UsageError(f'there is no rule "{rule}"; {hint}')
+        page = explanations.told_in(rule)
+        living = f"what verbs find in a living centre is told in {page}" if page else None
+        near = did_you_mean(rule, (*known, *explanations.subjects()))
+        hint = "; ".join(filter(None, (living, near))) or "center explain lists all"
+        raise click.UsageError(f'there is no rule "{rule}" about a spec; {hint}')
 
 
 @cli.command()

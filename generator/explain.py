@@ -15,6 +15,17 @@ from generator import resources
 from generator.folders import SPEC
 from generator.text import visible
 
+_TOLD_IN = {
+    "cluster": "docs/delivery.md",
+    "enforce": "docs/enforce.md",
+    "hosts": "docs/operations.md",
+    "operator": "docs/operator.md",
+    "plan": "docs/operations.md",
+    "rehearse": "docs/rehearse.md",
+    "tree": "docs/operations.md",
+}
+"""Pages about what verbs find in a living centre, where no lesson can be taught, by the subject of the finding."""
+
 Side = Literal["good", "bad"]
 Texts = dict[str, str]
 
@@ -93,6 +104,11 @@ def page(rule: str) -> str:
 def subjects() -> set[str]:
     """What the names of rules begin with: ``power``, ``cooling``."""
     return {rule.partition(".")[0] for rule in lessons()}
+
+
+def told_in(rule: str) -> str | None:
+    """The page that tells of a finding which is no rule, if its subject is one of a living centre."""
+    return _TOLD_IN.get(rule.partition(".")[0])
 
 
 def listing(subject: str) -> str:

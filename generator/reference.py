@@ -233,6 +233,8 @@ def _places(node: Node, path: str) -> Iterator[Place]:
     """The mappings with known keys that stand at a path, or in its named things, or in its list."""
     if "$ref" in node:
         yield Place(path, (), node)
+    if "fact" in node:
+        yield from _places(node["fact"], f"{path}.value")
     for below, inner in _below(node, path):
         yield from _places(inner, below)
     conditions = [part for part in node.get("allOf", ()) if "then" in part]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from generator.catalog import BUILT_IN, KINDS, Catalog
@@ -90,6 +90,10 @@ def _field(owner: Strict, name: str, before: str, claim: Strict | None) -> Itera
 
 def _said(value: Any, path: str, claim: Strict | None, about: str | None, any_: bool = False) -> Iterator[Line]:
     match value:
+        case Fact(value=Strict()):
+            # Each of its lines says how sure it is; the note stands once, at the first.
+            for number, line in enumerate(_said(value.value, path, value, about)):
+                yield line if number else replace(line, note=value.note)
         case Fact():
             yield Line(
                 path, _shown(value.value), value.status, tuple(value.sources), value.note, value.candidate, about
@@ -105,6 +109,9 @@ def _said(value: Any, path: str, claim: Strict | None, about: str | None, any_: 
         case dict():
             for key, item in value.items():
                 yield from _said(item, f"{path}.{key}", claim, about)
+        case [Strict(), *_]:
+            for number, item in enumerate(value, 1):
+                yield from _said(item, f"{path}.{number}", claim, about)
         case None:
             return
         case _:
@@ -125,6 +132,8 @@ def _shown(value: Any) -> str | None:
             return "yes" if value else "no"
         case list():
             return ", ".join(map(str, value))
+        case dict():
+            return ", ".join(f"{key}: {_shown(item)}" for key, item in value.items())
         case _:
             return str(value)
 

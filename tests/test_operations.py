@@ -10,11 +10,13 @@ from pathlib import Path
 import click
 import pytest
 
+from generator.apply.clusters import lease
 from generator.apply.hosts import journal, leaving, lock, members, trust
 from generator.apply.hosts.blocks import Policy
 from generator.apply.report import CLASSES
 from generator.cli import cli
 from generator.console import DEFECT, DIFFERENT, FAILED, FINE, USAGE
+from generator.explain import lessons, told_in
 from tests.rig.hosts import make_ssh_key
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +59,7 @@ def test_its_tables_and_figures_are_those_of_the_code() -> None:
     )
     assert codes in PAGE
     assert f"every {lock.SIGN_OF_LIFE_SECONDS} s" in PAGE
+    assert f"renews every {lease.SECONDS // 6} s and that runs out {lease.SECONDS} s after" in PAGE
     assert f"warns {trust.SOON_DAYS} days before" in PAGE
     assert (Policy().batch, "a fifth unless it says otherwise" in PAGE) == (0.2, True)
     assert (Policy().unreachable, "a tenth, but one may always be missing" in PAGE) == (0.1, True)
@@ -97,6 +100,8 @@ def test_two_authorities_stand_side_by_side_while_one_follows_the_other(tmp_path
         "Apply exactly this?",
         "contents not shown",
         "did not answer",
+        "another run writes to the cluster: ",
+        "wait; if that run is dead, its lock runs out within ",
         "it shows no life any more; make sure that it is dead, then: center unlock",
         "left unreached",
         "not touched, the run had stopped",
@@ -108,3 +113,16 @@ def test_what_it_quotes_is_what_the_program_says(words: str) -> None:
     folders = (ROOT / "generator", ROOT / "playbooks")
     sources = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
     assert words in PAGE and any(words in source for source in sources)
+
+
+def test_every_finding_of_a_living_centre_is_told_where_explain_says() -> None:
+    """By the names that stand in the sources, beside the rules, which have lessons."""
+    folder = ROOT / "generator/apply"
+    sources = "".join(file.read_text("utf-8") for file in (*folder.rglob("*.py"), ROOT / "generator/steps.py"))
+    named = set(re.findall(r'"((?:cluster|hosts|plan|tree)\.[a-z-]+)"', sources)) - set(lessons())
+    assert len(named) > 30
+    for name in sorted(named):
+        page = told_in(name)
+        assert page and f"`{name}`" in (ROOT / page).read_text("utf-8") + (ROOT / "docs/operator.md").read_text("utf-8")
+        with pytest.raises(click.UsageError, match=f"is told in {page}"):
+            cli.main(["explain", name], standalone_mode=False)

@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from generator import schema
 from generator.catalog import KINDS
 from generator.catalog.models import GRADES, STATUSES
+from generator.catalog.vendor_cluster import NodeProgram
 from generator.source import load
 from tests.golden import PAGES, page
 from tests.lessons import ROOT
@@ -131,6 +132,53 @@ def test_a_fact_is_told_in_words() -> None:
     assert "{value: 1200 kg, status: V, sources: [NAME]}" in mass
 
 
+def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "generator", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+VENDORS = ROOT / "generator/catalog/vendors"
+
+
+def programs() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What the files of vendors run on nodes, with the vendor and the place in its file."""
+    for file in sorted(VENDORS.glob("*.yaml")):
+        cluster = yaml.safe_load(file.read_text("utf-8")).get("cluster", {})
+        named = {f"programs.{name}": fact for name, fact in cluster.get("programs", {}).items()}
+        for place, fact in {**named, "exporter": cluster.get("exporter", {})}.items():
+            if fact.get("value"):
+                yield file.stem, f"cluster.{place}", fact
+
+
+def test_what_programs_of_nodes_need_is_told_word_by_word() -> None:
+    """In the page of fields and in what is shown of each vendor, against the files themselves."""
+    pages = {file.stem: program("catalog", "vendor", file.stem).stdout for file in VENDORS.glob("*.yaml")}
+    assert len(list(programs())) > 10
+    for vendor, place, fact in programs():
+        told = re.sub("programs[.][^.]+", "programs.NAME", place)
+        assert {f"{told}.value.{key}" for key in fact["value"]} <= set(re.findall(r"^\| `([^`]+)` \|", CATALOG, re.M))
+        assert re.search(rf"^{place}.image +{re.escape(fact['value']['image'])} ", pages[vendor], re.M)
+        for number, path in enumerate(fact["value"].get("paths", ()), 1):
+            assert re.search(rf"^{place}.paths.{number}.why +{re.escape(path['why'])} ", pages[vendor], re.M)
+    assert not any(re.search(r"\{'|=\[|=None", page) for page in pages.values())
+
+
+def test_the_guide_to_a_vendor_names_fields_that_there_are() -> None:
+    guide = (ROOT / "docs/accelerators.md").read_text("utf-8").partition("## A vendor of your own\n")[2]
+    guide = guide.partition("\n## ")[0]
+    [vendor] = re.findall(r"^## vendor\n(.*?)(?=^## |\Z)", CATALOG, re.M | re.S)
+    fields = set(re.findall(r"^\| `([^`]+)` \|", vendor, re.M))
+    consequences, manifest = (part.split("\n|---|", 1)[1].split("\n\n")[0] for part in guide.split("**A program**"))
+    named = {word for row in consequences.split("\n")[1:] for word in re.findall(r"`([a-z.-]+)`", row.split("|")[1])}
+    assert len(named) > 10 and named <= fields | {"pci-devices", "cluster.feature.classes"}
+    keys = {word for row in manifest.split("\n")[1:] for word in re.findall(r"`([a-z-]+)", row.split("|")[2])}
+    inside = {field.rpartition(".")[2] for field in fields if field.startswith("cluster.programs.NAME.value.")}
+    assert inside <= keys | {"why"}
+    [example] = re.findall(r"```yaml\n(.*?)```", guide, re.S)
+    program = yaml.safe_load(example)["cluster"]["programs"]["acme"]
+    assert NodeProgram.model_validate(program["value"]) and program["status"] in STATUSES
+
+
 def test_the_guide_leads_to_every_reference() -> None:
     guide = (ROOT / "docs/designing.md").read_text("utf-8")
     assert {f"]({name}.md)" for name in PAGES} <= set(re.findall(r"\]\([a-z]+\.md\)", guide))
@@ -159,6 +207,5 @@ def test_a_field_is_told_as_the_language_means_it(field: str, takes: str, defaul
 
 
 def test_the_command_refuses_other_pages() -> None:
-    command = [sys.executable, "-m", "generator", "docs", "poems"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = program("docs", "poems")
     assert done.returncode == 64 and "'spec', 'rules'" in done.stderr

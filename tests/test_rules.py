@@ -329,6 +329,34 @@ def test_a_rack_feed_without_spaces_has_its_circuits(tmp_path: Path) -> None:
         assert "each of its 3 circuits carries 1.11 kW" in message
 
 
+# Images
+
+
+TORCH = "{{kind: training-example, tenant: vision-lab, pool: train{}}}"
+
+
+@pytest.mark.parametrize(
+    ("registry", "inputs", "flagged"),
+    [
+        ("docker.io/rocm", "", False),
+        ("docker.io/teams", "", True),
+        ("registry.example/teams", ", inputs: {image: registry.example/teams/torch:1.0}", False),
+    ],
+)
+def test_images_that_vendors_publish_come_from_named_registries_too(
+    tmp_path: Path, registry: str, inputs: str, flagged: bool
+) -> None:
+    said = found(
+        tmp_path, "isolation.image",
+        ("accelerator: nvidia-h100-sxm5-80gb", "accelerator: amd-mi300x"),
+        ("cni: calico, ", f"cni: calico, images: [{registry}], "),
+        ("{kind: training, tenant: vision-lab, pool: train, inputs: {nodes: 1}}", TORCH.format(inputs)),
+    )  # fmt: skip
+    assert [(message.rpartition(" from ")[2], hint) for message, hint in said] == [
+        (f'"{registry}" only', "its vendor publishes that image; say where your copy lies: inputs: {image: ...}")
+    ] * flagged
+
+
 # Addresses with logins
 
 

@@ -388,7 +388,7 @@ def test_every_optional_line_is_one_that_may_be_filled_in(folder: str, site: Pat
         text = re.sub(
             r"^( *)# ( *(?:(?:[a-z0-9-]+|4 K): (?:null|N|\{.*|\[\]|[a-z0-9]+)"
             r"|(?:supplies|performance|when|number|fp.*|host|packages|apt|dnf|runtime|exporter"
-            r"|cluster|programs|feature|claims|torch|at-approach|quality|ph|conductivity|turbidity|glycol):))$",
+            r"|cluster|programs|feature|claims|torch|at-approach|quality|ph|conductivity|turbidity|glycol|silences):))$",
             r"\1\2",
             text,
             flags=re.M,

@@ -28,6 +28,7 @@ from generator.catalog.vendor_model import Plugin as Plugin
 from generator.catalog.vendor_model import Vendor as Vendor
 from generator.quantity import (
     Capacity,
+    Duration,
     Efficiency,
     Length,
     Mass,
@@ -264,6 +265,9 @@ class TenantClass(Entry):
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(description="Higher goes first in every queue.")
     may_borrow: bool = Field(description="Whether its tenants may use what others leave idle.")
     ends: bool = Field(False, description="Whether a tenant of this class has a last day.")
+    longest: Duration | None = Field(
+        None, description="How far ahead that day may lie, judged with --as-of; if unsaid, as far as a tenant says."
+    )
     preempt: Literal["Never", "LowerPriority", "Any"] = Field(
         description="Whose jobs a more important job of the same tenant may end."
     )

@@ -146,7 +146,7 @@ class VendorCluster(Strict):
     """What a cluster needs so that pods get the vendor's accelerators; what nobody has published is null."""
 
     programs: dict[Name, Fact[NodeProgram]] = Field(
-        description="Device plugins, by the name that plugins have under daemon; the vendor's own has the vendor's."
+        description="Device plugins by name: that of the vendor, or what a plugin of the file says under daemon."
     )
     exporter: Fact[NodeProgram] | None = Field(None, description="The exporter of metrics, if it comes as a container.")
     feature: Feature = Field(default_factory=Feature, description="How nodes with its accelerators are found.")

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generator.devices import torch_image
 from generator.model import Center, Tenant
 from generator.nodes import Pool
 from generator.rules import Finding, rule
+from generator.spec.common import Isolation
+
+_WALLS: tuple[Isolation, ...] = ("shared", "sandbox", "dedicated")
+"""What may stand between organizations, the thinnest first."""
 
 
 def _clusters(center: Center) -> Iterator[tuple[str, list[Tenant]]]:
@@ -67,6 +72,19 @@ def dedicated_nodes_serve_one_organization(center: Center) -> Iterator[Finding]:
                     f"organization{'s' if len(others) > 1 else ''} {_listed(others)}"
                 )
                 yield Finding(tenant.path, message, "divide the pool")
+
+
+@rule("isolation.weaker", severity="warning")
+def tenants_are_kept_apart_as_their_class_says(center: Center) -> Iterator[Finding]:
+    """A class promises its neighbours what stands between its tenants and them; one word of a tenant undoes that."""
+    for tenant in center.tenants.values():
+        if _WALLS.index(tenant.isolation) < _WALLS.index(tenant.class_.isolation):
+            message = (
+                f'tenant "{tenant.name}" says "isolation: {tenant.isolation}", its class "{tenant.class_.name}" says '
+                f'"{tenant.class_.isolation}"'
+            )
+            hint = "leave the word out, or accept the warning with who answers for it"
+            yield Finding((*tenant.path, "isolation"), message, hint)
 
 
 @rule("isolation.no-sandbox")
@@ -156,15 +174,19 @@ def a_single_tenant_is_closed_in_as_well(center: Center) -> Iterator[Finding]:
 
 @rule("isolation.image")
 def services_use_images_that_may_run(center: Center) -> Iterator[Finding]:
-    """Where images come from named registries only, a service with another image never starts."""
+    """Where images come from named registries only, a service with another image never starts, whoever named it."""
     for service in center.services.values():
         for name in service.pool.clusters:
             cluster = center.clusters[name]
             sources = cluster.images if cluster.kind == "kubernetes" else []
-            image = service.inputs.get("image")
+            image = torch_image(service) if service.kind.needs.torch else service.inputs.get("image")
             if image and sources and not any(image.startswith(f"{source}/") for source in sources):
                 message = (
                     f'service "{service.name}" runs image "{image}", and cluster "{name}" takes images from '
                     f"{_listed(sources)} only"
                 )
-                yield Finding((*service.path, "inputs"), message)
+                if image == service.inputs.get("image"):
+                    yield Finding((*service.path, "inputs"), message)
+                else:
+                    hint = "its vendor publishes that image; say where your copy lies: inputs: {image: ...}"
+                    yield Finding((*service.path, "pool"), message, hint)

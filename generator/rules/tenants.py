@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 from generator.model import Center
 from generator.nodes import Pool
@@ -16,6 +17,23 @@ def guests_have_a_last_day(center: Center) -> Iterator[Finding]:
         if tenant.class_.ends and tenant.until is None:
             message = f'tenant "{tenant.name}" is of class "{tenant.class_.name}", which ends, and has no last day'
             yield Finding(tenant.path, message, 'say "until: 2027-01-31"')
+
+
+@rule("tenant.too-long", severity="warning")
+def guests_leave_in_time(center: Center) -> Iterator[Finding]:
+    """A class for a month is one for ever if its tenants may name any day."""
+    for tenant in center.tenants.values():
+        longest = tenant.class_.longest
+        if longest is None or tenant.until is None or center.as_of is None:
+            continue
+        judged, days = date.fromisoformat(center.as_of), int(longest.magnitude // 86400)
+        if (date.fromisoformat(tenant.until) - judged).days > days:
+            last = judged + timedelta(days=days)
+            message = (
+                f'the last day of tenant "{tenant.name}" is {tenant.until}, more than {longest.show()} after '
+                f'{center.as_of}, the most that its class "{tenant.class_.name}" gives'
+            )
+            yield Finding((*tenant.path, "until"), message, f'at most "until: {last}"')
 
 
 @rule("tenant.ended", severity="warning")

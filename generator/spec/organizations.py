@@ -48,7 +48,9 @@ class Tenant(Strict):
     quota: dict[Name, Share] = Field(default_factory=dict, description="Share of each pool.")
     borrow: dict[Name, Share] = Field(default_factory=dict, description="What may be borrowed beyond the quota.")
     isolation: Isolation | None = Field(
-        None, description="What stands between its pods and those of other organizations; default: as its class says."
+        None,
+        description="What stands between its pods and those of other organizations; default: as its class says, and "
+        "less than that is a warning.",
     )
     until: Date | None = Field(None, description="Last day on which its work is admitted.")
     credit: Money | None = Field(None, description="What it may use up; without one, there is no limit.")
