@@ -188,7 +188,9 @@ def test_both_ways_out_of_a_conflict_as_documented(winner: str, cluster: Cluster
     assert [problem.rule for problem in cluster.apply(small).problems] == ["cluster.conflict"]
 
     if winner == "theirs lets go":
-        plane.kubectl(*server_side, "--field-manager=night-shift", stdin=json.dumps(config("a", namespace, more="theirs")))
+        plane.kubectl(
+            *server_side, "--field-manager=night-shift", stdin=json.dumps(config("a", namespace, more="theirs"))
+        )
     else:
         plane.kubectl(*server_side, "--field-manager=center", stdin=json.dumps(small[1]))
 
