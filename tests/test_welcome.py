@@ -24,11 +24,16 @@ def documents(folder: Path) -> list[dict[str, Any]]:
     return [body for file in files for body in yaml.safe_load_all(file.read_text("utf-8"))]
 
 
-@pytest.mark.parametrize("sample", SAMPLES)
-def test_a_page_says_what_the_queues_say(sample: str, tmp_path: Path) -> None:
-    tree = tmp_path / "generated"
+def rendered(sample: str, folder: Path) -> Path:
+    tree = folder / "generated"
     command = [sys.executable, "-m", "generator", "-q", "render", sample, "--out", str(tree)]
     subprocess.run(command, cwd=ROOT, check=True)
+    return tree
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_page_says_what_the_queues_say(sample: str, tmp_path: Path) -> None:
+    tree = rendered(sample, tmp_path)
     pages = {file.stem: file.read_text("utf-8") for file in (tree / "tenants").glob("*.md")}
     seen = 0
     for cluster in sorted((tree / "clusters").iterdir()):
@@ -54,8 +59,18 @@ def test_a_page_says_what_the_queues_say(sample: str, tmp_path: Path) -> None:
     assert seen
 
 
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_first_jobs_of_a_tenant_are_not_one_another(sample: str, tmp_path: Path) -> None:
+    """All commands of a page are run one after the other."""
+    tree = rendered(sample, tmp_path)
+    keys = [
+        (body["kind"], body["metadata"]["namespace"], body["metadata"]["name"]) for body in documents(tree / "tenants")
+    ]
+    assert len(keys) == len(set(keys)) > 0
+
+
 @pytest.mark.cluster
-def test_a_first_job_is_created_by_a_member_and_runs_on_the_pool_of_its_queue(tmp_path: Path) -> None:
+def test_first_jobs_are_created_by_a_member_and_run_on_the_pools_of_their_queues(tmp_path: Path) -> None:
     models = {"p0": "simulated-8", "p1": "metax-c500"}
     resources = {"p0": "center.internal/accelerator", "p1": "metax-tech.com/gpu"}
     vision = tenant({"p0": 1, "p1": 1})
@@ -68,15 +83,18 @@ def test_a_first_job_is_created_by_a_member_and_runs_on_the_pool_of_its_queue(tm
             file = site.folder / f"generated/tenants/vision.{pool}.yaml"
             site.plane.kubectl("create", f"--filename={file}", kubeconfig=member)
             wait_until(lambda: site.used()["vision", pool] == 1, SECONDS, f"the first job in {pool}")  # noqa: B023
-            [pod] = site.plane.read("pods", "-n", "vision--main", "-l", "job-name=first")["items"]
+            [pod] = pods(site, pool)
             assert pod["spec"]["containers"][0]["image"] == "images.example/base/first:1.0"
-            wait_until(lambda: bool(nodes(site)), SECONDS, "a node")
-            assert all(node.startswith(f"{pool}-") for node in nodes(site))
-            site.plane.kubectl("delete", "job", "first", "-n", "vision--main", kubeconfig=member)
-            wait_until(lambda: not nodes(site), SECONDS, "the end of the pod")
+            wait_until(lambda: bool(nodes(site, pool)), SECONDS, "a node")  # noqa: B023
+            assert all(node.startswith(f"{pool}-") for node in nodes(site, pool))
 
 
-def nodes(site: Site) -> list[str]:
-    """Where the pods of the first job are."""
-    pods = site.plane.read("pods", "-n", "vision--main")["items"]
-    return [pod["spec"]["nodeName"] for pod in pods if pod["spec"].get("nodeName")]
+def pods(site: Site, pool: str) -> list[dict[str, Any]]:
+    """The pods of the first job of a queue."""
+    found: list[dict[str, Any]] = site.plane.read("pods", "-n", "vision--main", "-l", f"job-name=first-{pool}")["items"]
+    return found
+
+
+def nodes(site: Site, pool: str) -> list[str]:
+    """Where they are."""
+    return [pod["spec"]["nodeName"] for pod in pods(site, pool) if pod["spec"].get("nodeName")]

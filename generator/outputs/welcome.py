@@ -70,7 +70,7 @@ def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> It
     least = {"cpu": "1", "memory": "1Gi"}
     part = center.beside_sandbox(tenant, cluster, queue.pool.resources(1))
     asked = unclaimed(part, queue.claimed) if queue.pool.plugin else least
-    named = {"name": "first", "namespace": tenant.namespaces()[0]}
+    named = {"name": f"first-{queue.pool.name}", "namespace": tenant.namespaces()[0]}
     if queue.claimed:
         yield claim_template(named, queue.claimed, 1)
     container = {
@@ -87,7 +87,7 @@ def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> It
         "securityContext": POD_SECURITY,
         "containers": [container],
         **({"runtimeClassName": queue.runtime} if queue.runtime else {}),
-        **({"resourceClaims": claims_by("first")} if queue.claimed else {}),
+        **({"resourceClaims": claims_by(named["name"])} if queue.claimed else {}),
     }
     queued = {**named, "labels": {QUEUE: queue.pool.name}}
     spec = {"backoffLimit": 0, "template": {"spec": pod}}
