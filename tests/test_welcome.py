@@ -63,10 +63,13 @@ def test_a_page_says_what_the_queues_say(sample: str, tmp_path: Path) -> None:
 def test_first_jobs_of_a_tenant_are_not_one_another(sample: str, tmp_path: Path) -> None:
     """All commands of a page are run one after the other."""
     tree = rendered(sample, tmp_path)
-    keys = [
-        (body["kind"], body["metadata"]["namespace"], body["metadata"]["name"]) for body in documents(tree / "tenants")
-    ]
+    bodies = documents(tree / "tenants")
+    keys = [(body["kind"], body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies]
     assert len(keys) == len(set(keys)) > 0
+    for body in bodies:
+        if body["kind"] == "Job":  # else the services of the tenant would end it
+            page = (tree / "tenants" / f"{body['metadata']['namespace'].partition('--')[0]}.md").read_text("utf-8")
+            assert f"class `{body['metadata']['labels']['kueue.x-k8s.io/priority-class']}`" in page
 
 
 @pytest.mark.cluster

@@ -279,7 +279,10 @@ class TenantClass(Entry):
 
     folder: ClassVar[str] = "classes"
     kind: Literal["tenant-class"] = Field(description=KIND)
-    priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(description="Higher goes first in every queue.")
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        description="Of work that names the class: in its queue it goes before work that names none and is ended after "
+        "it. Among tenants it decides where shares are equal, and never ends another's work."
+    )
     may_borrow: bool = Field(description="Whether its tenants may use what others leave idle.")
     ends: bool = Field(False, description="Whether a tenant of this class has a last day.")
     preempt: Literal["Never", "LowerPriority", "Any"] = Field(

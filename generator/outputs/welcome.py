@@ -12,7 +12,7 @@ from generator.model import Center, Share, Tenant
 from generator.nodes import Pool
 from generator.outputs.claims import CLAIMED, claim_template, claims_by, unclaimed
 from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY
-from generator.outputs.policies import QUEUE
+from generator.outputs.policies import PRIORITY, QUEUE
 from generator.problems import dotted
 
 
@@ -89,7 +89,7 @@ def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> It
         **({"runtimeClassName": queue.runtime} if queue.runtime else {}),
         **({"resourceClaims": claims_by(named["name"])} if queue.claimed else {}),
     }
-    queued = {**named, "labels": {QUEUE: queue.pool.name}}
+    queued = {**named, "labels": {QUEUE: queue.pool.name, PRIORITY: tenant.class_.name}}
     spec = {"backoffLimit": 0, "template": {"spec": pod}}
     yield {"apiVersion": "batch/v1", "kind": "Job", "metadata": queued, "spec": spec}
 
