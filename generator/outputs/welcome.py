@@ -13,6 +13,7 @@ from generator.nodes import Pool
 from generator.outputs.claims import CLAIMED, claim_template, claims_by, unclaimed
 from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY
 from generator.outputs.policies import PRIORITY, QUEUE
+from generator.outputs.tenants import most_pods
 from generator.problems import dotted
 
 
@@ -41,6 +42,12 @@ class Place:
     kind: str
     queues: tuple[Queue, ...]
     logins: tuple[str, ...]
+    sandbox: str | None
+    """The runtime that every pod names, where the tenant is kept off the kernels."""
+    images: tuple[str, ...]
+    """Where images may come from; nothing where nobody says so."""
+    pods: int
+    """Most in one namespace."""
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
@@ -60,7 +67,11 @@ def _places(center: Center, tenant: Tenant) -> Iterator[Place]:
     for name, cluster in center.clusters.items():
         queues = tuple(_queue(center, tenant, share, name) for share in tenant.quota if name in share.pool.clusters)
         logins = tuple(node.name for node in center.nodes_of(center.pools_of(name, "login")))
-        yield Place(name, cluster.kind, queues, logins)
+        sandbox = center.sandbox_of(tenant, name)
+        images = tuple(cluster.images) if cluster.kind == "kubernetes" else ()
+        yield Place(
+            name, cluster.kind, queues, logins, sandbox.name if sandbox else None, images, most_pods(tenant, name)
+        )
 
 
 def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> Iterator[dict[str, Any]]:
