@@ -102,6 +102,25 @@ def test_the_page_says_which_images_run_where(site: Site) -> None:
     assert any("runs in the runtime" in right for _, _, right, _ in table(site))
 
 
+def test_the_summary_says_whose_metrics_are_read(site: Site) -> None:
+    tree = site.folder / "generated"
+    targets = [
+        target
+        for file in tree.glob("monitoring/targets/accelerators-*.json")
+        for target in json.loads(file.read_text())
+    ]
+    read = {(target["labels"]["vendor"], target["targets"][0].rpartition(":")[2]) for target in targets}
+    rows = re.findall(
+        r"^\| cloud \| (\S+) \|.*\| (port (\d+).*|nobody here) \|$", (tree / "summary.md").read_text("utf-8"), re.M
+    )
+    assert {(vendor, port) for vendor, _, port in rows if port} == read
+    assert (
+        {vendor for vendor, _, port in rows if not port}
+        == {name for name in VENDORS if name not in dict(read)}
+        != set()
+    )
+
+
 def test_what_the_page_says_of_readers_is_what_the_policy_admits(site: Site) -> None:
     [policy] = [body for body in site.objects if body["metadata"]["name"] == "allow-scrapes"]
     [peer] = policy["spec"]["ingress"][0]["from"]
