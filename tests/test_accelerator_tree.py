@@ -22,7 +22,11 @@ from tests.vendors import vendors
 
 Body = dict[str, Any]
 ROOT = Path(__file__).parent.parent
-REASONLESS = {"monitor nodes read the metrics there", "SELinux lets this type at devices"}
+REASONLESS = (
+    "monitor nodes read the metrics there",
+    "SELinux lets this type at devices",
+    "it sees accelerators through this runtime alone",
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +43,13 @@ def daemons(site: Site) -> dict[str, Body]:
 
 
 def rights(daemon: Body) -> set[str]:
-    """Whatever of a pod the restricted standard refuses, in the words of the table."""
+    """Whatever of a pod the restricted standard refuses, and its runtime, in the words of the table."""
     pod = daemon["spec"]["template"]["spec"]
     [container] = pod["containers"]
     assert not pod.get("initContainers") and not pod.get("ephemeralContainers")
     plain = (("hostNetwork", "uses the network of the node"), ("hostPID", "sees all processes of the node"))
     found = {words for field, words in plain if pod.get(field)}
+    found |= {f"runs in the runtime {name}" for name in [pod.get("runtimeClassName")] if name}
     found |= {"shares the memory of programs of the node"} if pod.get("hostIPC") else set()
     security, own = pod.get("securityContext", {}), container.get("securityContext", {})
     if own.get("privileged"):
@@ -87,10 +92,50 @@ def test_the_table_has_every_right_beyond_the_standard_and_no_other(site: Site) 
     assert {name for _, name, _ in found} == set(daemons(site))
 
 
+def test_the_page_says_which_images_run_where(site: Site) -> None:
+    text = (site.folder / "generated/clusters/cloud/exceptions.md").read_text("utf-8")
+    told = re.findall(r"^\| (\S+) \| `(\S+)` \| (\S+) \|$", text, re.M)
+    assert told == [
+        (name, daemon["spec"]["template"]["spec"]["containers"][0]["image"], name.rpartition("-")[0])
+        for name, daemon in daemons(site).items()
+    ]
+    assert any("runs in the runtime" in right for _, _, right, _ in table(site))
+
+
+def test_the_summary_says_whose_metrics_are_read(site: Site) -> None:
+    tree = site.folder / "generated"
+    targets = [
+        target
+        for file in tree.glob("monitoring/targets/accelerators-*.json")
+        for target in json.loads(file.read_text())
+    ]
+    read = {(target["labels"]["vendor"], target["targets"][0].rpartition(":")[2]) for target in targets}
+    rows = re.findall(
+        r"^\| cloud \| (\S+) \|.*\| (port (\d+).*|nobody here) \|$", (tree / "summary.md").read_text("utf-8"), re.M
+    )
+    assert {(vendor, port) for vendor, _, port in rows if port} == read
+    assert (
+        {vendor for vendor, _, port in rows if not port}
+        == {name for name in VENDORS if name not in dict(read)}
+        != set()
+    )
+
+
+def test_what_the_page_says_of_readers_is_what_the_policy_admits(site: Site) -> None:
+    [policy] = [body for body in site.objects if body["metadata"]["name"] == "allow-scrapes"]
+    [peer] = policy["spec"]["ingress"][0]["from"]
+    told = {
+        reason.rpartition(" of ")[2].removesuffix(" may")
+        for _, daemon, right, reason in table(site)
+        if right.startswith("listens") and not daemons(site)[daemon]["spec"]["template"]["spec"].get("hostNetwork")
+    }
+    assert told == {peer["ipBlock"]["cidr"]}
+
+
 def test_every_reason_is_the_catalogues(site: Site) -> None:
     for _, daemon, _, reason in table(site):
         facts = json.dumps(VENDORS[daemon.rpartition("-")[0]].facts["cluster"], ensure_ascii=False)
-        assert reason in REASONLESS or f'"{reason}"' in facts, (daemon, reason)
+        assert reason.startswith(REASONLESS) or f'"{reason}"' in facts, (daemon, reason)
 
 
 def test_programs_have_no_account_and_no_way_out(site: Site) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import subprocess
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -121,6 +122,51 @@ def test_a_pool_of_one_node_serves_nfs_to_the_nodes_of_the_centre(tmp_path: Path
     assert classes == {"center-exports.service": "restart", "nfs-server.service": "live"}
     [mount] = (tmp_path / "generated").rglob("data.mount")
     assert "What=10.16.0.74:/data\n" in mount.read_text("utf-8"), "row base 0 + rack 1 x 64 + slot 10"
+
+
+KATA = "/opt/kata/share/defaults/kata-containers"
+SANDBOXES = {
+    "gvisor": (
+        "runsc",
+        "io.containerd.runsc.v1",
+        {"TypeUrl": "io.containerd.runsc.v1.options", "ConfigPath": "/etc/containerd/runsc.toml"},
+    ),
+    "kata-qemu": ("kata-qemu", "io.containerd.kata.v2", {"ConfigPath": f"{KATA}/configuration-qemu.toml"}),
+}
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_containerd_knows_the_sandbox_of_its_cluster_alone(sandbox: str, tmp_path: Path) -> None:
+    """The table that gVisor and Kata Containers tell their users to write by hand."""
+    words = (STARTER / "center.yaml").read_text("utf-8").replace("train: 3}", "train: 3, other: 1, lead: 1}")
+    words = words.replace(
+        "slot: 2}\n",
+        "slot: 2}\n  other: {server: generic-1u, cluster: second, slot: 10}\n"
+        "  lead: {server: generic-1u, role: control, cluster: second, slot: 12}\n",
+    )
+    words = words.replace("cni: calico", f"cni: calico, sandbox: {sandbox}")
+    second = '  second: {kind: kubernetes, version: "1.36", pods: 10.160.0.0/16, services: 10.112.0.0/16}\n'
+    words = words.replace("\naccess:\n", f"{second}\naccess:\n")
+    (tmp_path / "ssh_ca.pub").write_bytes((STARTER / "ssh_ca.pub").read_bytes())
+    (tmp_path / "center.yaml").write_text(words, "utf-8")
+    done = center("-q", "render", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    runtimes = {
+        file.parts[-5]: tomllib.loads(file.read_text("utf-8"))["plugins"]["io.containerd.grpc.v1.cri"]["containerd"][
+            "runtimes"
+        ]
+        for file in tmp_path.rglob("etc/containerd/config.toml")
+    }
+    handler, kind, options = SANDBOXES[sandbox]
+    inside = f"containers_debian_12_nvidia_sandbox_{sandbox.replace('-', '_')}"
+    assert set(runtimes) == {inside, "containers_debian_12"}
+    assert set(runtimes["containers_debian_12"]) == {"runc"}
+    assert set(runtimes[inside]) == {"runc", "nvidia", handler}
+    assert runtimes[inside][handler] == {
+        "runtime_type": kind,
+        "privileged_without_host_devices": True,
+        "options": options,
+    }
 
 
 def test_a_system_with_dnf_gets_a_repository_of_its_form(tmp_path: Path) -> None:

@@ -319,7 +319,8 @@ FILLED: dict[str, tuple[dict[str, str], Edits]] = {
     ),
     "checks": ({"why: null": "why: nobody knows", "# argv: []": "argv: [\"true\"]"}, ()),
     "networks": ({"policies: FACT": "policies: true"}, (("cni: calico", "cni: simulated-own"),)),
-    "sandboxes": ({"handler: FACT": "handler: own"}, (("cni: calico", "cni: calico, sandbox: simulated-own"),)),
+    "sandboxes": ({"handler: FACT": "handler: own", "runtime-type: FACT": "runtime-type: io.containerd.own.v1"},
+                  (("cni: calico", "cni: calico, sandbox: simulated-own"),)),
     "releases": ({"ends: FACT": 'ends: "2027-02-28"'}, ()),
 }  # fmt: skip
 

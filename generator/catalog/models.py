@@ -212,15 +212,31 @@ class NetworkPlugin(Entry):
     policies: Fact[bool] = Field(description="Whether it enforces NetworkPolicies.")
 
 
+RuntimeType = Annotated[str, Field(pattern=r"^([a-z0-9-]+\.)+v[0-9]+$", examples=["io.containerd.kata.v2"])]
+OptionName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+OptionValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/+-]+$")]
+
+
 class Sandbox(Entry):
     """A runtime that keeps pods off the kernel of their node."""
 
     folder: ClassVar[str] = "sandboxes"
     kind: Literal["sandbox"] = Field(description=KIND)
     handler: Fact[Name] = Field(description="Its name in the configuration of the container runtime.")
+    runtime_type: Fact[RuntimeType] = Field(
+        description="What containerd starts for it: io.containerd.kata.v2 is the program containerd-shim-kata-v2."
+    )
+    options: Fact[dict[OptionName, OptionValue]] | None = Field(
+        None, description="What containerd hands to that program, such as where its configuration is."
+    )
     vendors: Fact[list[Name]] = Field(description="Vendors whose accelerators it can hand to pods.")
     cores: Fact[float] = Field(description="Cores that it takes itself for each pod, beside what the pod asks for.")
     memory: Fact[Memory] = Field(description="Memory that it takes itself for each pod.")
+
+    @property
+    def handled_by(self) -> str:
+        """Its name in the configuration of the container runtime; where nobody has said one, its own."""
+        return self.handler.value or self.name
 
     @property
     def millicores(self) -> int:
@@ -262,7 +278,10 @@ class TenantClass(Entry):
 
     folder: ClassVar[str] = "classes"
     kind: Literal["tenant-class"] = Field(description=KIND)
-    priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(description="Higher goes first in every queue.")
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        description="Of work that names the class: in its queue it goes before work that names none and is ended after "
+        "it. Among tenants it decides where shares are equal, and never ends another's work."
+    )
     may_borrow: bool = Field(description="Whether its tenants may use what others leave idle.")
     ends: bool = Field(False, description="Whether a tenant of this class has a last day.")
     longest: Duration | None = Field(

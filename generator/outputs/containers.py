@@ -1,4 +1,4 @@
-"""What runs containers: containerd with the runtime of the pool's vendor and the mirrors of registries.
+"""What runs containers: containerd with the runtime of the pool's vendor, the sandbox and the mirrors of registries.
 
 The kubelet and what joins a node to its cluster come with the cluster; this is the ground that they stand on.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from generator.artifact import Artifact, TextTemplate
+from generator.catalog.models import Sandbox
 from generator.model import Center
 from generator.nodes import Pool
 from generator.outputs.groups import HostFile, Unit, group, group_files, pools_by_group
@@ -18,7 +19,8 @@ _DECIDES = ("pools", "clusters", "fabrics")
 
 
 def groups(center: Center, pool: Pool) -> Iterator[str]:
-    """Nodes that run containers on the same operating system, with the same vendor's runtime and kind of network."""
+    """Nodes that run containers on the same operating system, with the same vendor's runtime, sandbox and kind of
+    network."""
     if name := _group(center, pool):
         yield name
 
@@ -36,12 +38,20 @@ def _group(center: Center, pool: Pool) -> str | None:
     if not pool.containers:
         return None
     vendor = f"-{pool.vendor.name}" if pool.vendor else ""
-    return group("containers_rdma" if pool.rdma else "containers", pool.system.name + vendor)
+    sandbox = _sandbox(center, pool)
+    inside = f"-sandbox-{sandbox.name}" if sandbox else ""
+    return group("containers_rdma" if pool.rdma else "containers", pool.system.name + vendor + inside)
+
+
+def _sandbox(center: Center, pool: Pool) -> Sandbox | None:
+    """The sandbox that containerd can start there: that of its cluster, for workers have one."""
+    found = (center.sandboxes.get(cluster) for cluster in pool.clusters)
+    return next((sandbox for sandbox in found if sandbox and sandbox.runtime_type.value), None)
 
 
 def _files(center: Center, pool: Pool, unit: str) -> Iterator[HostFile]:
     handler, binary = _runtime(center, pool)
-    context = {"handler": handler, "binary": binary}
+    context = {"handler": handler, "binary": binary, "sandbox": _sandbox(center, pool)}
     config = TextTemplate("hosts/containers/config.toml", context, "toml")
     yield HostFile(pool.system.paths["containers"], config, (unit,), because=(*_DECIDES, "network.repositories"))
     yield HostFile("/etc/crictl.yaml", TextTemplate("hosts/containers/crictl.yaml", {}, "plain"))

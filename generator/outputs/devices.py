@@ -13,7 +13,7 @@ from generator.artifact import Artifact, TextTemplate, Yaml
 from generator.catalog.vendor_cluster import HostPath, NodeProgram
 from generator.devices import Offer, offers
 from generator.model import Center
-from generator.outputs.exceptions import exceptions
+from generator.outputs.exceptions import exceptions, programs
 from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY, labels, metadata, namespace, node_label
 
 NAMESPACE = "center-devices"
@@ -29,7 +29,8 @@ def artifacts_of(center: Center, cluster: str) -> Iterator[Artifact]:
     causes = (f"clusters.{cluster}", "pools", "metadata.name", "network.ports", "network.plans.nodes")
     yield Artifact(f"clusters/{cluster}/devices.yaml", Yaml(tuple(_objects(center, cluster, ours))), causes)
     parts = [offer for offer in ours if offer.words and offer.words.part]
-    context = {"cluster": cluster, "rows": list(exceptions(ours, NAMESPACE)), "parts": parts}
+    rows = list(exceptions(ours, NAMESPACE, center.spec.network.plans.nodes))
+    context = {"cluster": cluster, "rows": rows, "programs": list(programs(ours)), "parts": parts}
     table = TextTemplate("clusters/exceptions.md", context, "markdown")
     yield Artifact(f"clusters/{cluster}/exceptions.md", table, causes)
 

@@ -1,4 +1,5 @@
-"""Sandboxes: the runtime class in which pods of some tenants must run; hosts bring its program with their image."""
+"""Sandboxes: the runtime class in which pods of some tenants must run; hosts bring its program with their image, and
+containerd gets its handler."""
 
 from __future__ import annotations
 
@@ -23,6 +24,6 @@ def runtime_classes(center: Center, cluster: str) -> Iterator[dict[str, Any]]:
         "apiVersion": "node.k8s.io/v1",
         "kind": "RuntimeClass",
         "metadata": metadata(center, sandbox.name),
-        "handler": sandbox.handler.value or sandbox.name,
+        "handler": sandbox.handled_by,
         **({"overhead": {"podFixed": fixed}} if fixed else {}),
     }

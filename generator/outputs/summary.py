@@ -10,7 +10,7 @@ from typing import get_args
 from generator import energy
 from generator.artifact import Artifact, TextTemplate
 from generator.catalog.models import Entry, Precision, facts
-from generator.devices import offers
+from generator.devices import Offer, metrics_port, offers
 from generator.model import Center
 from generator.nodes import Pool
 from generator.plant import CoolingLoop, Net, Water
@@ -98,6 +98,16 @@ class ClusterLine:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferLine:
+    """Who offers the accelerators of a vendor in a cluster, and the port where its nodes tell how they are, if any."""
+
+    offer: Offer
+    port: int | None
+    silent: tuple[str, ...]
+    """Pools whose nodes tell nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class NetLine:
     """A fabric with its leaves and the ports that nodes need."""
 
@@ -124,7 +134,7 @@ def artifacts(center: Center) -> Iterator[Artifact]:
         "precisions": [name.upper().replace("-", " ") for name in PRECISIONS],
         "speeds": list(_speeds(center)),
         "clusters": [_cluster(center, name) for name in center.clusters],
-        "offers": [offer for name in center.clusters for offer in offers(center, name)],
+        "offers": [_offer(center, offer) for name in center.clusters for offer in offers(center, name)],
         "halls": [_hall(center, name) for name in center.spec.halls],
         "nets": [_net(center, net) for net in center.nets.values()],
         "loops": [_loop(center, loop) for loop in center.loops.values()],
@@ -184,6 +194,12 @@ def _cluster(center: Center, name: str) -> ClusterLine:
     cluster = center.clusters[name]
     nodes = sum(center.counts[pool.name] for pool in center.pools_of(name))
     return ClusterLine(name, cluster.kind, cluster.version, nodes)
+
+
+def _offer(center: Center, offer: Offer) -> OfferLine:
+    ports = {pool.name: metrics_port(center, pool) for pool in offer.pools}
+    told = next((port for port in ports.values() if port), None)
+    return OfferLine(offer, told, tuple(name for name, port in ports.items() if port is None))
 
 
 def _hall(center: Center, name: str) -> HallLine:

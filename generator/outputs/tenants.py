@@ -79,12 +79,19 @@ def _namespace(center: Center, cluster: str, tenant: Tenant, namespace: str, own
 def _counts(tenant: Tenant, cluster: str, own: dict[str, int]) -> dict[str, str]:
     """Most objects of each kind; those that the centre puts there itself leave the tenant what its class says."""
     counts = tenant.class_.counts
-    devices = sum(share.accelerators for share in tenant.shares(cluster))
-    hard = {"pods": str(counts.pods + devices), "requests.storage": megabytes(tenant.class_.storage.magnitude)}
+    hard = {
+        "pods": str(most_pods(tenant, cluster)),
+        "requests.storage": megabytes(tenant.class_.storage.magnitude),
+    }
     for what, names in _COUNTED.items():
         hard |= dict.fromkeys(names, str(getattr(counts, what) + own.get(what, 0)))
     # Only operators make any: two are here, others limit what the spec has no words for.
     return {**hard, **dict.fromkeys(_NEVER, "0"), "resourcequotas": "10"}
+
+
+def most_pods(tenant: Tenant, cluster: str) -> int:
+    """Pods of one environment: what the class says, and one for each accelerator that the tenant may hold."""
+    return tenant.class_.counts.pods + sum(share.accelerators for share in tenant.shares(cluster))
 
 
 def _most(center: Center, cluster: str, tenant: Tenant) -> dict[str, str]:

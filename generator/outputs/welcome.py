@@ -12,7 +12,8 @@ from generator.model import Center, Share, Tenant
 from generator.nodes import Pool
 from generator.outputs.claims import CLAIMED, claim_template, claims_by, unclaimed
 from generator.outputs.objects import CONTAINER_SECURITY, POD_SECURITY
-from generator.outputs.policies import QUEUE
+from generator.outputs.policies import PRIORITY, QUEUE
+from generator.outputs.tenants import most_pods
 from generator.problems import dotted
 
 
@@ -43,6 +44,12 @@ class Place:
     kind: str
     queues: tuple[Queue, ...]
     logins: tuple[str, ...]
+    sandbox: str | None
+    """The runtime that every pod names, where the tenant is kept off the kernels."""
+    images: tuple[str, ...]
+    """Where images may come from; nothing where nobody says so."""
+    pods: int
+    """Most in one namespace."""
 
 
 def artifacts(center: Center) -> Iterator[Artifact]:
@@ -62,7 +69,11 @@ def _places(center: Center, tenant: Tenant) -> Iterator[Place]:
     for name, cluster in center.clusters.items():
         queues = tuple(_queue(center, tenant, share, name) for share in tenant.quota if name in share.pool.clusters)
         logins = tuple(node.name for node in center.nodes_of(center.pools_of(name, "login")))
-        yield Place(name, cluster.kind, queues, logins)
+        sandbox = center.sandbox_of(tenant, name)
+        images = tuple(cluster.images) if cluster.kind == "kubernetes" else ()
+        yield Place(
+            name, cluster.kind, queues, logins, sandbox.name if sandbox else None, images, most_pods(tenant, name)
+        )
 
 
 def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> Iterator[dict[str, Any]]:
@@ -72,7 +83,7 @@ def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> It
     least = {"cpu": "1", "memory": "1Gi"}
     part = center.beside_sandbox(tenant, cluster, queue.pool.resources(1))
     asked = unclaimed(part, queue.claimed) if queue.pool.plugin else least
-    named = {"name": "first", "namespace": tenant.namespaces()[0]}
+    named = {"name": f"first-{queue.pool.name}", "namespace": tenant.namespaces()[0]}
     if queue.claimed:
         yield claim_template(named, queue.claimed, 1)
     container = {
@@ -89,9 +100,9 @@ def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> It
         "securityContext": POD_SECURITY,
         "containers": [container],
         **({"runtimeClassName": queue.runtime} if queue.runtime else {}),
-        **({"resourceClaims": claims_by("first")} if queue.claimed else {}),
+        **({"resourceClaims": claims_by(named["name"])} if queue.claimed else {}),
     }
-    queued = {**named, "labels": {QUEUE: queue.pool.name}}
+    queued = {**named, "labels": {QUEUE: queue.pool.name, PRIORITY: tenant.class_.name}}
     spec = {"backoffLimit": 0, "template": {"spec": pod}}
     yield {"apiVersion": "batch/v1", "kind": "Job", "metadata": queued, "spec": spec}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from generator.devices import Offer, host_exporter, offers
+from generator.devices import Offer, host_exporter, metrics_port, offers
 from generator.model import Center
 from generator.rules import Finding, rule
 
@@ -92,6 +92,22 @@ def what_is_offered_is_there(center: Center) -> Iterator[Finding]:
             if vendor not in there:
                 message = f'no worker of cluster "{name}" has accelerators of vendor "{vendor}"'
                 yield Finding(("clusters", name, "devices", vendor), message, "remove it")
+
+
+@rule("accelerator.no-metrics", severity="warning")
+def somebody_tells_how_accelerators_are(center: Center) -> Iterator[Finding]:
+    """Without an exporter nobody sees that an accelerator is hot, slow or has errors, though somebody has made one."""
+    for offer in _offers(center):
+        known = offer.known_exporter
+        silent = [pool.name for pool in offer.pools if metrics_port(center, pool) is None]
+        if offer.words and known and silent:
+            message = (
+                f'no exporter tells how the accelerators of pool "{silent[0]}" are: neither its hosts nor cluster '
+                f'"{offer.cluster}" have one of vendor "{offer.vendor.name}"'
+            )
+            said = f"clusters.{offer.cluster}.devices.{offer.vendor.name}.exporter"
+            hint = f'say "{said}", your copy of {known.image} with its digest, or accept it with who watches them'
+            yield Finding(offer.path, message, hint)
 
 
 @rule("accelerator.exporter-twice")

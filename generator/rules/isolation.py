@@ -98,6 +98,16 @@ def sandboxed_tenants_have_a_sandbox(center: Center) -> Iterator[Finding]:
                 yield Finding(tenant.path, message, hint)
 
 
+@rule("isolation.sandbox-runtime")
+def hosts_can_start_the_sandbox(center: Center) -> Iterator[Finding]:
+    """Containerd refuses a pod whose runtime its configuration does not know; so all pods in a sandbox would wait."""
+    for name, sandbox in center.sandboxes.items():
+        if sandbox.runtime_type.value is None:
+            message = f'nobody has said what containerd starts for sandbox "{sandbox.name}" of cluster "{name}"'
+            hint = f'say "runtime-type" in catalog/sandboxes/{sandbox.name}.yaml'
+            yield Finding(("clusters", name, "sandbox"), message, hint)
+
+
 @rule("isolation.sandbox-devices", severity="warning")
 def sandboxes_know_the_devices(center: Center) -> Iterator[Finding]:
     """A sandbox hands devices to pods only if its makers have taught it to; without that, a job sees none."""

@@ -20,6 +20,7 @@ TENANT = "center.internal/tenant"
 CLASS = "center.internal/class"
 SANDBOX = "center.internal/sandbox"
 QUEUE = "kueue.x-k8s.io/queue-name"
+PRIORITY = "kueue.x-k8s.io/priority-class"
 
 IS_TRUSTED = """\
 request.userInfo.groups.exists(g, g in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generator.model import Center
-from generator.outputs.policies import CLASS, NAMESPACE_LABELS, QUEUE, WORK, Policy
+from generator.outputs.policies import CLASS, NAMESPACE_LABELS, PRIORITY, QUEUE, WORK, Policy
 
 _LABELS = "has(object.metadata.labels) ? object.metadata.labels : {}"
 # Pods of a queued job carry no queue of their own; the controller that makes them is the only one who may say so.
@@ -11,7 +11,6 @@ _OF_A_JOB = "request.userInfo.username == 'system:serviceaccount:kube-system:job
 _HELD = (
     "has(object.spec.schedulingGates) && object.spec.schedulingGates.exists(g, g.name == 'kueue.x-k8s.io/admission')"
 )
-_PRIORITY = "kueue.x-k8s.io/priority-class"
 
 
 def policy(center: Center, cluster: str) -> Policy:
@@ -29,9 +28,9 @@ def policy(center: Center, cluster: str) -> Policy:
                 "no queue holds this pod: the queues do not look after pods in this cluster",
             ),
             (
-                f"!('{_PRIORITY}' in variables.labels) || "
-                f"variables.labels['{_PRIORITY}'] == {NAMESPACE_LABELS}['{CLASS}']",
-                f"the label {_PRIORITY} is the class of the tenant or not there",
+                f"!('{PRIORITY}' in variables.labels) || "
+                f"variables.labels['{PRIORITY}'] == {NAMESPACE_LABELS}['{CLASS}']",
+                f"the label {PRIORITY} is the class of the tenant or not there",
             ),
         ),
         {"labels": _LABELS},
