@@ -199,7 +199,10 @@ def test_devices_that_are_claimed_are_given_out_by_the_scheduler(place: Surround
     source = f'{{version: "1", source: "https://x.example/d", digest: "sha256:{"0" * 64}"}}'
     driver = (
         ("cni: calico,", f"cni: calico, parts: {{driver: {source}}},"),
-        ("{nvidia: {plugin: ", "{nvidia: {part: driver, claims: true, exporter: "),
+        (
+            f'plugin: "registry.starter.example/nvidia/k8s-device-plugin@sha256:{"0" * 64}"',
+            "part: driver, claims: true",
+        ),
     )
     with Rehearsal(place, sample(place, "starter", *driver), "--keep", "--format", "json") as running:
         running.until("stays up")
