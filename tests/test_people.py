@@ -113,11 +113,7 @@ def test_an_organization_borrows_what_it_keeps_itself(tmp_path: Path) -> None:
 
 # Dates
 
-DEVICES = next(
-    line
-    for line in (STARTER / "center.yaml").read_text("utf-8").splitlines(keepends=True)
-    if "devices: {nvidia: " in line
-)
+[DEVICES] = re.findall(r"^ +devices: \{nvidia: .*?\}\}.*?\n", (STARTER / "center.yaml").read_text("utf-8"), re.M | re.S)
 DATED: Edits = (
     ("class: research", "class: research, until: 2027-01-31"),
     ("accelerator: nvidia-h100-sxm5-80gb", "accelerator: ascend-310p"),
