@@ -135,7 +135,8 @@ def known(finds: str, content: Content) -> Case:
     return starter(finds, (f"authority: {AUTHORITY}", f'known-hosts: "path:{KNOWN}"'), **{KNOWN: content})
 
 
-NAMED, LINE = "center.yaml:49:22: error[reference.file]", "known_hosts:1:1: error[access.known-hosts]"
+LINE = "known_hosts:1:1: error[access.known-hosts]"
+NAMED = f"{place(f'authority: {AUTHORITY}').rpartition(':')[0]}:22: error[reference.file]"
 KNOWN_HOSTS = {
     "a pipe": known(NAMED, pipe),
     "a folder": known(NAMED, folder),
@@ -179,12 +180,13 @@ def unknown(**files: Content) -> Case:
     return starter(f"{place('pg25')}: error[reference.catalog]", USES, **files)
 
 
+UNREAD = f"{FILE}:1:1: error[catalog.file]"
 CATALOGUE = {
     "all is well": own(NOTHING, OWN),
-    "a pipe": unknown(**{FILE: pipe}),
+    "a pipe": own(UNREAD, pipe),
     "a folder": unknown(**{FILE: folder}),
-    "a link out": unknown(**{FILE: link("../../../secret.yaml")}),
-    "a link to a device": unknown(**{FILE: link("/dev/zero")}),
+    "a link out": own(UNREAD, link("../../../secret.yaml")),
+    "a link to a device": own(UNREAD, link("/dev/zero")),
     "folder of the kind is a link": unknown(**{"catalog/coolants": link("../..")}),
     "folder of the kind is a pipe": unknown(**{"catalog/coolants": pipe}),
     "catalogue is a link": unknown(catalog=link("..")),
