@@ -213,8 +213,8 @@ class NetworkPlugin(Entry):
 
 
 RuntimeType = Annotated[str, Field(pattern=r"^([a-z0-9-]+\.)+v[0-9]+$", examples=["io.containerd.kata.v2"])]
-OptionName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-OptionValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/+-]+$")]
+OptionName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$", examples=["SystemdCgroup"])]
+OptionValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/+-]+$", examples=["true"])]
 
 
 class Sandbox(Entry):
