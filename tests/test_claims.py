@@ -141,7 +141,7 @@ def test_the_first_job_of_a_tenant_is_taken(site: Site) -> None:
     people = site.plane.kubeconfig_for("somebody", [MEMBERS])
     file = site.folder / "generated/tenants/guest.claimed.yaml"
     site.plane.kubectl("create", "--filename", file, kubeconfig=people)
-    assert "resourceClaims" in site.plane.read("job", "first", *GUEST)["spec"]["template"]["spec"]
+    assert "resourceClaims" in site.plane.read("job", "first-claimed", *GUEST)["spec"]["template"]["spec"]
     site.plane.kubectl("delete", "--filename", file, kubeconfig=people)
 
 
