@@ -27,6 +27,7 @@ NODES = {"p0": 4, "p1": 3}
 CLASSES = ["research", "enterprise", "teaching", "incubation", "event"]
 OURS = "center.internal/member-of"
 OWN = "center-system"
+IN_USE = "kueue.x-k8s.io/resource-in-use"
 
 Edit = Callable[[dict[str, Any], Random], str]
 
@@ -215,6 +216,9 @@ class Ground:
 
     def _judge(self, counts: Counter[str]) -> Iterator[str]:
         """Preview, run with what it asks to confirm, preview: what disagrees with the audit log."""
+        if held := self._held():
+            yield from self._refused(held)
+            self._let_go(held)
         code, told, complaint = self._ask("diff")
         confirm = confirming(told)
         foretold = [as_write(step) for part in ("steps", "withheld") for step in told.get(part, ())]
@@ -237,6 +241,32 @@ class Ground:
         code, left, _ = self._ask("diff")
         if code != 0:
             yield f"after the run, diff ends with {code}: {[as_write(step) for step in left.get('steps', ())]}"
+
+    def _held(self) -> list[str]:
+        """Flavors that somebody has deleted and that do not go, since a queue uses them."""
+        flavors, queues = (
+            self.site.plane.read(kind, "-l", OURS)["items"] for kind in ("resourceflavor", "clusterqueue")
+        )
+        groups = [group for queue in queues for group in queue["spec"].get("resourceGroups", ())]
+        used = {flavor["name"] for group in groups for flavor in group["flavors"]}
+        ending = {each["metadata"]["name"] for each in flavors if each["metadata"].get("deletionTimestamp")}
+        return sorted(used & ending)
+
+    def _refused(self, held: list[str]) -> Iterator[str]:
+        """What does not go is named with what keeps it, and nothing is written."""
+        self.cluster.forget()
+        for verb in ("diff", "apply"):
+            code, _, complaint = self._ask(verb)
+            if code != 1 or not all(f"ResourceFlavor {name}:" in complaint for name in held) or IN_USE not in complaint:
+                yield f"{verb} ended with {code} and said of {held}: {complaint}"
+        if written := self.cluster.writes():
+            yield f"{held} did not go, and yet this was written: {written}"
+
+    def _let_go(self, held: list[str]) -> None:
+        """As docs/delivery.md says."""
+        nothing = json.dumps({"metadata": {"finalizers": None}})
+        for name in held:
+            self.site.plane.kubectl("patch", "resourceflavor", name, "--type", "merge", "--patch", nothing)
 
     def _by_hand(self, chance: Random) -> str:
         """What somebody does in the cluster, of which the preview has to know."""

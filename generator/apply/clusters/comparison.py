@@ -237,7 +237,7 @@ def _foresee(kube: Kube, wanted: Wanted, living: dict[Key, Json]) -> Step | Prob
     except ApiError as error:
         return rejection(wanted, error)
     if _is_ending(now):
-        return fault("cluster.leaving", "is being deleted", wanted, "run again when it is gone")
+        return _leaving(wanted, now)
     living[wanted.key] = now
     fields = changed_fields(now, then)
     if fields or owned_fields(now) != owned_fields(then):
@@ -275,6 +275,14 @@ def _is_namespace(key: Key) -> bool:
 
 def _is_ending(body: Json) -> bool:
     return bool(body["metadata"].get("deletionTimestamp"))
+
+
+def _leaving(wanted: Wanted, living: Json) -> Problem:
+    """What is on its way out cannot be changed; who keeps it from going is told by name."""
+    if not (held := ", ".join(visible(each) for each in living["metadata"].get("finalizers") or ())):
+        return fault("cluster.leaving", "is being deleted", wanted, "run again when it is gone")
+    hint = "it goes when what it is for has let go; if that is in the tree, take the finalizer away and apply at once"
+    return fault("cluster.leaving", f'is being deleted, and the finalizer "{held}" keeps it', wanted, hint)
 
 
 def _is_ours(living: Json | None, uid: str) -> bool:
