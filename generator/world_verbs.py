@@ -172,6 +172,7 @@ def _everywhere(verb: str, **asked: Any) -> int:
 def _delivered(verb: str, center: str | None, out: Path | None, **asked: Any) -> Outcome:
     """Do what a verb does, with a tree that is exactly what the spec renders to."""
     from generator.apply import world
+    from generator.apply.hosts.interruption import interruptible
     from generator.apply.hosts.ssh import disk_problem
     from generator.apply.request import Request
 
@@ -180,7 +181,8 @@ def _delivered(verb: str, center: str | None, out: Path | None, **asked: Any) ->
     words["limit"], words["without"] = frozenset(words["limit"]), frozenset(words["without"])
     request = Request(tree=tree, centre=judged.name, user=judged.spec.access.ssh.user, **words)
     try:
-        return world.deliver(verb, request, progress)
+        with interruptible():
+            return world.deliver(verb, request, progress)
     except OSError as error:
         raise Refused([disk_problem(error)]) from error
 

@@ -16,7 +16,6 @@ from generator.apply.clusters.requests import chosen, one_cluster
 from generator.apply.hosts import runs as hosts
 from generator.apply.hosts.asked import Ask, access_of
 from generator.apply.hosts.blocks import UnknownName, operations
-from generator.apply.hosts.interruption import interruptible
 from generator.apply.hosts.lock import LockHeld, unlock
 from generator.apply.plan import Plan
 from generator.apply.report import INTERRUPTED, HostsReport
@@ -32,8 +31,7 @@ def deliver(verb: str, request: Request, progress: Progress) -> Outcome:
     reached = accesses(request.kubeconfigs, clusters_of(request.tree)) if clusters or verb != "unlock" else {}
     outcomes = [_hosts(verb, request, reached, reviewed, progress)] if with_hosts else []
     if not any(outcome.code == INTERRUPTED for outcome in outcomes):
-        with interruptible():
-            outcomes += [one_cluster(verb, request, name, reached.get(name), reviewed, progress) for name in clusters]
+        outcomes += [one_cluster(verb, request, name, reached.get(name), reviewed, progress) for name in clusters]
     code = _worst({outcome.code for outcome in outcomes})
     problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
     plans = [outcome.plan for outcome in outcomes if outcome.plan]
