@@ -330,6 +330,11 @@ class Center:
                 for node in nodes.nodes():
                     yield Device(node.name, loop.name, loop.trays, node.shifted(offset), 443, "", login, feeds, path)
 
+    def registries_of(self, cluster: str) -> list[str]:
+        """Where images of tenants may come from; empty where nobody says so."""
+        words = self.clusters[cluster]
+        return words.images if words.kind == "kubernetes" else []
+
     def sandbox_of(self, tenant: Tenant, cluster: str) -> Sandbox | None:
         """What the pods of a tenant run in, where they must."""
         return self.sandboxes.get(cluster) if tenant.isolation == "sandbox" else None

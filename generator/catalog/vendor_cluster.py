@@ -48,14 +48,10 @@ def placed(*known: str) -> AfterValidator:
 
 
 PORT = "{port}"
-# Words that stand in programs which run as root on every node: each has the narrowest form that real ones need. No part
-# of a path is only dots.
-Folder = Annotated[
-    str,
-    Field(
-        pattern=r"^(/[A-Za-z0-9_.+-]*[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$", examples=["/var/lib/kubelet/device-plugins"]
-    ),
-]
+PATH = r"^(/[A-Za-z0-9_.+-]*[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$"
+"""A path from the root, no part of which is only dots."""
+# Words that stand in programs which run as root on every node: each has the narrowest form that real ones need.
+Folder = Annotated[str, Field(pattern=PATH, examples=["/var/lib/kubelet/device-plugins"])]
 _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./:=,{}-]+$", examples=["--listen=:{port}"])]
 Word = Annotated[_Word, placed(PORT)]
 Value = Annotated[_Word, placed(PORT, "{node}", "{address}")]

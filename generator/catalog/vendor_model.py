@@ -8,11 +8,11 @@ from pydantic import Field
 from pydantic.functional_validators import AfterValidator
 
 from generator.catalog.entries import KIND, SAID, STATUS_HINT, SURE, Entry, Fact, Status
-from generator.catalog.vendor_cluster import PORT, EnvironmentName, Torch, VendorCluster, placed
+from generator.catalog.vendor_cluster import PATH, PORT, EnvironmentName, Label, Torch, VendorCluster, placed
 from generator.spec.common import Name, Strict, Text, refuse
+from generator.spec.site import PackageName
 
 # Words that stand in files which root reads: each has the narrowest form that real ones need.
-PackageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]*$", examples=["vendor-driver"])]
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", examples=["vendor_core"])]
 Option = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/-]+)?$", examples=["iommu=pt"])]
 DevicePattern = Annotated[
@@ -21,10 +21,7 @@ DevicePattern = Annotated[
         pattern=r"^/dev(/[A-Za-z0-9_.*\[\]-]*[A-Za-z0-9_*\[\]-][A-Za-z0-9_.*\[\]-]*)+$", examples=["/dev/accel[0-9]*"]
     ),
 ]
-Program = Annotated[
-    str,
-    Field(pattern=r"^(/[A-Za-z0-9_.+-]*[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)+$", examples=["/usr/bin/vendor-runtime"]),
-]
+Program = Annotated[str, Field(pattern=PATH, examples=["/usr/bin/vendor-runtime"])]
 ServiceUnit = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.-]*\.service$", examples=["vendor-exporter.service"])
 ]
@@ -41,11 +38,7 @@ def _check_resource(name: str) -> str:
     return name
 
 
-Resource = Annotated[
-    str,
-    Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9_.-]+$", examples=["vendor.example/accelerator"]),
-    AfterValidator(_check_resource),
-]
+Resource = Annotated[Label, AfterValidator(_check_resource)]
 
 
 class Plugin(Strict):

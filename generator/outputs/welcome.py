@@ -70,7 +70,7 @@ def _places(center: Center, tenant: Tenant) -> Iterator[Place]:
         queues = tuple(_queue(center, tenant, share, name) for share in tenant.quota if name in share.pool.clusters)
         logins = tuple(node.name for node in center.nodes_of(center.pools_of(name, "login")))
         sandbox = center.sandbox_of(tenant, name)
-        images = tuple(cluster.images) if cluster.kind == "kubernetes" else ()
+        images = tuple(center.registries_of(name))
         yield Place(
             name, cluster.kind, queues, logins, sandbox.name if sandbox else None, images, most_pods(tenant, name)
         )
@@ -78,8 +78,7 @@ def _places(center: Center, tenant: Tenant) -> Iterator[Place]:
 
 def _first_job(center: Center, tenant: Tenant, cluster: str, queue: Queue) -> Iterator[dict[str, Any]]:
     """The smallest job that a queue counts: one accelerator with its part of a node, or one core."""
-    words = center.clusters[cluster]
-    registry = words.images[0] if words.kind == "kubernetes" and words.images else "registry.example/library"
+    registry = next(iter(center.registries_of(cluster)), "registry.example/library")
     least = {"cpu": "1", "memory": "1Gi"}
     part = center.beside_sandbox(tenant, cluster, queue.pool.resources(1))
     asked = unclaimed(part, queue.claimed) if queue.pool.plugin else least

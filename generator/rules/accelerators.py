@@ -143,8 +143,9 @@ def runtimes_have_names_of_their_own(center: Center) -> Iterator[Finding]:
     for cluster in center.clusters:
         sandbox = center.sandboxes.get(cluster)
         # A pod says the name of a sandbox, and its node knows the handler behind that; of a vendor both are one word.
-        names = {sandbox.name, sandbox.handler.value or sandbox.name} if sandbox else set()
-        owners = {"runc": "containerd", **dict.fromkeys(names, f'sandbox "{sandbox.name}"' if sandbox else "")}
+        owners = {"runc": "containerd"}
+        if sandbox:
+            owners |= dict.fromkeys((sandbox.name, sandbox.handled_by), f'sandbox "{sandbox.name}"')
         for offer in offers(center, cluster):
             # Without words its class is somebody else's, while its nodes know the handler all the same.
             if offer.runtime is None or (offer.words is None and offer.runtime not in owners):

@@ -187,8 +187,7 @@ def services_use_images_that_may_run(center: Center) -> Iterator[Finding]:
     """Where images come from named registries only, a service with another image never starts, whoever named it."""
     for service in center.services.values():
         for name in service.pool.clusters:
-            cluster = center.clusters[name]
-            sources = cluster.images if cluster.kind == "kubernetes" else []
+            sources = center.registries_of(name)
             image = torch_image(service) if service.kind.needs.torch else service.inputs.get("image")
             if image and sources and not any(image.startswith(f"{source}/") for source in sources):
                 message = (

@@ -118,7 +118,7 @@ class Mirror(Strict):
     key: PublicFile | None = Field(None, description="Public key that signs it, if the system does not know it.")
 
 
-_Package = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]*$", examples=["vendor-driver"])]
+PackageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]*$", examples=["vendor-driver"])]
 _Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~:_-]*$", examples=["2.1.0-1"])]
 
 
@@ -128,7 +128,7 @@ class Repository(Mirror):
     suite: Annotated[str, Field(pattern=r"^(/|[a-z][a-z0-9./-]*)$")] = Field(
         description='Suite; "/" for a repository without suites and components.', examples=["bookworm"]
     )
-    versions: dict[_Package, _Version] = Field(
+    versions: dict[PackageName, _Version] = Field(
         default_factory=dict, description="Packages of the vendor that stay at one version until another is said."
     )
 

@@ -15,9 +15,7 @@ def policy(center: Center, cluster: str) -> Policy:
             "images of tenants are pulled with imagePullPolicy Always, or named by digest",
         )
     ]
-    words = center.clusters[cluster]
-    sources = words.images if words.kind == "kubernetes" else []
-    if sources:
+    if sources := center.registries_of(cluster):
         places = ", ".join(f"'{source}/'" for source in sources)
         known = f"variables.containers.all(c, [{places}].exists(p, c.image.startsWith(p)))"
         validations.append((known, f"images of tenants come from {', '.join(sources)}"))
