@@ -299,6 +299,8 @@ def package_lock_held(centre: Centre, chance: Random) -> None:
         centre.tree.gives("/etc/apt/sources.list.d/test.list", source, before_packages=True)
         centre.tree.gives(key, repository.signing_key.read_bytes(), before_packages=True)
         centre.tree.wants("packages", "munge")
+        for name in NODES:  # an earlier fault of this kind has installed it
+            centre.site.sh(name, "dpkg --purge munge")
         holder = f"systemd-run --quiet --unit=holder python3 -c \"{hold}; print('held', flush=True); time.sleep(900)\""
         centre.site.sh(victim, holder)
         wait_until(lambda: "held" in centre.site.sh(victim, "journalctl -q -o cat -u holder"), 60, "the lock of dpkg")

@@ -354,6 +354,8 @@ def test_what_leaves_the_tree_leaves_the_host_and_its_unit_stops(rig: Rig) -> No
     )
     for answer in (foretold, done):
         assert paths(answer["hosts"]["train-1"]) == dict.fromkeys(gone, "remove")
+        assert unit_states(answer["hosts"]["train-1"]) == {"other.service": "stopped"}
+    assert any("stop other.service" in line for line in foretold["lines"])
     assert not rig.hosts.files("train-1", gone)
     assert "other.service" not in rig.hosts.units("train-1")
     assert rig.unit("train-1", "demo.service") == demo
@@ -472,6 +474,10 @@ def paths(host: dict[str, Any]) -> dict[str, str]:
 
 def units(host: dict[str, Any]) -> list[str]:
     return sorted(unit["name"] for unit in host["units"])
+
+
+def unit_states(host: dict[str, Any]) -> dict[str, str]:
+    return {unit["name"]: unit["state"] for unit in host["units"]}
 
 
 def snapshot(rig: Rig, host: str) -> object:

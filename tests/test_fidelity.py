@@ -39,7 +39,7 @@ def test_a_second_apply_to_eight_hosts_touches_nothing(quad: Quad) -> None:
     assert done.returncode == 0 and "8 hosts: 8 unchanged" in done.stdout
     assert counts.read_text() == '{"runs": 0, "tasks": 0, "changed": 0}'
     after = quad.everywhere(lambda name: witness.look(quad, name))
-    nothing = Told({}, frozenset(), frozenset(), frozenset(), False)
+    nothing = Told.nothing()
     for name in quad.hosts.addresses:
         assert list(witness.differences(name, nothing, before[name], after[name])) == []
 
@@ -55,7 +55,7 @@ def test_previews_of_a_sample_of_edits_are_true(quad: Quad) -> None:
 
 FILE = FileState("file", "aa", "0644", "root", "root", 1)
 HOST = HostState({"/etc/a": FILE}, {"a.service": ("active", "enabled", "1")}, frozenset({"base"}), frozenset())
-NOTHING = Told({}, frozenset(), frozenset(), frozenset(), False)
+NOTHING = Told.nothing()
 
 
 def other_file(name: str, value: object) -> FileState:
@@ -89,6 +89,7 @@ def test_the_witness_notices_what_nobody_foretold(after: dict[str, object], noti
         {"files": {"/etc/b": "create"}},
         {"packages": frozenset({"more"})},
         {"begun": frozenset({"a.service"})},
+        {"ended": frozenset({"a.service"})},
     ],
 )
 def test_the_witness_notices_what_did_not_happen(told: dict[str, object]) -> None:

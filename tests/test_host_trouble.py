@@ -11,7 +11,7 @@ from generator.apply.report import FileChange, HostOutcome, UnitChange
 from tests import test_apply_hosts
 from tests.rig.hosts import LOGIN_USER
 from tests.rig.vendor_packages import VendorRepository
-from tests.test_apply_hosts import Rig, units
+from tests.test_apply_hosts import NODES, UNIT, Rig, unit_states, units
 
 booted, rig = test_apply_hosts.booted, test_apply_hosts.rig
 DEMO = "/etc/systemd/system/demo.service"
@@ -148,3 +148,31 @@ def test_what_an_installation_removes_is_shown_first_or_not_done(rig: Rig) -> No
 
 def package_lines(answer: dict[str, Any]) -> list[str]:
     return sorted(line for line in answer["lines"] if "clock-" in line and " on train-1" in line)
+
+
+@pytest.mark.hosts
+def test_a_unit_of_a_package_that_nothing_wants_stops_and_one_of_the_system_does_not(rig: Rig) -> None:
+    own = [{"name": name, "class": "restart"} for name in ("demo.service", "other.service")]
+    more = [{"name": name, "class": "restart"} for name in ("packaged.service", "systemd-journald.service")]
+    for host in NODES:
+        rig.hosts.run(host, ["sh", "-c", f"printf '{UNIT}' >/lib/systemd/system/packaged.service"])
+        rig.hosts.run(host, ["systemctl", "daemon-reload"])
+    rig.tree.gives("/etc/packaged.conf", "a\n", units=["packaged.service"])
+    rig.tree.wants("units", *own, *more)
+    assert rig.run("apply")["exit_code"] == 0
+    begun = rig.unit("train-1", "packaged.service")
+    assert (begun.active, begun.enabled) == ("active", "enabled")
+    journal = rig.unit("train-1", "systemd-journald.service")
+
+    rig.tree.takes_back("/etc/packaged.conf")
+    rig.tree.wants("units", *own)
+    foretold, done = rig.run("check", "train-1"), rig.run("apply")
+    for answer in (foretold, done):
+        assert unit_states(answer["hosts"]["train-1"]) == {"packaged.service": "stopped"}
+    assert done["exit_code"] == 0
+    ask = "systemctl is-active packaged; systemctl is-enabled packaged; true"
+    assert rig.hosts.run("train-1", ["sh", "-c", ask]).split() == ["inactive", "disabled"]
+    assert rig.unit("train-1", "systemd-journald.service") == journal
+    assert rig.run("check")["exit_code"] == 0
+    for host in NODES:
+        rig.hosts.run(host, ["sh", "-c", "rm /lib/systemd/system/packaged.service; systemctl daemon-reload"])

@@ -37,8 +37,8 @@ from pathlib import Path
 from generator.apply.hosts.blocks import choose, operations
 from generator.apply.hosts.drain import Drains
 from generator.apply.hosts.runs import Ask, apply_hosts, look
-from generator.apply.hosts.leaving import leavers, preview, take_leave
-from generator.apply.hosts.members import Member, remember
+from generator.apply.hosts.leaving import preview, take_leave
+from generator.apply.hosts.members import Member, compared, remember
 from generator.apply.hosts.ssh import Connections, SshAccess
 from generator.problems import Refused
 
@@ -57,7 +57,7 @@ try:
         elif verb == "remember":
             answer = remember(connections, keepers, tree, given)
         else:
-            found = leavers(connections, keepers, tree)
+            found = compared(connections, keepers, tree).absent
             if verb == "preview":
                 answer = [str(deed) for deed in preview(connections, tree, found, drains)]
             elif verb == "leave":
@@ -267,6 +267,35 @@ def test_what_a_cluster_still_counts_on_stays_a_member(rig: Rig) -> None:
     assert waits.startswith(f"{LEAVER}: waits: no controller of cluster hpc answers ({SECOND}: ")
     assert others[0] == "old-a01-1: not drained: there is no cluster gone"
     assert rig.members().keys() == {FIRST, LEAVER}
+
+
+def test_who_moves_to_another_cluster_leaves_the_first_one_before(rig: Rig) -> None:
+    clusters = {
+        "hpc": {"kind": "slurm", "controllers": [SECOND]},
+        "cloud": {"kind": "kubernetes", "controllers": []},
+    }
+    before, after = ({"train": {"clusters": [name], "batch": 1.0, "unreachable": 1.0}} for name in ("hpc", "cloud"))
+    control = {"control": {"clusters": [], "batch": 1.0, "unreachable": 1.0}}
+    whole = rig.tree_of(FIRST, SECOND, LEAVER, pools=control | before, clusters=clusters)
+    rig.run(whole, "remember", FIRST, SECOND, LEAVER)
+    rig.hosts.run(LEAVER, ["rm", "-f", "/etc/demo.conf"])
+
+    moved = rig.tree_of(FIRST, SECOND, LEAVER, pools=control | after, clusters=clusters)
+    code, lines = rig.run(moved, "apply", SECOND, LEAVER)
+    assert code == 2, lines
+    assert any(line.startswith("all of it waits: cluster hpc still counts on it; take it out") for line in lines)
+    assert any(f"until {LEAVER} has left cluster hpc" in line and SECOND in line for line in lines)
+    assert not rig.hosts.files(LEAVER, ["/etc/demo.conf"])
+    assert rig.members()[LEAVER]["clusters"] == ["hpc"]
+    code, lines = rig.run(moved, "status")
+    assert f"{LEAVER}: waits: cluster hpc still counts on it" in "\n".join(lines)
+
+    # Without the first cluster there is nothing to leave.
+    moved = rig.tree_of(FIRST, SECOND, LEAVER, pools=control | after, clusters={"cloud": clusters["cloud"]})
+    code, lines = rig.run(moved, "apply", SECOND, LEAVER)
+    assert code == 0, lines
+    assert rig.hosts.files(LEAVER, ["/etc/demo.conf"])
+    assert rig.members()[LEAVER]["clusters"] == ["cloud"]
 
 
 def test_many_leave_only_when_somebody_says_how_many(rig: Rig) -> None:

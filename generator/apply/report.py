@@ -36,7 +36,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class UnitChange:
-    """One unit; `state` is started, restarted, failing, enabled, booted or masked."""
+    """One unit; `state` is started, restarted, failing, enabled, stopped, booted or masked."""
 
     name: str
     state: str
@@ -92,8 +92,8 @@ class HostOutcome:
 
 
 _VERBS = {
-    "started": "start", "restarted": "restart", "failing": "restart", "enabled": "enable", "booted": "reboot for",
-    "masked": "cannot start",
+    "started": "start", "restarted": "restart", "failing": "restart", "enabled": "enable", "stopped": "stop",
+    "booted": "reboot for", "masked": "cannot start",
 }  # fmt: skip
 
 

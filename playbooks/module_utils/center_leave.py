@@ -15,16 +15,13 @@ from typing import Any
 from ansible.module_utils.center_accepted import ACCEPTED
 from ansible.module_utils.center_disk import Disk, RefusedError, naming
 from ansible.module_utils.center_plan import mark_of, read_record, write_record
-from ansible.module_utils.center_units import CHANGED, STARTED, UNIT_FOLDER, UNIT_NAME, show, systemctl, unit_of
+from ansible.module_utils.center_units import CHANGED, STARTED, UNIT_FOLDER, stops, systemctl, units_of
 
 NEEDED = re.compile(
     r"/etc/(ssh|sudoers\.d|apt|dnf|yum\.repos\.d|pki|network|netplan|NetworkManager|systemd/network|pam\.d)/.*"
     r"|/etc/(hosts|hostname|resolv\.conf|localtime|timezone|nsswitch\.conf|sudoers|yum\.conf|systemd/resolved\.conf.*)"
     r"|/usr/local/share/ca-certificates/.*|.*/\.ssh/.*|.*/authorized_keys.*"
 )
-# Units of the system itself, which only got files of ours.
-SYSTEM = re.compile(r"(ssh|sshd|dbus|dbus-broker|networking|NetworkManager)[.@].*|systemd-.*")
-NOTE = re.compile(rf"{UNIT_FOLDER}/({UNIT_NAME.pattern})\.d/50-center\.conf")
 # What a node notes of itself, beside the record of placed files.
 NOTED = (ACCEPTED, "/var/lib/center/members.json")
 
@@ -41,12 +38,13 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
 def leave(disk: Disk, check: bool) -> list[list[str]]:
     """Killed anywhere, the next run finds the rest still to do: the record is the last thing to change."""
     record, salt, _ = read_record(disk)
-    commands = stops(record)
+    units = sorted(units_of(record))
+    commands = stops(units)
     removed, kept, edited = sort_out(disk, record, salt)
     if not check:
         for command in commands.values():
             systemctl(*command)
-        notes = [f"{folder}/{name}" for folder in (STARTED, CHANGED) for name in noted_units(record)]
+        notes = [f"{folder}/{name}" for folder in (STARTED, CHANGED) for name in units]
         for path in removed + notes:
             with naming(path):
                 disk.remove(path)
@@ -77,21 +75,3 @@ def sort_out(disk: Disk, record: dict[str, list[str]], salt: str) -> tuple[list[
         else:
             edited.append(path)
     return removed, kept, edited
-
-
-def noted_units(record: dict[str, list[str]]) -> list[str]:
-    """Units that we placed, and those that note what they are started with."""
-    notes = [found.group(1) for found in map(NOTE.fullmatch, record) if found]
-    return sorted({*notes, *filter(None, map(unit_of, record))})
-
-
-def stops(record: dict[str, list[str]]) -> dict[str, list[str]]:
-    """What to tell systemd for each unit that runs or would run at boot."""
-    names = [name for name in noted_units(record) if not SYSTEM.fullmatch(name)]
-    commands = {}
-    for name, state in show(names).items() if names else ():
-        if state["UnitFileState"] in ("enabled", "enabled-runtime"):
-            commands[name] = ["disable", "--now", "--", name]
-        elif state["ActiveState"] not in ("inactive", "failed"):
-            commands[name] = ["stop", "--", name]
-    return commands

@@ -23,12 +23,13 @@ ABSENT_LIMIT = 5000
 
 
 def main(given: dict[str, Any]) -> dict[str, Any]:
-    """Merge `add` and take out `drop`, if they are given; tell of those members that are not in `present`.
+    """Merge `add` and take out `drop`, if they are given; tell of those members that are not in `present`, and of those
+    that were in other clusters than are named for them there.
 
     With `careful`, a record that does not exist is not begun, so that it can be copied from elsewhere first.
     """
     os.umask(0o022)
-    add, drop, present = given.get("add", {}), set(given.get("drop", [])), set(given.get("present", []))
+    add, drop, present = given.get("add", {}), set(given.get("drop", [])), given.get("present", {})
     if add:
         Path(FOLDER).mkdir(mode=0o755, parents=True, exist_ok=True)
     try:
@@ -51,11 +52,17 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
         os.close(folder)
 
 
-def told(members: dict[str, Any] | None, present: set[str]) -> dict[str, Any]:
+def told(members: dict[str, Any] | None, present: dict[str, list[str]]) -> dict[str, Any]:
     known = members or {}
-    absent = sorted(set(known) - present)
-    shown = {name: known[name] for name in absent[:ABSENT_LIMIT]}
-    return {"exists": members is not None, "members": len(known), "absent": shown, "leaving": len(absent)}
+    absent = sorted(known.keys() - present.keys())
+    moved = [name for name in sorted(known.keys() & present.keys()) if {*known[name]["clusters"]} - {*present[name]}]
+    return {
+        "exists": members is not None,
+        "members": len(known),
+        "absent": {name: known[name] for name in absent[:ABSENT_LIMIT]},
+        "leaving": len(absent),
+        "moved": {name: known[name] for name in moved[:ABSENT_LIMIT]},
+    }
 
 
 def read(folder: int) -> dict[str, Any] | None:

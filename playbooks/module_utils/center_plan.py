@@ -24,6 +24,7 @@ from ansible.module_utils.center_units import (
     Units,
     digests,
     drop_in,
+    units_of,
     worst,
 )
 
@@ -71,7 +72,10 @@ class Plan:
         self.changes = [change for change in found if self.bearable(change)]
         self.waiting = [change for change in found if not self.bearable(change)]
         self.notes = [change for change in self._compare(notes) if self.bearable(change)]
-        self.removals, self.kept = ([], []) if early else self._find_orphans()
+        orphans, self.kept = ([], []) if early else self._find_orphans()
+        self.unwanted = self.units.unwanted(paths_of(orphans), self.kept)
+        self.removals = [change for change in orphans if self.bearable(change)]
+        self.waiting += [change for change in orphans if not self.bearable(change)]
         self.touched = {unit for change in self.changes for unit in self.of.get(change.path, [])}
         waits = {unit for change in self.waiting for unit in self.of.get(change.path, [])}
         self.stale = [] if early else self.units.find_stale(noted, self.touched | waits)
@@ -82,6 +86,8 @@ class Plan:
 
     def needs(self, change: Change) -> str:
         """What a change asks of the node: the most that one of its units asks, of which running ones mind."""
+        if change.action == "remove":
+            return worst(unit.needs for unit in self.unwanted if unit.name in units_of([change.path]))
         minding = [name for name in self.of.get(change.path, []) if self.units.disturbs(name)]
         classes = [self.units.units[name]["class"] for name in self.of.get(change.path, []) if name in self.units.units]
         return worst(kind for kind in classes if minding or kind in ("live", "restart"))
@@ -94,12 +100,16 @@ class Plan:
     def bears_class(self, kind: str) -> bool:
         return CLASSES.index(kind) <= CLASSES.index(self.bears)
 
+    def ends(self) -> list[Stale]:
+        """Units that stop now."""
+        return [unit for unit in self.unwanted if self.bears_class(unit.needs)]
+
     def now(self) -> list[Stale]:
-        """Units whose turn it is; a boot is not theirs to take."""
+        """Units whose turn it is to begin; a boot is not theirs to take."""
         return [unit for unit in self.stale if self.bears_class(unit.needs) and unit.state != "booted"]
 
     def later(self) -> list[Stale]:
-        return [unit for unit in self.stale if not self.bears_class(unit.needs)]
+        return [unit for unit in self.unwanted + self.stale if not self.bears_class(unit.needs)]
 
     def wants_boot(self) -> bool:
         return any(unit.state == "booted" and self.bears_class(unit.needs) for unit in self.stale)
@@ -119,7 +129,7 @@ class Plan:
             # Ahead of the first write, with old and new marks: a killed run still knows which files are its own.
             names = {*self.record, *placed}
             self._write_record({n: sorted({*self.record.get(n, []), *placed.get(n, [])}) for n in names})
-        self.units.retire(change.path for change in self.removals)
+        self.units.stop(self.ends())
         self.units.forget(self.touched)
         for change in self.changes + self.notes:
             with naming(change.path):

@@ -20,6 +20,9 @@ STARTED = "/run/center/started"  # what a service was started with, written by i
 CHANGED = "/run/center/changed"  # when files of a unit changed that cannot note its start, such as a mount
 UNIT_FOLDER = "/etc/systemd/system"
 UNIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket|timer|path|mount|target)")
+NOTE = re.compile(rf"{UNIT_FOLDER}/({UNIT_NAME.pattern})\.d/50-center\.conf")
+# Units of the system itself, which only got files of ours.
+SYSTEM = re.compile(r"(ssh|sshd|dbus|dbus-broker|networking|NetworkManager)[.@].*|systemd-.*")
 CLASSES = ("live", "restart", "drain", "reboot")
 PROPERTIES = (
     "ActiveState,SubState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,Result,NRestarts,"
@@ -36,7 +39,7 @@ class Stale(NamedTuple):
     """A unit that does not run with the files on disk.
 
     `state` says what has to be done: "started", "restarted", "failing" (restarted, for it does not stay up), "enabled",
-    "booted", which only a boot does, or "masked", which only an administrator undoes.
+    "stopped", "booted", which only a boot does, or "masked", which only an administrator undoes.
     """
 
     name: str
@@ -88,8 +91,7 @@ def drop_in(unit: str, digest: str, gated: bool) -> Wanted:
         + (f"ExecCondition=+/bin/sh -c 'grep -qsF \"$$({MACHINE})\" {ACCEPTED}'\n" if gated else "")
         + f"ExecStartPre=+/bin/sh -c 'mkdir -p {STARTED} && echo {digest} >{STARTED}/{unit}'\n"
     )
-    path = f"{UNIT_FOLDER}/{unit}.d/50-center.conf"
-    return Wanted(path, 0o644, os.geteuid(), os.getegid(), text.encode())
+    return Wanted(note_of(unit), 0o644, os.geteuid(), os.getegid(), text.encode())
 
 
 class Units:
@@ -116,6 +118,11 @@ class Units:
     def find_stale(self, digests: dict[str, str], touched: set[str]) -> list[Stale]:
         """Units to start again; `touched` are those with a changing file."""
         return [stale for name in sorted(self.units) for stale in self._judge(name, digests.get(name), name in touched)]
+
+    def unwanted(self, going: Iterable[str], staying: Iterable[str]) -> list[Stale]:
+        """Units to stop: of files that go, where nothing wants the unit and nobody has made its file his own."""
+        names = units_of(going) - units_of(staying) - self.states.keys() if self.live else set()
+        return [Stale(name, "stopped", "restart", "nothing wants it any more") for name in stops(sorted(names))]
 
     def closed(self) -> list[str]:
         """Units that wait for this machine to be accepted."""
@@ -210,15 +217,36 @@ class Units:
     def need_reload(self) -> bool:
         return any(state["NeedDaemonReload"] == "yes" for state in self.states.values())
 
+    def stop(self, units: Iterable[Stale]) -> None:
+        for command in stops(unit.name for unit in units).values():
+            systemctl(*command)
+
     def reload(self) -> None:
         if self.live:
             systemctl("daemon-reload")
 
-    def retire(self, paths: Iterable[str]) -> None:
-        """Stop and disable units whose own file is about to be removed."""
-        for name in filter(None, map(unit_of, paths)):
-            if self.live:
-                systemctl("disable", "--now", "--", name)
+
+def stops(names: Iterable[str]) -> dict[str, list[str]]:
+    """What to tell systemd for each of these units that runs or would run at boot, and is not the system's own."""
+    names = [name for name in names if not SYSTEM.fullmatch(name)]
+    commands = {}
+    for name, state in show(names).items() if names else ():
+        if state["UnitFileState"] in ("enabled", "enabled-runtime"):
+            commands[name] = ["disable", "--now", "--", name]
+        elif state["ActiveState"] not in ("inactive", "failed"):
+            commands[name] = ["stop", "--", name]
+    return commands
+
+
+def units_of(paths: Iterable[str]) -> set[str]:
+    """Units that paths are the file of, or the note of what they are started with."""
+    paths = [*paths]
+    return {*filter(None, map(unit_of, paths)), *(found.group(1) for found in map(NOTE.fullmatch, paths) if found)}
+
+
+def note_of(unit: str) -> str:
+    """The path of the drop-in by which a unit notes what it is started with."""
+    return f"{UNIT_FOLDER}/{unit}.d/50-center.conf"
 
 
 def unit_of(path: str) -> str | None:

@@ -88,7 +88,12 @@ class Told:
     packages: frozenset[str]
     begun: frozenset[str]
     enabled: frozenset[str]
+    ended: frozenset[str]
     changes: bool
+
+    @classmethod
+    def nothing(cls) -> Told:
+        return cls({}, frozenset(), frozenset(), frozenset(), frozenset(), False)
 
     @classmethod
     def of(cls, host: dict[str, Any]) -> Told:
@@ -97,6 +102,7 @@ class Told:
             frozenset(host["packages"]),
             frozenset(unit["name"] for unit in host["units"] if unit["state"] in ("started", "restarted")),
             frozenset(unit["name"] for unit in host["units"]),
+            frozenset(unit["name"] for unit in host["units"] if unit["state"] == "stopped"),
             host["state"] == "changed",
         )
 
@@ -170,7 +176,9 @@ def unit_differences(told: Told, before: HostState, after: HostState) -> Iterato
     for unit in sorted(begun - with_followers(told.begun)):
         if not OWN_LIFE.fullmatch(unit) and not told.packages:
             yield f"{unit} started again, which nobody foretold"
-    for unit in sorted(stopped - with_followers(told.enabled | removed)):
+    if running := {unit for unit in told.ended if after.units.get(unit, ("gone",))[0] in ("active", "activating")}:
+        yield f"foretold to stop, but they still run: {sorted(running)}"
+    for unit in sorted(stopped - with_followers(told.enabled)):
         if not OWN_LIFE.fullmatch(unit) and not told.packages:
             yield f"{unit} was stopped, which nobody foretold"
     for unit in sorted(before.units.keys() & after.units.keys()):

@@ -41,6 +41,7 @@ class Tally:
     packages: tuple[str, ...] = ()
     effects: tuple[str, ...] = ()
     stale: dict[str, UnitChange] = field(default_factory=dict)
+    stopped: tuple[UnitChange, ...] = ()
     units: tuple[UnitChange, ...] = ()
 
     def placed(self, answer: dict[str, Any]) -> None:
@@ -49,6 +50,7 @@ class Tally:
         self.files |= {change.path: change for change in file_changes(answer)}
         self.packages += texts(answer, "packages")
         self.effects += texts(answer, "package_effects")
+        self.stopped += tuple(unit for unit in unit_changes(answer, "stale") if unit.state == "stopped")
         self.expected = len(entries(answer, "restart"))
         self.stale = {unit.name: unit for unit in unit_changes(answer, "restart")}
         # The note of what a unit is started with goes without saying where the start is said.
@@ -67,7 +69,7 @@ class Tally:
         elif self.fault or not self.complete or len(self.units) < self.expected or (self.boot and not self.booted):
             state, reason = "failed", self.fault or "the run ended before this host was done"
         return HostOutcome(
-            node.name, node.block, state, reason, tuple(self.files.values()), self.packages, self.units,
+            node.name, node.block, state, reason, tuple(self.files.values()), self.packages, self.stopped + self.units,
             boot=self.booted, package_effects=self.effects,
         )  # fmt: skip
 

@@ -1,4 +1,8 @@
-"""Nodes that the spec names no more, as part of a run: who leaves, who must wait, and whom that holds back."""
+"""Nodes that the spec names no more, as part of a run: who leaves, who must wait, and whom that holds back.
+
+A node that the spec gives to another cluster has to leave the one that it is in first, which is for people to say: its
+work is there, and what it has from there goes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from collections.abc import Sequence
 from generator.apply.hosts.asked import Ask, Progress
 from generator.apply.hosts.blocks import Node, operations
 from generator.apply.hosts.drain import Drains
-from generator.apply.hosts.leaving import Deed, leavers, preview, take_leave
+from generator.apply.hosts.leaving import WAITS, Deed, preview, take_leave
+from generator.apply.hosts.members import NOBODY, compared
 from generator.apply.hosts.ssh import Connections
 
 
@@ -19,7 +24,11 @@ class Departures:
         self.connections = connections
         self.keepers = keepers
         self.drains = drains
-        self.found = leavers(connections, keepers, ask.tree) if keepers else []
+        self.clusters = operations(ask.tree)["clusters"]
+        known = compared(connections, keepers, ask.tree) if keepers else NOBODY
+        self.found = known.absent
+        there = self.clusters.keys() - ask.without
+        self.moved = {name: left for name, was in known.moved.items() if (left := [c for c in was if c in there])}
         self.whole = ask.limit is None and not ask.is_shard
         self.notes: tuple[str, ...] = ()
         self.faults: tuple[str, ...] = ()
@@ -32,11 +41,17 @@ class Departures:
     @property
     def open(self) -> bool:
         """Whether somebody has not left whom this run should have let go."""
-        return self.whole and bool(self.staying)
+        return self.whole and bool(self.staying or self.moved)
 
     def preview(self) -> list[Deed]:
         """What a run would do about them."""
-        return preview(self.connections, self.ask.tree, self.found, self.drains) if self.found and self.whole else []
+        waits = [Deed(name, WAITS, _has_moved(was)) for name, was in self.moved.items() if self._is_meant(name)]
+        if not self.found or not self.whole:
+            return waits
+        return waits + preview(self.connections, self.ask.tree, self.found, self.drains)
+
+    def _is_meant(self, name: str) -> bool:
+        return self.ask.limit is None or name in self.ask.limit
 
     def take(self, progress: Progress) -> None:
         """Let them leave, those that can."""
@@ -51,12 +66,16 @@ class Departures:
         self.notes = tuple(str(deed) for deed in deeds if deed.what != "failed")
 
     def held_back(self) -> dict[str, str]:
-        """Controllers that would end the jobs of somebody who has not left, if they forgot him now."""
-        clusters = operations(self.ask.tree)["clusters"]
+        """Nodes to leave alone: those that have moved, and controllers that would end jobs by forgetting a node now."""
+        staying = {member.name: member.clusters for member in self.found if member.name in self.staying}
         held: dict[str, str] = {}
-        for member in self.found if self.staying else ():
-            for name in member.clusters if member.name in self.staying else ():
-                if clusters.get(name, {}).get("kind") == "slurm":
-                    reason = f"all of it waits until {member.name} has left cluster {name} (a run of all hosts)"
-                    held |= dict.fromkeys(clusters[name]["controllers"], reason)
-        return held
+        for node, clusters in {**staying, **self.moved}.items():
+            for name in clusters:
+                if self.clusters.get(name, {}).get("kind") == "slurm":
+                    reason = f"all of it waits until {node} has left cluster {name} (a run of all hosts)"
+                    held |= dict.fromkeys(self.clusters[name]["controllers"], reason)
+        return held | {node: f"all of it waits: {_has_moved(clusters)}" for node, clusters in self.moved.items()}
+
+
+def _has_moved(clusters: Sequence[str]) -> str:
+    return f"cluster {', '.join(clusters)} still counts on it; take it out of the spec and apply before another gets it"

@@ -18,6 +18,7 @@ from types import FrameType
 
 # Ctrl-C, a service manager, and the end of the terminal.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# How long whatever is asked to end may take to put things in order; until then nobody who asks again is heard.
 GRACE_SECONDS = 15.0
 # Started in Ansible's place, it becomes Ansible. The 1 is PR_SET_PDEATHSIG, which lasts across that.
 _LAUNCH = """
@@ -38,7 +39,7 @@ class Interruption:
 
     def __init__(self, pid_file: Path) -> None:
         """`pid_file` is where Ansible's process says who it is."""
-        self.noted = False
+        self.noted = 0
         self._pid_file = pid_file
         self._since: float | None = None
 
@@ -57,23 +58,30 @@ class Interruption:
         return time.monotonic() - self._since > GRACE_SECONDS
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        self.noted = True
+        self.noted = number
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Signals that end a run are only noted within the block; KeyboardInterrupt after it, if there was one."""
+        """Signals that end a run are only noted within the block; the last of them comes after it."""
         with _handling(self.note):
             yield
         if self.noted:
-            raise KeyboardInterrupt
+            signal.raise_signal(self.noted)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block, whatever asks the run to end does so as Ctrl-C does: everything is put in order first."""
+    """Within the block, whatever asks the run to end does so as Ctrl-C does: everything is put in order first.
+
+    Whoever asks again at once does not break into that.
+    """
+    heard = -GRACE_SECONDS
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        nonlocal heard
+        if time.monotonic() - heard > GRACE_SECONDS:
+            heard = time.monotonic()
+            raise KeyboardInterrupt
 
     with _handling(interrupt):
         yield

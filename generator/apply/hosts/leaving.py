@@ -14,7 +14,7 @@ from typing import Any
 
 from generator.apply.hosts.blocks import Node, block_folders
 from generator.apply.hosts.drain import Drains
-from generator.apply.hosts.members import Member, absent, forget, modules
+from generator.apply.hosts.members import Member, compared, forget, modules
 from generator.apply.hosts.occupancy import Unreachable
 from generator.apply.hosts.onhost import Unanswered, ask
 from generator.apply.hosts.ssh import NOT_CONNECTED, Connections
@@ -70,19 +70,11 @@ class _Leaver:
         return any(deed.unfinished for deed in self.deeds)
 
 
-def leavers(connections: Connections, keepers: Sequence[Node], tree: Path) -> list[Member]:
-    """Members that the tree no longer has. `keepers` are the control nodes that answer, the one with the lock first.
-
-    Refused when the tree is empty or when the record is damaged.
-    """
-    return absent(connections, keepers, tree)[0]
-
-
 def refuse_too_many(
     connections: Connections, keepers: Sequence[Node], tree: Path, found: Sequence[Member], allowed: int
 ) -> None:
     """Refused when more leave than a render that went wrong should be able to remove, and nobody named the number."""
-    members = absent(connections, keepers, tree)[1]
+    members = compared(connections, keepers, tree).members
     if len(found) > max(1, int(members * SHARE), allowed):
         message = f"{len(found)} of {members} members are no longer in the tree and would be removed"
         hint = f"is the tree complete? if they shall all leave: --leaving {len(found)}"

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from generator import resources
-from generator.apply.hosts.blocks import Node, block_folders, choose, nodes_of, operations
+from generator.apply.hosts.blocks import Node, block_folders, nodes_of, operations
 from generator.apply.hosts.onhost import Unanswered, ask
 from generator.apply.hosts.ssh import Connections
 from generator.problems import Problem, Refused
@@ -42,6 +42,20 @@ class Member:
         return {"address": self.address, "block": self.block, "pool": self.pool, "clusters": list(self.clusters)}
 
 
+class Compared(NamedTuple):
+    """What the record says, beside a tree."""
+
+    absent: list[Member]
+    """Members that the tree no longer has."""
+    moved: dict[str, list[str]]
+    """For members that the tree has, clusters that they were in and that it does not give them."""
+    members: int
+    """How many there are in all."""
+
+
+NOBODY = Compared([], {}, 0)
+
+
 def remember(connections: Connections, keepers: Sequence[Node], tree: Path, names: Iterable[str]) -> None:
     """Note that these nodes of the tree are members, on each of the control nodes that answer.
 
@@ -59,24 +73,27 @@ def forget(connections: Connections, keepers: Sequence[Node], names: Iterable[st
         _write(connections, keepers, {"drop": drop})
 
 
-def absent(connections: Connections, keepers: Sequence[Node], tree: Path) -> tuple[list[Member], int]:
-    """Members that the tree no longer has, and how many members there are in all.
+def compared(connections: Connections, keepers: Sequence[Node], tree: Path) -> Compared:
+    """The record beside the tree. `keepers` are the control nodes that answer, the one with the lock first.
 
     Refused when the tree is empty, when the record is damaged, or when far more are absent than ever leave at once.
     """
-    present = [node.name for node in choose(tree)]
+    present = {member.name: list(member.clusters) for member in _of(tree)}
     if not present:
         message = "the tree has no node at all; that nobody is left is no reason to remove everybody"
         raise Refused([Problem("hosts.leaving", message, hint="render again")])
     for keeper in keepers:
         answer = _ask(connections, keeper, {"present": present})
         if answer["exists"]:
-            members = [_checked(keeper, name, entry) for name, entry in answer["absent"].items()]
-            if len(members) < answer["leaving"]:
+            absent, moved = (
+                [_checked(keeper, name, entry) for name, entry in answer[key].items()] for key in ("absent", "moved")
+            )
+            left = {each.name: [name for name in each.clusters if name not in present[each.name]] for each in moved}
+            if len(absent) < answer["leaving"]:
                 message = f"{answer['leaving']} of {answer['members']} members are not in the tree; so many never leave"
                 raise Refused([Problem("hosts.leaving", message, hint="render again, or remove them in portions")])
-            return members, int(answer["members"])
-    return [], 0
+            return Compared(absent, left, int(answer["members"]))
+    return NOBODY
 
 
 def _of(tree: Path) -> Iterator[Member]:
@@ -124,7 +141,8 @@ def _ask(connections: Connections, keeper: Node, given: Mapping[str, Any]) -> di
         raise Refused([Problem("hosts.members", message)]) from unanswered
     said: dict[str, Any] = answer if isinstance(answer, dict) else {}
     numbers = [said.get(key) for key in ("exists", "members", "leaving")]
-    if not isinstance(said.get("absent"), dict) or not all(isinstance(number, int) for number in numbers):
+    members = [said.get(key) for key in ("absent", "moved")]
+    if not all(isinstance(each, dict) for each in members) or not all(isinstance(each, int) for each in numbers):
         raise _damaged(keeper, said.get("garbled") or "its answer is no answer")
     return said
 

@@ -11,9 +11,10 @@ import copy
 import re
 import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -134,7 +135,7 @@ def judge(quad: Quad, before: dict[str, Any], counts: Counter[str]) -> Iterator[
         yield f"apply ended with {done_code}: {done['faults']} {reasons(done)}"
     after = quad.everywhere(lambda name: witness.look(quad, name))
     for name in quad.hosts.addresses:
-        told = foretold.get(name) or leavers.get(name, Told({}, frozenset(), frozenset(), frozenset(), False))
+        told = foretold.get(name) or leavers.get(name, Told.nothing())
         yield from (f"{name}: {fault}" for fault in witness.differences(name, told, before[name], after[name]))
     yield from reported(foretold, done)
     groups = witness.groups_of(quad.tree)
@@ -162,16 +163,16 @@ def reported(foretold: dict[str, Told], done: dict[str, Any]) -> Iterator[str]:
 def leaving(notes: list[str]) -> dict[str, Told]:
     """What a preview says of nodes that leave."""
     removed: dict[str, dict[str, str]] = {}
-    stopped: dict[str, set[str]] = {}
+    stopped: dict[str, frozenset[str]] = defaultdict(frozenset)
     for note in notes:
         if found := LEAVING.match(note):
             removed.setdefault(found["node"], {})
             if found["what"] == "remove":
                 removed[found["node"]][found["detail"]] = "remove"
             else:
-                stopped.setdefault(found["node"], set()).add(found["detail"])
+                stopped[found["node"]] |= {found["detail"]}
     return {
-        node: Told(files, frozenset(), frozenset(), frozenset(stopped.get(node, ())), True)
+        node: replace(Told.nothing(), files=files, enabled=stopped[node], ended=stopped[node], changes=True)
         for node, files in removed.items()
     }
 

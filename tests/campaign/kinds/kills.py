@@ -9,8 +9,6 @@ with, and whether a secret lies where it must not.
 from __future__ import annotations
 
 import atexit
-import os
-import signal
 import subprocess
 import time
 from collections import Counter
@@ -159,7 +157,7 @@ class Ground:
                 process.wait(Random(point).random() * self.seconds)
         killed.ended = process.poll() is not None
         if kind == "alone":
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         else:
             end_tree(process.pid)
         self.site.wait(process)
