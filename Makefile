@@ -31,6 +31,7 @@ packages: venv
 
 tools: venv
 	@$(BIN)/python -m control_plane.tools
+	@$(BIN)/python -m tests.rig.features
 	@$(BIN)/python -m tests.rig.language_server
 
 demo: packages  ## five minutes: a centre, three booted hosts, a cooling alarm; nothing is compiled

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -47,10 +47,11 @@ class Module:
     programs: Mapping[str, str]
     stamp: str = ""
     manifests: Mapping[str, str] = field(default_factory=dict)
+    sources: Path = SOURCES
 
     @property
     def folder(self) -> Path:
-        return SOURCES / self.name
+        return self.sources / self.name
 
     def version(self) -> str:
         """Return the pinned version of the released module, `v1.36.3`."""
@@ -146,11 +147,16 @@ def say(line: str) -> None:
 
 
 def build_tools(progress: Progress = say) -> Tools:
+    """All that a control plane runs and defines."""
+    return Tools(**{name.replace("-", "_"): path for name, path in build(MODULES, progress).items()})
+
+
+def build(modules: Sequence[Module], progress: Progress = say) -> dict[str, Path]:
     """Compile what the cache lacks, one line of progress each; a second run at the same time waits."""
-    total = sum(len(module.programs) for module in MODULES)
+    total = sum(len(module.programs) for module in modules)
     found: dict[str, Path] = {}
     done = 0
-    for module in MODULES:
+    for module in modules:
         cache = module.cache()
         with lock(cache):
             for name, package in module.programs.items():
@@ -166,7 +172,7 @@ def build_tools(progress: Progress = say) -> Tools:
                 found[name] = cache / name
                 if not found[name].exists():
                     _copy(_module_folder(module) / inside, found[name])
-    return Tools(**{name.replace("-", "_"): path for name, path in found.items()})
+    return found
 
 
 @contextmanager
