@@ -48,7 +48,8 @@ try:
         answer = {"unlocked": unlock(Path(tree), access, *names).name}
     else:
         limit = frozenset(names) or None
-        ask = Ask(Path(tree), access, limit, watch=int(os.environ.get("WATCH_SECONDS", "2")))
+        given = os.environ.get
+        ask = Ask(Path(tree), access, limit, up_to=given("UP_TO", "restart"), watch=int(given("WATCH_SECONDS", "2")))
         report = look(ask) if verb == "check" else apply_hosts(ask)
         answer = {**report.to_dict(), "lines": list(report.lines())}
 except Refused as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -150,29 +151,103 @@ def package_lines(answer: dict[str, Any]) -> list[str]:
     return sorted(line for line in answer["lines"] if "clock-" in line and " on train-1" in line)
 
 
-@pytest.mark.hosts
-def test_a_unit_of_a_package_that_nothing_wants_stops_and_one_of_the_system_does_not(rig: Rig) -> None:
-    own = [{"name": name, "class": "restart"} for name in ("demo.service", "other.service")]
-    more = [{"name": name, "class": "restart"} for name in ("packaged.service", "systemd-journald.service")]
+ACCEPT = """
+import json, os
+places = {"uuid": "class/dmi/id/product_uuid", "serial": "class/dmi/id/product_serial"}
+places = {name: f"/sys/{place}" for name, place in places.items()} | {"machine-id": "/etc/machine-id"}
+machine = {name: open(place).readline().strip() if os.path.exists(place) else "" for name, place in places.items()}
+os.makedirs("/var/lib/center", exist_ok=True)
+with open("/var/lib/center/accepted.json", "w") as file:
+    json.dump({"version": 1, "machine": machine}, file)
+"""
+PACKAGED = ("/etc/packaged.conf", "/etc/systemd/system/packaged.service.d/50-center.conf")
+
+
+@pytest.fixture
+def packaged(rig: Rig) -> Iterator[list[dict[str, str]]]:
+    """A unit that is there without us, and what the tree wants of others."""
     for host in NODES:
-        rig.hosts.run(host, ["sh", "-c", f"printf '{UNIT}' >/lib/systemd/system/packaged.service"])
-        rig.hosts.run(host, ["systemctl", "daemon-reload"])
+        write = f"printf '{UNIT}' >/lib/systemd/system/packaged.service; systemctl daemon-reload"
+        rig.hosts.run(host, ["sh", "-c", write])
+    yield [{"name": name, "class": "restart"} for name in ("demo.service", "other.service")]
+    for host in NODES:
+        end = (
+            "systemctl disable --now packaged; rm -f /lib/systemd/system/packaged.service /var/lib/center/accepted.json"
+        )
+        end += "; systemctl daemon-reload"
+        rig.hosts.run(host, ["sh", "-c", end])
+
+
+def of_the_package(rig: Rig) -> list[str]:
+    """Whether the unit runs and would, and the files that are there for it."""
+    ask = f"systemctl is-active packaged; systemctl is-enabled packaged; ls {' '.join(PACKAGED)} 2>/dev/null; true"
+    return rig.hosts.run("train-1", ["sh", "-c", ask]).split()
+
+
+@pytest.mark.hosts
+def test_a_unit_of_a_package_that_nothing_wants_stops_and_one_of_the_system_does_not(
+    rig: Rig, packaged: list[dict[str, str]]
+) -> None:
+    journald, live = "systemd-journald.service", "systemd-ask-password-console.path"
+    more = [{"name": name, "class": "restart"} for name in ("packaged.service", journald)]
     rig.tree.gives("/etc/packaged.conf", "a\n", units=["packaged.service"])
-    rig.tree.wants("units", *own, *more)
+    rig.tree.wants("units", *packaged, *more, {"name": live, "class": "live"})
     assert rig.run("apply")["exit_code"] == 0
-    begun = rig.unit("train-1", "packaged.service")
-    assert (begun.active, begun.enabled) == ("active", "enabled")
-    journal = rig.unit("train-1", "systemd-journald.service")
+    assert of_the_package(rig) == ["active", "enabled", *PACKAGED]
+    journal = rig.unit("train-1", journald)
 
     rig.tree.takes_back("/etc/packaged.conf")
-    rig.tree.wants("units", *own)
+    rig.tree.wants("units", *packaged)
     foretold, done = rig.run("check", "train-1"), rig.run("apply")
     for answer in (foretold, done):
         assert unit_states(answer["hosts"]["train-1"]) == {"packaged.service": "stopped"}
     assert done["exit_code"] == 0
-    ask = "systemctl is-active packaged; systemctl is-enabled packaged; true"
-    assert rig.hosts.run("train-1", ["sh", "-c", ask]).split() == ["inactive", "disabled"]
-    assert rig.unit("train-1", "systemd-journald.service") == journal
+    assert of_the_package(rig) == ["inactive", "disabled"]
+    assert rig.unit("train-1", journald) == journal
     assert rig.run("check")["exit_code"] == 0
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("described", [{"class": "drain"}, {"class": "restart", "gate": "accepted"}])
+def test_what_runs_jobs_ends_on_an_empty_node_only(
+    rig: Rig, packaged: list[dict[str, str]], described: dict[str, str]
+) -> None:
+    rig.tree.gives("/etc/packaged.conf", "a\n", units=["packaged.service"])
+    rig.tree.wants("units", *packaged, {"name": "packaged.service", **described})
     for host in NODES:
-        rig.hosts.run(host, ["sh", "-c", "rm /lib/systemd/system/packaged.service; systemctl daemon-reload"])
+        rig.hosts.run(host, ["python3", "-c", ACCEPT])
+    assert rig.run("apply")["exit_code"] == 0
+    there = of_the_package(rig)
+    assert there == ["active", "enabled", *PACKAGED]
+
+    rig.tree.takes_back("/etc/packaged.conf")
+    rig.tree.wants("units", *packaged)
+    foretold, done = rig.run("check", "train-1"), rig.run("apply", "train-1")
+    assert foretold["hosts"]["train-1"]["needs"] == "drain"
+    assert done["exit_code"] == 2
+    for deed in (*(f"remove {path}" for path in PACKAGED), "stop packaged.service"):
+        assert f"{deed} waits for an empty node (apply --up-to drain)" in done["hosts"]["train-1"]["waiting"]
+    assert of_the_package(rig) == there, "what it runs with stays as well"
+
+    done = rig.run("apply", environment={"UP_TO": "drain"})
+    assert (done["exit_code"], unit_states(done["hosts"]["train-1"])) == (0, {"packaged.service": "stopped"})
+    assert of_the_package(rig) == ["inactive", "disabled"]
+
+
+@pytest.mark.hosts
+def test_a_note_that_waits_keeps_its_mark(rig: Rig, packaged: list[dict[str, str]]) -> None:
+    """Else it would be taken for somebody's own when nothing wants the unit any more, which then would run on."""
+    rig.tree.gives("/etc/packaged.conf", "a\n", units=["packaged.service"])
+    rig.tree.wants("units", *packaged, {"name": "packaged.service", "class": "restart"})
+    assert rig.run("apply")["exit_code"] == 0
+    rig.tree.gives("/etc/packaged.conf", "b\n", units=["packaged.service"])
+    rig.tree.gives("/etc/harmless.conf", "a\n")
+    assert rig.run("apply", environment={"UP_TO": "live"})["exit_code"] == 2
+    assert rig.read("train-1", "/etc/packaged.conf") == "a\n"
+
+    rig.tree.takes_back("/etc/packaged.conf")
+    rig.tree.takes_back("/etc/harmless.conf")
+    rig.tree.wants("units", *packaged)
+    done = rig.run("apply")
+    assert done["exit_code"] == 0 and not {*PACKAGED} & {*done["hosts"]["train-1"]["kept"]}
+    assert of_the_package(rig) == ["inactive", "disabled"]

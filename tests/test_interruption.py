@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,14 +15,15 @@ BETWEEN = """
 import sys, time
 from pathlib import Path
 from generator.apply.hosts.interruption import Interruption, interruptible
+from generator.apply.hosts.ssh import bounded
 
 def work():
     try:
         WORK
     finally:
         print("puts in order", flush=True)
-        sys.stdin.readline()
-        print("in order", flush=True)
+        answer = bounded(["cat", sys.argv[1]], b"", 60, 100)
+        print(answer.output, end="", flush=True)
 
 try:
     with interruptible():
@@ -36,22 +38,56 @@ WATCHING = f"""with Interruption(Path()).watching():
 
 @pytest.mark.parametrize("work", [WAITING, WATCHING], ids=["waiting", "watching"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_impatience_breaks_into_nothing(work: str, number: signal.Signals) -> None:
+def test_impatience_breaks_into_nothing(work: str, number: signal.Signals, tmp_path: Path) -> None:
+    """As a terminal does it, which asks all that is in the foreground."""
+    order = tmp_path / "order"
+    os.mkfifo(order)
     process = subprocess.Popen(
-        ["env", "--default-signal", sys.executable, "-c", BETWEEN.replace("WORK", work)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY,
+        ["env", "--default-signal", sys.executable, "-c", BETWEEN.replace("WORK", work), str(order)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, process_group=0,
     )  # fmt: skip
     assert process.stdin and process.stdout
     with process:
         assert process.stdout.readline() == "at work\n"
-        process.send_signal(number)
+        os.killpg(process.pid, number)
         if work is WATCHING:
             process.stdin.write("the end of what watches\n")
             process.stdin.flush()
         assert process.stdout.readline() == "puts in order\n"
-        for again in (number, signal.SIGTERM, signal.SIGINT):
-            process.send_signal(again)
-        process.stdin.write("\n")
-        process.stdin.flush()
+        with order.open("w") as command:  # which runs by then
+            for again in (number, signal.SIGTERM, signal.SIGINT):
+                os.killpg(process.pid, again)
+            command.write("in order\n")
         assert process.stdout.read() == "in order\ninterrupted\n"
+    assert process.returncode == 0
+
+
+AMONG_HOSTS = """
+import sys
+from pathlib import Path
+from generator.apply.hosts.interruption import interruptible
+from generator.apply.hosts.ssh import Connections, SshAccess, bounded
+
+def knock(host):
+    print(host, flush=True)
+    return bounded(["sleep", "600"], b"", 600, 100)
+
+try:
+    with interruptible(), Connections(SshAccess("root", None, 3)) as connections:
+        connections.for_each(knock, list("abcdefghijklmnopqrstuvwxyz"))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def test_whoever_interrupts_does_not_wait_for_hosts() -> None:
+    process = subprocess.Popen(
+        ["env", "--default-signal", sys.executable, "-c", AMONG_HOSTS],
+        stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, process_group=0,
+    )  # fmt: skip
+    assert process.stdout
+    with process:
+        assert process.stdout.readline() != ""
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.read().endswith("interrupted\n")
     assert process.returncode == 0

@@ -15,7 +15,7 @@ from typing import Any
 from ansible.module_utils.center_accepted import ACCEPTED
 from ansible.module_utils.center_disk import Disk, RefusedError, naming
 from ansible.module_utils.center_plan import mark_of, read_record, write_record
-from ansible.module_utils.center_units import CHANGED, STARTED, UNIT_FOLDER, stops, systemctl, units_of
+from ansible.module_utils.center_units import CHANGED, STARTED, UNIT_FOLDER, end, endings, systemctl, units_of
 
 NEEDED = re.compile(
     r"/etc/(ssh|sudoers\.d|apt|dnf|yum\.repos\.d|pki|network|netplan|NetworkManager|systemd/network|pam\.d)/.*"
@@ -39,11 +39,11 @@ def leave(disk: Disk, check: bool) -> list[list[str]]:
     """Killed anywhere, the next run finds the rest still to do: the record is the last thing to change."""
     record, salt, _ = read_record(disk)
     units = sorted(units_of(record))
-    commands = stops(units)
+    running = endings(units)
     removed, kept, edited = sort_out(disk, record, salt)
     if not check:
-        for command in commands.values():
-            systemctl(*command)
+        for name, state in running.items():
+            end(name, state)
         notes = [f"{folder}/{name}" for folder in (STARTED, CHANGED) for name in units]
         for path in removed + notes:
             with naming(path):
@@ -53,7 +53,7 @@ def leave(disk: Disk, check: bool) -> list[list[str]]:
         if record != kept:
             write_record(disk, kept, salt)
     return [
-        *(["stop", name] for name in commands),
+        *(["stop", name] for name in running),
         *(["remove", path] for path in removed),
         *(["keep", f"{path} (needed to reach it)"] for path in kept),
         *(["keep", f"{path} (edited there)"] for path in edited),

@@ -62,6 +62,7 @@ def told(members: dict[str, Any] | None, present: dict[str, list[str]]) -> dict[
         "absent": {name: known[name] for name in absent[:ABSENT_LIMIT]},
         "leaving": len(absent),
         "moved": {name: known[name] for name in moved[:ABSENT_LIMIT]},
+        "moving": len(moved),
     }
 
 

@@ -69,7 +69,7 @@ def _brought(disk: Disk, params: dict[str, Any], check: bool) -> dict[str, Any]:
         "package_needs": needs_of(plan, params, missing),
         "changes": [shown(change, plan) for change in changes],
         "diff": bounded([change.diff for change in changes + plan.waiting]),
-        "stale": [unit._asdict() for unit in plan.ends() + now],
+        "stale": [unit._asdict() for unit in plan.ending() + now],
         "restart": [] if check else [unit._asdict() for unit in now if unit.state != "masked"],
         "boot": plan.wants_boot(),
         "withheld": [shown(change, plan) for change in plan.waiting],

@@ -24,6 +24,9 @@ from ansible.module_utils.center_units import (
     Units,
     digests,
     drop_in,
+    note_of,
+    notes_start,
+    said_by,
     units_of,
     worst,
 )
@@ -63,17 +66,23 @@ class Plan:
         # A note that is placed early is already the last one, so it is of all files.
         marks = {entry.path: self._mark(entry) for entry in resolved.values() if entry.content is not None}
         noted = digests(described, params["files"], marks)
-        notes = [drop_in(name, digest, bool(described[name].get("gate"))) for name, digest in sorted(noted.items())]
+        noting = sorted(filter(notes_start, described))
+        files = {name: sorted(f["path"] for f in params["files"] if name in f.get("units", [])) for name in noting}
+        notes = [drop_in(name, noted.get(name), described[name], files[name]) for name in noting]
         self.wanted = {entry.path: entry for entry in wanted + notes}
         self.units = Units(disk, described, contents, params.get("watch", WATCH_SECONDS))
         self.of = {file["path"]: file.get("units", []) for file in self.files}
-        self.of.update({note.path: [name] for note, name in zip(notes, sorted(noted))})  # noqa: B905 - Python 3.8
+        self.of.update({note.path: [name] for note, name in zip(notes, noting)})  # noqa: B905 - Python 3.8
         found = self._compare(wanted)
         self.changes = [change for change in found if self.bearable(change)]
         self.waiting = [change for change in found if not self.bearable(change)]
-        self.notes = [change for change in self._compare(notes) if self.bearable(change)]
+        differing = self._compare(notes)
+        self.notes = [change for change in differing if self.bearable(change)]
+        self.late_notes = [change for change in differing if not self.bearable(change)]
+        self.ends: dict[str, str] = {}
+        self.going_with: dict[str, set[str]] = {}
         orphans, self.kept = ([], []) if early else self._find_orphans()
-        self.unwanted = self.units.unwanted(paths_of(orphans), self.kept)
+        self.unwanted = self.units.unwanted(paths_of(orphans), self.kept, self.ends)
         self.removals = [change for change in orphans if self.bearable(change)]
         self.waiting += [change for change in orphans if not self.bearable(change)]
         self.touched = {unit for change in self.changes for unit in self.of.get(change.path, [])}
@@ -87,7 +96,7 @@ class Plan:
     def needs(self, change: Change) -> str:
         """What a change asks of the node: the most that one of its units asks, of which running ones mind."""
         if change.action == "remove":
-            return worst(unit.needs for unit in self.unwanted if unit.name in units_of([change.path]))
+            return worst(unit.needs for unit in self.unwanted if unit.name in self.going_with.get(change.path, ()))
         minding = [name for name in self.of.get(change.path, []) if self.units.disturbs(name)]
         classes = [self.units.units[name]["class"] for name in self.of.get(change.path, []) if name in self.units.units]
         return worst(kind for kind in classes if minding or kind in ("live", "restart"))
@@ -100,7 +109,7 @@ class Plan:
     def bears_class(self, kind: str) -> bool:
         return CLASSES.index(kind) <= CLASSES.index(self.bears)
 
-    def ends(self) -> list[Stale]:
+    def ending(self) -> list[Stale]:
         """Units that stop now."""
         return [unit for unit in self.unwanted if self.bears_class(unit.needs)]
 
@@ -117,7 +126,7 @@ class Plan:
     def carry_out(self) -> None:
         """Killed anywhere, the next run finds the rest still to do."""
         paths = paths_of(self.changes + self.notes + self.removals)
-        unwritten = paths_of(self.waiting)
+        unwritten = paths_of(self.waiting + self.late_notes)
         placed = {
             path: [self._mark(entry)]
             for path, entry in self.wanted.items()
@@ -129,7 +138,7 @@ class Plan:
             # Ahead of the first write, with old and new marks: a killed run still knows which files are its own.
             names = {*self.record, *placed}
             self._write_record({n: sorted({*self.record.get(n, []), *placed.get(n, [])}) for n in names})
-        self.units.stop(self.ends())
+        self.units.stop(self.ending())
         self.units.forget(self.touched)
         for change in self.changes + self.notes:
             with naming(change.path):
@@ -174,11 +183,22 @@ class Plan:
                 found = self.disk.look(path)
             if found is not None and found.content is not None and self._mark(found) in self.record[path]:
                 orphans.append(self._change("remove", path, found, None))
+                self._belongs(path, found.content)
             elif found is not None:
                 kept.append(path)
         if orphans and not self.files:
             raise RefusedError(f"refused to remove all {len(orphans)} files placed here: the tree gives this node none")
         return orphans, kept
+
+    def _belongs(self, path: str, content: bytes) -> None:
+        """Note of which units a file is that goes: of its own, or of those that say so in their notes."""
+        for unit in units_of([path]):
+            files = [path]
+            if note_of(unit) == path:
+                self.ends[unit], started_with = said_by(content)
+                files += started_with
+            for file in files:
+                self.going_with.setdefault(file, set()).add(unit)
 
     def _write_record(self, files: dict[str, list[str]]) -> None:
         if files != self.record:

@@ -20,15 +20,16 @@ STARTED = "/run/center/started"  # what a service was started with, written by i
 CHANGED = "/run/center/changed"  # when files of a unit changed that cannot note its start, such as a mount
 UNIT_FOLDER = "/etc/systemd/system"
 UNIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket|timer|path|mount|target)")
+NOTED = "# Placed by center: "
 NOTE = re.compile(rf"{UNIT_FOLDER}/({UNIT_NAME.pattern})\.d/50-center\.conf")
 # Units of the system itself, which only got files of ours.
 SYSTEM = re.compile(r"(ssh|sshd|dbus|dbus-broker|networking|NetworkManager)[.@].*|systemd-.*")
 CLASSES = ("live", "restart", "drain", "reboot")
 PROPERTIES = (
-    "ActiveState,SubState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,Result,NRestarts,"
+    "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,Result,NRestarts,"
     "ActiveEnterTimestampMonotonic"
 )
-SECONDS = 90
+SECONDS, STOP_SECONDS = 90, 300
 # How long a daemon runs before its start counts; one that systemd restarts often has to run longer.
 WATCH_SECONDS, OFTEN, OFTEN_SECONDS = 10, 3, 60
 # What a mark of acceptance names, as far as a shell can say it.
@@ -79,17 +80,21 @@ def digest(name: str, unit: dict[str, Any], files: list[dict[str, Any]], marks: 
     return hashlib.sha256(json.dumps(sorted(parts) + packages).encode()).hexdigest()
 
 
-def drop_in(unit: str, digest: str, gated: bool) -> Wanted:
+def drop_in(unit: str, digest: str | None, described: dict[str, Any], files: list[str]) -> Wanted:
     """A drop-in that notes, each time the unit starts, which files it starts with.
 
     Noted before the start, not after: a start that races with a new file then keeps the old note and is repeated.
-    A gated unit does not start on a machine without a mark of acceptance, whoever starts it.
+    A gated unit does not start on a machine without a mark of acceptance, whoever starts it. The first line is for the
+    day on which nothing wants the unit any more: what its end asks of the node, and what goes with it.
     """
+    gated = described.get("gate")
+    # Work that needs an accepted machine needs what runs it, as that of a driver does.
+    end = "drain" if gated or described["class"] in ("drain", "reboot") else "restart"
     text = (
-        "# Placed by center: notes what this unit is started with.\n"
-        + f"[{'Socket' if unit.endswith('.socket') else 'Service'}]\n"
-        + (f"ExecCondition=+/bin/sh -c 'grep -qsF \"$$({MACHINE})\" {ACCEPTED}'\n" if gated else "")
-        + f"ExecStartPre=+/bin/sh -c 'mkdir -p {STARTED} && echo {digest} >{STARTED}/{unit}'\n"
+        f"{NOTED}{json.dumps({'end': end, 'files': files})}\n"
+        + (f"[{'Socket' if unit.endswith('.socket') else 'Service'}]\n" if digest else "")
+        + (f"ExecCondition=+/bin/sh -c 'grep -qsF \"$$({MACHINE})\" {ACCEPTED}'\n" if digest and gated else "")
+        + (f"ExecStartPre=+/bin/sh -c 'mkdir -p {STARTED} && echo {digest} >{STARTED}/{unit}'\n" if digest else "")
     )
     return Wanted(note_of(unit), 0o644, os.geteuid(), os.getegid(), text.encode())
 
@@ -119,10 +124,26 @@ class Units:
         """Units to start again; `touched` are those with a changing file."""
         return [stale for name in sorted(self.units) for stale in self._judge(name, digests.get(name), name in touched)]
 
-    def unwanted(self, going: Iterable[str], staying: Iterable[str]) -> list[Stale]:
-        """Units to stop: of files that go, where nothing wants the unit and nobody has made its file his own."""
-        names = units_of(going) - units_of(staying) - self.states.keys() if self.live else set()
-        return [Stale(name, "stopped", "restart", "nothing wants it any more") for name in stops(sorted(names))]
+    def unwanted(self, going: Iterable[str], staying: Iterable[str], ends: dict[str, str]) -> list[Stale]:
+        """Units to stop: of files that go, where nothing wants the unit and nobody has made its file his own.
+
+        `ends` is what the end of a unit asks of the node, as its note says.
+        """
+        if not self.live:
+            return []
+        wanted = {*self.states, *(state["Id"] for state in self.states.values())}
+        names = units_of(going) - wanted - {unit_of(path) for path in staying}
+        return [
+            Stale(name, "stopped", self._end_of(name, state, ends), "nothing wants it any more")
+            for name, state in endings(names).items()
+            if state["Id"] not in wanted
+        ]
+
+    def _end_of(self, name: str, state: dict[str, str], ends: dict[str, str]) -> str:
+        """What the end of a unit asks of the node; programs that use a file system are nobody's to count."""
+        if not is_running(state):
+            return "restart"
+        return "drain" if name.endswith(".mount") else ends.get(name, "restart")
 
     def closed(self) -> list[str]:
         """Units that wait for this machine to be accepted."""
@@ -218,24 +239,39 @@ class Units:
         return any(state["NeedDaemonReload"] == "yes" for state in self.states.values())
 
     def stop(self, units: Iterable[Stale]) -> None:
-        for command in stops(unit.name for unit in units).values():
-            systemctl(*command)
+        for name, state in endings(unit.name for unit in units).items():
+            end(name, state)
 
     def reload(self) -> None:
         if self.live:
             systemctl("daemon-reload")
 
 
-def stops(names: Iterable[str]) -> dict[str, list[str]]:
-    """What to tell systemd for each of these units that runs or would run at boot, and is not the system's own."""
-    names = [name for name in names if not SYSTEM.fullmatch(name)]
-    commands = {}
-    for name, state in show(names).items() if names else ():
-        if state["UnitFileState"] in ("enabled", "enabled-runtime"):
-            commands[name] = ["disable", "--now", "--", name]
-        elif state["ActiveState"] not in ("inactive", "failed"):
-            commands[name] = ["stop", "--", name]
-    return commands
+def endings(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The state of each of these units that runs or would run at boot, and is not the system's own."""
+    ours = sorted(name for name in names if not SYSTEM.fullmatch(name))
+    states = show(ours) if ours else {}
+    return {n: s for n, s in states.items() if is_enabled(s) or s["ActiveState"] not in ("inactive", "failed")}
+
+
+def end(name: str, state: dict[str, str]) -> None:
+    """Stop a unit for good."""
+    command = ["disable", "--now"] if is_enabled(state) else ["stop"]
+    systemctl(*command, "--", name, seconds=STOP_SECONDS)
+
+
+def is_enabled(state: dict[str, str]) -> bool:
+    return state["UnitFileState"] in ("enabled", "enabled-runtime")
+
+
+def said_by(note: bytes) -> tuple[str, list[str]]:
+    """What the end of a unit asks of the node, and the files that it was started with, as its note says."""
+    try:
+        said = json.loads(note.decode().splitlines()[0].replace(NOTED, "", 1))
+        end, files = said["end"], said["files"]
+    except (ValueError, IndexError, KeyError, TypeError):
+        return "restart", []
+    return (end if end in CLASSES else "restart"), [str(file) for file in files] if isinstance(files, list) else []
 
 
 def units_of(paths: Iterable[str]) -> set[str]:
@@ -274,11 +310,11 @@ def show(names: list[str]) -> dict[str, dict[str, str]]:
     return dict(zip(names, states))  # noqa: B905 - `strict` is newer than Python 3.8
 
 
-def systemctl(*arguments: str) -> str:
+def systemctl(*arguments: str, seconds: float = SECONDS) -> str:
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         run = subprocess.run(
-            ("systemctl", *arguments), capture_output=True, text=True, timeout=SECONDS, check=True, env=environment
+            ("systemctl", *arguments), capture_output=True, text=True, timeout=seconds, check=True, env=environment
         )
     except subprocess.CalledProcessError as fault:
         raise RefusedError(f"systemctl {arguments[0]}: {fault.stderr.strip()}") from fault

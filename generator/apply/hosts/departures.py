@@ -6,14 +6,17 @@ work is there, and what it has from there goes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from generator.apply.hosts.asked import Ask, Progress
 from generator.apply.hosts.blocks import Node, operations
 from generator.apply.hosts.drain import Drains
-from generator.apply.hosts.leaving import WAITS, Deed, preview, take_leave
+from generator.apply.hosts.leaving import Deed, preview, take_leave
 from generator.apply.hosts.members import NOBODY, compared
+from generator.apply.hosts.occupancy import Unreachable
 from generator.apply.hosts.ssh import Connections
+from generator.apply.hosts.work import waiting
+from generator.apply.report import HostOutcome
 
 
 class Departures:
@@ -27,8 +30,8 @@ class Departures:
         self.clusters = operations(ask.tree)["clusters"]
         known = compared(connections, keepers, ask.tree) if keepers else NOBODY
         self.found = known.absent
-        there = self.clusters.keys() - ask.without
-        self.moved = {name: left for name, was in known.moved.items() if (left := [c for c in was if c in there])}
+        counted = connections.for_each(self._counting_on, list(known.moved.items()))
+        self.moved = {name: clusters for name, clusters in zip(known.moved, counted, strict=True) if clusters}
         self.whole = ask.limit is None and not ask.is_shard
         self.notes: tuple[str, ...] = ()
         self.faults: tuple[str, ...] = ()
@@ -41,17 +44,34 @@ class Departures:
     @property
     def open(self) -> bool:
         """Whether somebody has not left whom this run should have let go."""
-        return self.whole and bool(self.staying or self.moved)
+        return self.whole and bool(self.staying)
 
     def preview(self) -> list[Deed]:
         """What a run would do about them."""
-        waits = [Deed(name, WAITS, _has_moved(was)) for name, was in self.moved.items() if self._is_meant(name)]
-        if not self.found or not self.whole:
-            return waits
-        return waits + preview(self.connections, self.ask.tree, self.found, self.drains)
+        return preview(self.connections, self.ask.tree, self.found, self.drains) if self.found and self.whole else []
 
-    def _is_meant(self, name: str) -> bool:
-        return self.ask.limit is None or name in self.ask.limit
+    def _counting_on(self, moved: tuple[str, list[str]]) -> dict[str, str]:
+        """Of the clusters that a node shall be in no more, those that count on it, and why one cannot say."""
+        name, clusters = moved
+        found = {}
+        for cluster in filter(self.drains.has, clusters):
+            try:
+                if self.drains.cluster(cluster).knows(name):
+                    found[cluster] = ""
+            except Unreachable as unreachable:
+                found[cluster] = f" ({unreachable})"
+        return found
+
+    def set_aside(self, found: Mapping[str, HostOutcome]) -> dict[str, HostOutcome]:
+        """What was found; nodes that have moved wait, and controllers that would end their jobs by forgetting them."""
+        aside = dict(found)
+        for name, reason in self._forgetful(self.moved).items():
+            if name in found and found[name].state == "changed":
+                aside[name] = waiting(found[name], [reason])
+        for name, clusters in self.moved.items():
+            if name in found and found[name].state in ("changed", "unchanged"):
+                aside[name] = waiting(found[name], [_has_moved(clusters)])
+        return aside
 
     def take(self, progress: Progress) -> None:
         """Let them leave, those that can."""
@@ -66,16 +86,20 @@ class Departures:
         self.notes = tuple(str(deed) for deed in deeds if deed.what != "failed")
 
     def held_back(self) -> dict[str, str]:
-        """Nodes to leave alone: those that have moved, and controllers that would end jobs by forgetting a node now."""
-        staying = {member.name: member.clusters for member in self.found if member.name in self.staying}
+        """Controllers that would end the jobs of somebody who has not left, if they forgot him now."""
+        return self._forgetful({each.name: each.clusters for each in self.found if each.name in self.staying})
+
+    def _forgetful(self, nodes: Mapping[str, Iterable[str]]) -> dict[str, str]:
+        """Controllers of clusters that nodes have not left."""
         held: dict[str, str] = {}
-        for node, clusters in {**staying, **self.moved}.items():
+        for node, clusters in nodes.items():
             for name in clusters:
                 if self.clusters.get(name, {}).get("kind") == "slurm":
                     reason = f"all of it waits until {node} has left cluster {name} (a run of all hosts)"
                     held |= dict.fromkeys(self.clusters[name]["controllers"], reason)
-        return held | {node: f"all of it waits: {_has_moved(clusters)}" for node, clusters in self.moved.items()}
+        return held
 
 
-def _has_moved(clusters: Sequence[str]) -> str:
-    return f"cluster {', '.join(clusters)} still counts on it; take it out of the spec and apply before another gets it"
+def _has_moved(clusters: Mapping[str, str]) -> str:
+    first = " and ".join(f"{name}{why}" for name, why in clusters.items())
+    return f"all of it waits until it has left cluster {first}: take it out of the spec and apply, then put it back"

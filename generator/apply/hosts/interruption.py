@@ -75,16 +75,20 @@ def interruptible() -> Iterator[None]:
 
     Whoever asks again at once does not break into that.
     """
-    heard = -GRACE_SECONDS
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
-        if time.monotonic() - heard > GRACE_SECONDS:
-            heard = time.monotonic()
-            raise KeyboardInterrupt
-
-    with _handling(interrupt):
+    with _handling(_interrupt):
         yield
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if time.monotonic() - _Heard.at > GRACE_SECONDS:
+        _Heard.at = time.monotonic()
+        raise KeyboardInterrupt
+
+
+class _Heard:
+    """When somebody was heard last, by this process as a whole: blocks lie within each other."""
+
+    at = -GRACE_SECONDS
 
 
 @contextmanager

@@ -10,9 +10,10 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from generator import resources
@@ -41,6 +42,9 @@ class Member:
     def entry(self) -> dict[str, Any]:
         return {"address": self.address, "block": self.block, "pool": self.pool, "clusters": list(self.clusters)}
 
+    def still_in(self, clusters: Iterable[str]) -> Member:
+        return replace(self, clusters=tuple(dict.fromkeys((*self.clusters, *clusters))))
+
 
 class Compared(NamedTuple):
     """What the record says, beside a tree."""
@@ -53,16 +57,24 @@ class Compared(NamedTuple):
     """How many there are in all."""
 
 
+NOWHERE: Mapping[str, Iterable[str]] = MappingProxyType({})
 NOBODY = Compared([], {}, 0)
 
 
-def remember(connections: Connections, keepers: Sequence[Node], tree: Path, names: Iterable[str]) -> None:
+def remember(
+    connections: Connections,
+    keepers: Sequence[Node],
+    tree: Path,
+    names: Iterable[str],
+    still: Mapping[str, Iterable[str]] = NOWHERE,
+) -> None:
     """Note that these nodes of the tree are members, on each of the control nodes that answer.
 
-    Refused when the first of them cannot; the others are only copies.
+    `still` are clusters that they have not left. Refused when the first node cannot; the others are only copies.
     """
     wanted = set(names)
-    add = {member.name: member.entry() for member in _of(tree) if member.name in wanted}
+    there = (member.still_in(still.get(member.name, ())) for member in _of(tree) if member.name in wanted)
+    add = {member.name: member.entry() for member in there}
     if add:
         _write(connections, keepers, {"add": add})
 
@@ -89,8 +101,10 @@ def compared(connections: Connections, keepers: Sequence[Node], tree: Path) -> C
                 [_checked(keeper, name, entry) for name, entry in answer[key].items()] for key in ("absent", "moved")
             )
             left = {each.name: [name for name in each.clusters if name not in present[each.name]] for each in moved}
-            if len(absent) < answer["leaving"]:
-                message = f"{answer['leaving']} of {answer['members']} members are not in the tree; so many never leave"
+            if len(absent) < answer["leaving"] or len(moved) < answer["moving"]:
+                count = answer["leaving"] + answer["moving"]
+                message = f"{count} of {answer['members']} members are in the tree no more, or in other clusters; "
+                message += "so many never leave"
                 raise Refused([Problem("hosts.leaving", message, hint="render again, or remove them in portions")])
             return Compared(absent, left, int(answer["members"]))
     return NOBODY
@@ -140,7 +154,7 @@ def _ask(connections: Connections, keeper: Node, given: Mapping[str, Any]) -> di
         message = f'"{keeper.name}" does not say who the members are: {unanswered}'
         raise Refused([Problem("hosts.members", message)]) from unanswered
     said: dict[str, Any] = answer if isinstance(answer, dict) else {}
-    numbers = [said.get(key) for key in ("exists", "members", "leaving")]
+    numbers = [said.get(key) for key in ("exists", "members", "leaving", "moving")]
     members = [said.get(key) for key in ("absent", "moved")]
     if not all(isinstance(each, dict) for each in members) or not all(isinstance(each, int) for each in numbers):
         raise _damaged(keeper, said.get("garbled") or "its answer is no answer")

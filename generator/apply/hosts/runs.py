@@ -48,6 +48,7 @@ def look(ask: Ask, progress: Progress = silent, records: bool = False) -> HostsR
         try:
             departures = Departures(ask, connections, keepers, stack.enter_context(drains_of(ask, connections, NOBODY)))
             notes, leaving = tuple(map(str, departures.preview())), departures.names
+            found = departures.set_aside(found)
         except Refused as refused:  # who leaves cannot be told; how the others are can
             faults, notes, leaving = (*faults, *map(sentence, refused.problems)), (), ()
         return HostsReport(True, found, faults, notes, leaving, left, tuple(told))
@@ -103,14 +104,15 @@ def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Wo
     progress(f"looking at {counted(len(nodes))}")
     found = survey(work.connections, nodes, ask.reveal, ask.watch)
     departures = Departures(ask, work.connections, keepers, work.drains)
+    found = departures.set_aside(found)
     if ask.plan and (stale := ask.plan.stale(ask.tree, found, departures.names)):
         raise Refused(stale)
     if faults := work.silent(nodes, found):
         kept = {n: HostOutcome(n, h.block, "skipped") if h.state == "changed" else h for n, h in found.items()}
         return HostsReport(False, kept, tuple(faults))
     # Before anything is placed there: whoever gets a file must be known as one who has to give it back.
-    answered = {name for name, host in found.items() if host.state in ("changed", "unchanged")}
-    remember(work.connections, keepers, ask.tree, answered - departures.moved.keys())
+    answered = [name for name, host in found.items() if host.state in ("changed", "unchanged", "waiting")]
+    remember(work.connections, keepers, ask.tree, answered, departures.moved)
     work.give_back_of_dead_runs(keepers[0], found)
     departures.take(progress)
     outcomes = work.carry_out(nodes, found, departures.held_back())

@@ -10,9 +10,9 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -172,8 +172,19 @@ class Connections:
         return dict(zip(wanted, self.for_each(self._reason, wanted), strict=True))
 
     def for_each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Side by side, in the order of the items. Whoever interrupts that does not wait for hosts."""
+        begun = _Begun()
+
+        def by_one_of_us(item: Item) -> Result:
+            _HERE.begun = begun
+            return work(item)
+
         with ThreadPoolExecutor(WORKERS) as crew:
-            return list(crew.map(work, items))
+            try:
+                return list(crew.map(by_one_of_us, items))
+            except KeyboardInterrupt:
+                begun.end()
+                raise
 
     def _reason(self, node: Node) -> str | None:
         answer = self.run(node, ["true"])
@@ -182,12 +193,53 @@ class Connections:
 
     def _hang_up(self, node: Node) -> None:
         hang_up = ["ssh", *self.arguments(node.folder), "-O", "exit", node.name]
-        subprocess.run(hang_up, capture_output=True, timeout=SECONDS, check=False, env=surroundings())
+        _quietly(hang_up)
 
     def _close(self, socket: Path) -> None:
         # The name of the host is not used when a socket is named, but ssh asks for one.
         close = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "any"]
-        subprocess.run(close, capture_output=True, timeout=SECONDS, check=False, env=surroundings())
+        _quietly(close)
+
+
+class _Begun:
+    """What the threads of one piece of work have started and wait for."""
+
+    def __init__(self) -> None:
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._over = False
+
+    @contextmanager
+    def waits_for(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        with self._lock:
+            self._processes.add(process)
+            if self._over:
+                process.kill()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._processes.discard(process)
+
+    def end(self) -> None:
+        """Now, and whatever these threads start from now on."""
+        with self._lock:
+            self._over = True
+            for process in self._processes:
+                process.kill()
+
+
+class _Here(threading.local):
+    """Of whose work this thread does a part."""
+
+    begun = _Begun()
+
+
+_HERE = _Here()
+
+
+def _quietly(command: Sequence[str]) -> None:
+    subprocess.run(command, capture_output=True, timeout=SECONDS, check=False, env=surroundings(), process_group=0)
 
 
 def disk_problem(error: OSError) -> Problem:
@@ -203,9 +255,12 @@ def surroundings() -> dict[str, str]:
 
 
 def bounded(command: Sequence[str], given: bytes, seconds: float, limit: int) -> Answer:
-    """Run a command that is ended when it takes too long or says more than `limit`: the rest is not even kept."""
+    """Run a command that is ended when it takes too long or says more than `limit`: the rest is not even kept.
+
+    Ctrl-C does not reach it, since what puts things in order runs commands as well.
+    """
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=surroundings())
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=surroundings(), process_group=0)
     assert process.stdin and process.stdout and process.stderr
     said: list[bytes] = [b"", b""]
 
@@ -227,7 +282,8 @@ def bounded(command: Sequence[str], given: bytes, seconds: float, limit: int) ->
     try:
         for thread in threads:
             thread.start()
-        status = process.wait(seconds)
+        with _HERE.begun.waits_for(process):
+            status = process.wait(seconds)
         for thread in threads:
             thread.join()
     except subprocess.TimeoutExpired:
