@@ -122,9 +122,10 @@ def _run(
 ) -> None:
     """Do something with the nodes of a tree that is exactly what the spec renders to."""
     from generator.apply.hosts.asked import access_of
+    from generator.apply.hosts.interruption import interruptible
 
     _, tree, found = true_tree(center, out)
-    with _usage():
+    with _usage(), interruptible():
         report = work(tree, access_of(found.spec.access.ssh.user, key))
     _tell(report, form)
     raise Done(report.exit_code)

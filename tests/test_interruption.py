@@ -70,7 +70,8 @@ from generator.apply.hosts.ssh import Connections, SshAccess, bounded
 
 def knock(host):
     print(host, flush=True)
-    return bounded(["sleep", "600"], b"", 600, 100)
+    # As a shared connection does, something keeps what is said open after whoever was started has ended.
+    return bounded(["sh", "-c", f"cat {sys.argv[1]} & wait"], b"", 600, 100)
 
 try:
     with interruptible(), Connections(SshAccess("root", None, 3)) as connections:
@@ -80,9 +81,12 @@ except KeyboardInterrupt:
 """
 
 
-def test_whoever_interrupts_does_not_wait_for_hosts() -> None:
+def test_whoever_interrupts_does_not_wait_for_hosts(tmp_path: Path) -> None:
+    endless = tmp_path / "endless"
+    os.mkfifo(endless)
+    held = os.open(endless, os.O_RDWR)
     process = subprocess.Popen(
-        ["env", "--default-signal", sys.executable, "-c", AMONG_HOSTS],
+        ["env", "--default-signal", sys.executable, "-c", AMONG_HOSTS, str(endless)],
         stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, process_group=0,
     )  # fmt: skip
     assert process.stdout
@@ -90,4 +94,5 @@ def test_whoever_interrupts_does_not_wait_for_hosts() -> None:
         assert process.stdout.readline() != ""
         os.killpg(process.pid, signal.SIGINT)
         assert process.stdout.read().endswith("interrupted\n")
+    os.close(held)
     assert process.returncode == 0

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible.module_utils.center_accepted import ACCEPTED
 from ansible.module_utils.center_disk import Disk, RefusedError, naming
+from ansible.module_utils.center_node import alone
 from ansible.module_utils.center_plan import mark_of, read_record, write_record
 from ansible.module_utils.center_units import CHANGED, STARTED, UNIT_FOLDER, end, endings, systemctl, units_of
 
@@ -30,7 +31,8 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
     """What is done, or with `check` what would be: pairs of a verb and what it is done to."""
     os.umask(0o022)
     try:
-        return {"deeds": leave(Disk("/"), given["check"])}
+        with alone("/", only_looking=given["check"]):
+            return {"deeds": leave(Disk("/"), given["check"])}
     except RefusedError as fault:
         return {"refused": str(fault)}
 
@@ -42,8 +44,7 @@ def leave(disk: Disk, check: bool) -> list[list[str]]:
     running = endings(units)
     removed, kept, edited = sort_out(disk, record, salt)
     if not check:
-        for name, state in running.items():
-            end(name, state)
+        end(running)
         notes = [f"{folder}/{name}" for folder in (STARTED, CHANGED) for name in units]
         for path in removed + notes:
             with naming(path):

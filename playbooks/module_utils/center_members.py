@@ -24,18 +24,19 @@ ABSENT_LIMIT = 5000
 
 def main(given: dict[str, Any]) -> dict[str, Any]:
     """Merge `add` and take out `drop`, if they are given; tell of those members that are not in `present`, and of those
-    that were in other clusters than are named for them there.
+    that were in one of the `clusters` that is not named for them there.
 
     With `careful`, a record that does not exist is not begun, so that it can be copied from elsewhere first.
     """
     os.umask(0o022)
-    add, drop, present = given.get("add", {}), set(given.get("drop", [])), given.get("present", {})
+    add, drop = given.get("add", {}), set(given.get("drop", []))
+    there = (given.get("present", {}), set(given.get("clusters", [])))
     if add:
         Path(FOLDER).mkdir(mode=0o755, parents=True, exist_ok=True)
     try:
         folder = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return told(None, present)
+        return told(None, *there)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX if add or drop else fcntl.LOCK_SH)
         members = read(folder)
@@ -45,17 +46,18 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
             if wanted != members:
                 write(folder, wanted)
             members = wanted
-        return told(members, present)
+        return told(members, *there)
     except (ValueError, TypeError, OSError) as fault:
         return {"garbled": str(fault)}
     finally:
         os.close(folder)
 
 
-def told(members: dict[str, Any] | None, present: dict[str, list[str]]) -> dict[str, Any]:
+def told(members: dict[str, Any] | None, present: dict[str, list[str]], clusters: set[str]) -> dict[str, Any]:
     known = members or {}
+    left = {name: {*known[name]["clusters"]} & clusters for name in known.keys() & present.keys()}
     absent = sorted(known.keys() - present.keys())
-    moved = [name for name in sorted(known.keys() & present.keys()) if {*known[name]["clusters"]} - {*present[name]}]
+    moved = sorted(name for name, were in left.items() if were - {*present[name]})
     return {
         "exists": members is not None,
         "members": len(known),

@@ -18,15 +18,15 @@ from typing import Any, NamedTuple
 from ansible.module_utils.center_disk import Disk, Found, RefusedError, Wanted, naming
 from ansible.module_utils.center_units import (
     CLASSES,
+    NOTE,
     UNIT_FOLDER,
     WATCH_SECONDS,
     Stale,
     Units,
     digests,
     drop_in,
+    end_noted,
     note_of,
-    notes_start,
-    said_by,
     units_of,
     worst,
 )
@@ -66,13 +66,12 @@ class Plan:
         # A note that is placed early is already the last one, so it is of all files.
         marks = {entry.path: self._mark(entry) for entry in resolved.values() if entry.content is not None}
         noted = digests(described, params["files"], marks)
-        noting = sorted(filter(notes_start, described))
-        files = {name: sorted(f["path"] for f in params["files"] if name in f.get("units", [])) for name in noting}
-        notes = [drop_in(name, noted.get(name), described[name], files[name]) for name in noting]
+        notes = [drop_in(name, digest, described[name]) for name, digest in sorted(noted.items())]
         self.wanted = {entry.path: entry for entry in wanted + notes}
         self.units = Units(disk, described, contents, params.get("watch", WATCH_SECONDS))
         self.of = {file["path"]: file.get("units", []) for file in self.files}
-        self.of.update({note.path: [name] for note, name in zip(notes, noting)})  # noqa: B905 - Python 3.8
+        self.of.update({note.path: [name] for note, name in zip(notes, sorted(noted))})  # noqa: B905 - Python 3.8
+        self.noted = {note_of(name): (name, digest) for name, digest in noted.items()}
         found = self._compare(wanted)
         self.changes = [change for change in found if self.bearable(change)]
         self.waiting = [change for change in found if not self.bearable(change)]
@@ -80,7 +79,6 @@ class Plan:
         self.notes = [change for change in differing if self.bearable(change)]
         self.late_notes = [change for change in differing if not self.bearable(change)]
         self.ends: dict[str, str] = {}
-        self.going_with: dict[str, set[str]] = {}
         orphans, self.kept = ([], []) if early else self._find_orphans()
         self.unwanted = self.units.unwanted(paths_of(orphans), self.kept, self.ends)
         self.removals = [change for change in orphans if self.bearable(change)]
@@ -96,7 +94,10 @@ class Plan:
     def needs(self, change: Change) -> str:
         """What a change asks of the node: the most that one of its units asks, of which running ones mind."""
         if change.action == "remove":
-            return worst(unit.needs for unit in self.unwanted if unit.name in self.going_with.get(change.path, ()))
+            return worst(unit.needs for unit in self.unwanted)
+        name, digest = self.noted.get(change.path, ("", ""))
+        if name and self.units.started_with(name) == digest:  # only the words of its note are others
+            return "live"
         minding = [name for name in self.of.get(change.path, []) if self.units.disturbs(name)]
         classes = [self.units.units[name]["class"] for name in self.of.get(change.path, []) if name in self.units.units]
         return worst(kind for kind in classes if minding or kind in ("live", "restart"))
@@ -181,24 +182,15 @@ class Plan:
         for path in sorted(set(self.record) - set(self.wanted)):
             with naming(path):
                 found = self.disk.look(path)
+            for unit in units_of([path]) if found is not None and NOTE.fullmatch(path) else ():
+                self.ends[unit] = end_noted(found.content or b"")
             if found is not None and found.content is not None and self._mark(found) in self.record[path]:
                 orphans.append(self._change("remove", path, found, None))
-                self._belongs(path, found.content)
             elif found is not None:
                 kept.append(path)
         if orphans and not self.files:
             raise RefusedError(f"refused to remove all {len(orphans)} files placed here: the tree gives this node none")
         return orphans, kept
-
-    def _belongs(self, path: str, content: bytes) -> None:
-        """Note of which units a file is that goes: of its own, or of those that say so in their notes."""
-        for unit in units_of([path]):
-            files = [path]
-            if note_of(unit) == path:
-                self.ends[unit], started_with = said_by(content)
-                files += started_with
-            for file in files:
-                self.going_with.setdefault(file, set()).add(unit)
 
     def _write_record(self, files: dict[str, list[str]]) -> None:
         if files != self.record:

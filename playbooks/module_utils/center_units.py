@@ -20,7 +20,7 @@ STARTED = "/run/center/started"  # what a service was started with, written by i
 CHANGED = "/run/center/changed"  # when files of a unit changed that cannot note its start, such as a mount
 UNIT_FOLDER = "/etc/systemd/system"
 UNIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket|timer|path|mount|target)")
-NOTED = "# Placed by center: "
+NOTED = "# Placed by center: notes what this unit is started with. Its end asks for: "
 NOTE = re.compile(rf"{UNIT_FOLDER}/({UNIT_NAME.pattern})\.d/50-center\.conf")
 # Units of the system itself, which only got files of ours.
 SYSTEM = re.compile(r"(ssh|sshd|dbus|dbus-broker|networking|NetworkManager)[.@].*|systemd-.*")
@@ -80,21 +80,21 @@ def digest(name: str, unit: dict[str, Any], files: list[dict[str, Any]], marks: 
     return hashlib.sha256(json.dumps(sorted(parts) + packages).encode()).hexdigest()
 
 
-def drop_in(unit: str, digest: str | None, described: dict[str, Any], files: list[str]) -> Wanted:
+def drop_in(unit: str, digest: str, described: dict[str, Any]) -> Wanted:
     """A drop-in that notes, each time the unit starts, which files it starts with.
 
     Noted before the start, not after: a start that races with a new file then keeps the old note and is repeated.
     A gated unit does not start on a machine without a mark of acceptance, whoever starts it. The first line is for the
-    day on which nothing wants the unit any more: what its end asks of the node, and what goes with it.
+    day on which nothing wants the unit any more.
     """
     gated = described.get("gate")
     # Work that needs an accepted machine needs what runs it, as that of a driver does.
     end = "drain" if gated or described["class"] in ("drain", "reboot") else "restart"
     text = (
-        f"{NOTED}{json.dumps({'end': end, 'files': files})}\n"
-        + (f"[{'Socket' if unit.endswith('.socket') else 'Service'}]\n" if digest else "")
-        + (f"ExecCondition=+/bin/sh -c 'grep -qsF \"$$({MACHINE})\" {ACCEPTED}'\n" if digest and gated else "")
-        + (f"ExecStartPre=+/bin/sh -c 'mkdir -p {STARTED} && echo {digest} >{STARTED}/{unit}'\n" if digest else "")
+        f"{NOTED}{end}\n"
+        + f"[{'Socket' if unit.endswith('.socket') else 'Service'}]\n"
+        + (f"ExecCondition=+/bin/sh -c 'grep -qsF \"$$({MACHINE})\" {ACCEPTED}'\n" if gated else "")
+        + f"ExecStartPre=+/bin/sh -c 'mkdir -p {STARTED} && echo {digest} >{STARTED}/{unit}'\n"
     )
     return Wanted(note_of(unit), 0o644, os.geteuid(), os.getegid(), text.encode())
 
@@ -127,20 +127,19 @@ class Units:
     def unwanted(self, going: Iterable[str], staying: Iterable[str], ends: dict[str, str]) -> list[Stale]:
         """Units to stop: of files that go, where nothing wants the unit and nobody has made its file his own.
 
-        `ends` is what the end of a unit asks of the node, as its note says.
+        `ends` is what the end of a unit asks of the node, as its note says. What goes from a node goes together, so
+        the most that one of them asks is asked by all.
         """
         if not self.live:
             return []
         wanted = {*self.states, *(state["Id"] for state in self.states.values())}
         names = units_of(going) - wanted - {unit_of(path) for path in staying}
-        return [
-            Stale(name, "stopped", self._end_of(name, state, ends), "nothing wants it any more")
-            for name, state in endings(names).items()
-            if state["Id"] not in wanted
-        ]
+        states = {name: state for name, state in endings(names).items() if state["Id"] not in wanted}
+        needs = worst(self._end_of(name, state, ends) for name, state in states.items())
+        return [Stale(name, "stopped", needs, "nothing wants it any more") for name in states]
 
     def _end_of(self, name: str, state: dict[str, str], ends: dict[str, str]) -> str:
-        """What the end of a unit asks of the node; programs that use a file system are nobody's to count."""
+        """What the end of a unit asks of the node; nobody knows who uses a file system."""
         if not is_running(state):
             return "restart"
         return "drain" if name.endswith(".mount") else ends.get(name, "restart")
@@ -168,7 +167,7 @@ class Units:
         kind, state = self.units[name]["class"], self.states.get(name)
         if self._is_closed(name):
             return
-        other = touched or (wanted is not None and self._started_with(name) != wanted) or self._changed_since(name)
+        other = touched or (wanted is not None and self.started_with(name) != wanted) or self._changed_since(name)
         disabled = state is not None and state["UnitFileState"] in ("", "disabled")
         if self._is_masked(name):
             yield Stale(name, "masked", "live", "masked there: unmask it or take it out of the spec")
@@ -214,7 +213,7 @@ class Units:
             return None
         return self.now - int(state["ActiveEnterTimestampMonotonic"] or 0) / 1e6
 
-    def _started_with(self, name: str) -> str | None:
+    def started_with(self, name: str) -> str | None:
         return self._read(f"{STARTED}/{name}")
 
     def _changed_since(self, name: str) -> bool:
@@ -239,8 +238,7 @@ class Units:
         return any(state["NeedDaemonReload"] == "yes" for state in self.states.values())
 
     def stop(self, units: Iterable[Stale]) -> None:
-        for name, state in endings(unit.name for unit in units).items():
-            end(name, state)
+        end(endings(unit.name for unit in units))
 
     def reload(self) -> None:
         if self.live:
@@ -251,27 +249,31 @@ def endings(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """The state of each of these units that runs or would run at boot, and is not the system's own."""
     ours = sorted(name for name in names if not SYSTEM.fullmatch(name))
     states = show(ours) if ours else {}
-    return {n: s for n, s in states.items() if is_enabled(s) or s["ActiveState"] not in ("inactive", "failed")}
+    return {
+        name: state
+        for name, state in states.items()
+        if not SYSTEM.fullmatch(state["Id"])
+        and (is_enabled(state) or state["ActiveState"] not in ("inactive", "failed"))
+    }
 
 
-def end(name: str, state: dict[str, str]) -> None:
-    """Stop a unit for good."""
-    command = ["disable", "--now"] if is_enabled(state) else ["stop"]
-    systemctl(*command, "--", name, seconds=STOP_SECONDS)
+def end(states: dict[str, dict[str, str]]) -> None:
+    """Stop units for good: together, so that none of them starts another one again."""
+    if states:
+        systemctl("stop", "--", *states, seconds=STOP_SECONDS)
+    if enabled := [name for name, state in states.items() if is_enabled(state)]:
+        systemctl("disable", "--", *enabled)
 
 
 def is_enabled(state: dict[str, str]) -> bool:
     return state["UnitFileState"] in ("enabled", "enabled-runtime")
 
 
-def said_by(note: bytes) -> tuple[str, list[str]]:
-    """What the end of a unit asks of the node, and the files that it was started with, as its note says."""
-    try:
-        said = json.loads(note.decode().splitlines()[0].replace(NOTED, "", 1))
-        end, files = said["end"], said["files"]
-    except (ValueError, IndexError, KeyError, TypeError):
-        return "restart", []
-    return (end if end in CLASSES else "restart"), [str(file) for file in files] if isinstance(files, list) else []
+def end_noted(note: bytes) -> str:
+    """What the end of a unit asks of the node, as its note says; what cannot be read asks for an empty one."""
+    first = note.split(b"\n", 1)[0].decode("utf-8", "replace")
+    said = first[len(NOTED) :] if first.startswith(NOTED) else ""
+    return said if said in CLASSES else "drain"
 
 
 def units_of(paths: Iterable[str]) -> set[str]:

@@ -28,10 +28,9 @@ class Departures:
         self.keepers = keepers
         self.drains = drains
         self.clusters = operations(ask.tree)["clusters"]
-        known = compared(connections, keepers, ask.tree) if keepers else NOBODY
+        known = compared(connections, keepers, ask.tree, ask.without) if keepers else NOBODY
         self.found = known.absent
-        counted = connections.for_each(self._counting_on, list(known.moved.items()))
-        self.moved = {name: clusters for name, clusters in zip(known.moved, counted, strict=True) if clusters}
+        self.moved = self._counted_on(known.moved)
         self.whole = ask.limit is None and not ask.is_shard
         self.notes: tuple[str, ...] = ()
         self.faults: tuple[str, ...] = ()
@@ -50,27 +49,28 @@ class Departures:
         """What a run would do about them."""
         return preview(self.connections, self.ask.tree, self.found, self.drains) if self.found and self.whole else []
 
-    def _counting_on(self, moved: tuple[str, list[str]]) -> dict[str, str]:
-        """Of the clusters that a node shall be in no more, those that count on it, and why one cannot say."""
-        name, clusters = moved
-        found = {}
-        for cluster in filter(self.drains.has, clusters):
+    def _counted_on(self, moved: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+        """For nodes that clusters still count on, those clusters, and why one cannot say. Each is asked once."""
+        found: dict[str, dict[str, str]] = {}
+        for cluster in sorted({cluster for clusters in moved.values() for cluster in clusters}):
+            names, why = [name for name, clusters in moved.items() if cluster in clusters], ""
             try:
-                if self.drains.cluster(cluster).knows(name):
-                    found[cluster] = ""
+                counted = self.drains.cluster(cluster).known(names)
             except Unreachable as unreachable:
-                found[cluster] = f" ({unreachable})"
+                counted, why = set(names), f" ({unreachable})"
+            for name in sorted(counted):
+                found.setdefault(name, {})[cluster] = why
         return found
 
     def set_aside(self, found: Mapping[str, HostOutcome]) -> dict[str, HostOutcome]:
         """What was found; nodes that have moved wait, and controllers that would end their jobs by forgetting them."""
         aside = dict(found)
-        for name, reason in self._forgetful(self.moved).items():
+        for name, node in self._forgetful(self.moved).items():
             if name in found and found[name].state == "changed":
-                aside[name] = waiting(found[name], [reason])
+                aside[name] = waiting(found[name], [f"all of it waits for {node}: {_has_moved(self.moved[node])}"])
         for name, clusters in self.moved.items():
             if name in found and found[name].state in ("changed", "unchanged"):
-                aside[name] = waiting(found[name], [_has_moved(clusters)])
+                aside[name] = waiting(found[name], [f"all of it waits: {_has_moved(clusters)}"])
         return aside
 
     def take(self, progress: Progress) -> None:
@@ -87,19 +87,22 @@ class Departures:
 
     def held_back(self) -> dict[str, str]:
         """Controllers that would end the jobs of somebody who has not left, if they forgot him now."""
-        return self._forgetful({each.name: each.clusters for each in self.found if each.name in self.staying})
+        held = self._forgetful({each.name: each.clusters for each in self.found if each.name in self.staying})
+        return {
+            name: f"all of it waits until {node} has left its cluster (a run of all hosts)"
+            for name, node in held.items()
+        }
 
     def _forgetful(self, nodes: Mapping[str, Iterable[str]]) -> dict[str, str]:
-        """Controllers of clusters that nodes have not left."""
+        """Controllers of clusters that nodes have not left, each with one of these nodes."""
         held: dict[str, str] = {}
         for node, clusters in nodes.items():
             for name in clusters:
                 if self.clusters.get(name, {}).get("kind") == "slurm":
-                    reason = f"all of it waits until {node} has left cluster {name} (a run of all hosts)"
-                    held |= dict.fromkeys(self.clusters[name]["controllers"], reason)
+                    held |= dict.fromkeys(self.clusters[name]["controllers"], node)
         return held
 
 
 def _has_moved(clusters: Mapping[str, str]) -> str:
     first = " and ".join(f"{name}{why}" for name, why in clusters.items())
-    return f"all of it waits until it has left cluster {first}: take it out of the spec and apply, then put it back"
+    return f"it has to leave cluster {first} first: take it out of the spec and apply, then put it back"

@@ -83,16 +83,19 @@ class KubernetesCluster:
         return self._for_each(self._uncordon, sorted(self.marks(nodes)))
 
     def marks(self, nodes: Sequence[str]) -> dict[str, str]:
+        return {name: mark for name, node in self._there(nodes).items() if (mark := mark_of(node))}
+
+    def known(self, nodes: Sequence[str]) -> set[str]:
+        return set(self._there(nodes))
+
+    def _there(self, nodes: Sequence[str]) -> dict[str, Json]:
+        """The Node objects of those that have one."""
         wanted = set(nodes)
         if len(wanted) <= ONE_BY_ONE:
             found = [node for node in self._told(spread, self._node, sorted(wanted)) if node is not None]
         else:
             found = self._told(lambda: list(self.kube.every(NODES)))
-        marks = {node["metadata"]["name"]: mark_of(node) for node in found}
-        return {name: mark for name, mark in marks.items() if mark and name in wanted}
-
-    def knows(self, node: str) -> bool:
-        return self._node(node) is not None
+        return {name: node for node in found if (name := node["metadata"]["name"]) in wanted}
 
     def holds(self, node: str) -> bool:
         """While the node's own agent reports, what runs there still runs, and the node would register anew."""

@@ -79,8 +79,8 @@ class SlurmCluster:
         states = self._states(nodes)
         return {name: run for name, (_, reason) in states.items() if (run := run_of(reason, MARK))}
 
-    def knows(self, node: str) -> bool:
-        return bool(self._states([node]))
+    def known(self, nodes: Sequence[str]) -> set[str]:
+        return set(self._states(nodes))
 
     def holds(self, node: str) -> bool:
         """slurmctld ends the jobs of a silent node by itself; until then they are its own."""

@@ -23,12 +23,20 @@ from generator.text import visible
 
 Progress = Callable[[str], None]
 
-SECONDS = 300
+SECONDS = 900  # for many units, of which each may take its time to stop
 # Of the members, so many may leave without being counted by whoever wants it.
 SHARE = 0.1
 DEEDS_SHOWN = 5000
 # Parts of the on-node program, in the order in which they need each other.
-PARTS = ("center_disk", "center_accepted", "center_units", "center_plan", "center_leave")
+PARTS = (
+    "center_disk",
+    "center_accepted",
+    "center_units",
+    "center_plan",
+    "center_packages",
+    "center_node",
+    "center_leave",
+)
 WAITS, FAILED, UNREACHED, UNDRAINED, FORGET = "waits", "failed", "left unreached", "not drained", "forget"
 # SSH answered, but not to us: such a node is neither dead nor cleaned.
 LOCKED_OUT = "Permission denied"
@@ -158,7 +166,7 @@ def _judge(leaver: _Leaver, name: str, drains: Drains) -> None:
         return leaver.adds(UNDRAINED, f"there is no cluster {name}")
     try:
         cluster = drains.cluster(name)
-        if cluster.knows(leaver.member.name) and (not leaver.silence or cluster.holds(leaver.member.name)):
+        if cluster.known([leaver.member.name]) and (not leaver.silence or cluster.holds(leaver.member.name)):
             leaver.drained.append(name)
     except Unreachable as unreachable:
         leaver.adds(WAITS, str(unreachable))

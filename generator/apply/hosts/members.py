@@ -10,10 +10,9 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from generator import resources
@@ -42,9 +41,6 @@ class Member:
     def entry(self) -> dict[str, Any]:
         return {"address": self.address, "block": self.block, "pool": self.pool, "clusters": list(self.clusters)}
 
-    def still_in(self, clusters: Iterable[str]) -> Member:
-        return replace(self, clusters=tuple(dict.fromkeys((*self.clusters, *clusters))))
-
 
 class Compared(NamedTuple):
     """What the record says, beside a tree."""
@@ -52,29 +48,21 @@ class Compared(NamedTuple):
     absent: list[Member]
     """Members that the tree no longer has."""
     moved: dict[str, list[str]]
-    """For members that the tree has, clusters that they were in and that it does not give them."""
+    """For members that the tree has, clusters that it has as well and that they were in and are not given to."""
     members: int
     """How many there are in all."""
 
 
-NOWHERE: Mapping[str, Iterable[str]] = MappingProxyType({})
 NOBODY = Compared([], {}, 0)
 
 
-def remember(
-    connections: Connections,
-    keepers: Sequence[Node],
-    tree: Path,
-    names: Iterable[str],
-    still: Mapping[str, Iterable[str]] = NOWHERE,
-) -> None:
+def remember(connections: Connections, keepers: Sequence[Node], tree: Path, names: Iterable[str]) -> None:
     """Note that these nodes of the tree are members, on each of the control nodes that answer.
 
-    `still` are clusters that they have not left. Refused when the first node cannot; the others are only copies.
+    Refused when the first of them cannot; the others are only copies.
     """
     wanted = set(names)
-    there = (member.still_in(still.get(member.name, ())) for member in _of(tree) if member.name in wanted)
-    add = {member.name: member.entry() for member in there}
+    add = {member.name: member.entry() for member in _of(tree) if member.name in wanted}
     if add:
         _write(connections, keepers, {"add": add})
 
@@ -85,26 +73,35 @@ def forget(connections: Connections, keepers: Sequence[Node], names: Iterable[st
         _write(connections, keepers, {"drop": drop})
 
 
-def compared(connections: Connections, keepers: Sequence[Node], tree: Path) -> Compared:
+def compared(
+    connections: Connections, keepers: Sequence[Node], tree: Path, without: frozenset[str] = frozenset()
+) -> Compared:
     """The record beside the tree. `keepers` are the control nodes that answer, the one with the lock first.
+
+    `without` are clusters that somebody said are not there.
 
     Refused when the tree is empty, when the record is damaged, or when far more are absent than ever leave at once.
     """
     present = {member.name: list(member.clusters) for member in _of(tree)}
+    clusters = sorted(operations(tree)["clusters"].keys() - without)
     if not present:
         message = "the tree has no node at all; that nobody is left is no reason to remove everybody"
         raise Refused([Problem("hosts.leaving", message, hint="render again")])
     for keeper in keepers:
-        answer = _ask(connections, keeper, {"present": present})
+        answer = _ask(connections, keeper, {"present": present, "clusters": clusters})
         if answer["exists"]:
             absent, moved = (
                 [_checked(keeper, name, entry) for name, entry in answer[key].items()] for key in ("absent", "moved")
             )
-            left = {each.name: [name for name in each.clusters if name not in present[each.name]] for each in moved}
-            if len(absent) < answer["leaving"] or len(moved) < answer["moving"]:
-                count = answer["leaving"] + answer["moving"]
-                message = f"{count} of {answer['members']} members are in the tree no more, or in other clusters; "
-                message += "so many never leave"
+            left = {
+                each.name: [c for c in each.clusters if c in clusters and c not in present[each.name]] for each in moved
+            }
+            if len(moved) < answer["moving"]:
+                message = f"{answer['moving']} of {answer['members']} members are given to other clusters"
+                hint = "move them in portions, or say --no-cluster of the one that they leave"
+                raise Refused([Problem("hosts.leaving", message, hint=hint)])
+            if len(absent) < answer["leaving"]:
+                message = f"{answer['leaving']} of {answer['members']} members are not in the tree; so many never leave"
                 raise Refused([Problem("hosts.leaving", message, hint="render again, or remove them in portions")])
             return Compared(absent, left, int(answer["members"]))
     return NOBODY

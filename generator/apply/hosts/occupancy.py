@@ -57,8 +57,8 @@ class Cluster(Protocol):
     def marks(self, nodes: Sequence[str]) -> dict[str, str]:
         """The nodes with the mark of a run, and the id of that run."""
 
-    def knows(self, node: str) -> bool:
-        """Whether the node is one of the cluster's."""
+    def known(self, nodes: Sequence[str]) -> set[str]:
+        """Those of the nodes that are the cluster's."""
 
     def holds(self, node: str) -> bool:
         """Whether the cluster counts on what runs on a node that does not answer us."""

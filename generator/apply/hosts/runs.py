@@ -111,8 +111,8 @@ def carry_out(ask: Ask, nodes: Sequence[Node], keepers: Sequence[Node], work: Wo
         kept = {n: HostOutcome(n, h.block, "skipped") if h.state == "changed" else h for n, h in found.items()}
         return HostsReport(False, kept, tuple(faults))
     # Before anything is placed there: whoever gets a file must be known as one who has to give it back.
-    answered = [name for name, host in found.items() if host.state in ("changed", "unchanged", "waiting")]
-    remember(work.connections, keepers, ask.tree, answered, departures.moved)
+    answered = {name for name, host in found.items() if host.state in ("changed", "unchanged", "waiting")}
+    remember(work.connections, keepers, ask.tree, answered - departures.moved.keys())
     work.give_back_of_dead_runs(keepers[0], found)
     departures.take(progress)
     outcomes = work.carry_out(nodes, found, departures.held_back())

@@ -179,12 +179,17 @@ class Connections:
             _HERE.begun = begun
             return work(item)
 
-        with ThreadPoolExecutor(WORKERS) as crew:
-            try:
-                return list(crew.map(by_one_of_us, items))
-            except KeyboardInterrupt:
-                begun.end()
-                raise
+        try:
+            with ThreadPoolExecutor(WORKERS) as crew:
+                try:
+                    return list(crew.map(by_one_of_us, items))
+                except KeyboardInterrupt:
+                    begun.end()
+                    crew.shutdown(wait=False, cancel_futures=True)
+                    raise
+        except KeyboardInterrupt:  # also while another failure waits for the rest
+            begun.end()
+            raise
 
     def _reason(self, node: Node) -> str | None:
         answer = self.run(node, ["true"])
@@ -284,7 +289,8 @@ def bounded(command: Sequence[str], given: bytes, seconds: float, limit: int) ->
             thread.start()
         with _HERE.begun.waits_for(process):
             status = process.wait(seconds)
-        for thread in threads:
+        # A connection that is shared keeps what it said open until the host is done, which nobody waits for any more.
+        for thread in threads if status >= 0 else ():
             thread.join()
     except subprocess.TimeoutExpired:
         return Answer(NOT_CONNECTED, "", f"no answer within {seconds:g} s")
