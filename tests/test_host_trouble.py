@@ -251,3 +251,22 @@ def test_a_note_that_waits_keeps_its_mark(rig: Rig, packaged: list[dict[str, str
     done = rig.run("apply")
     assert done["exit_code"] == 0 and not {*PACKAGED} & {*done["hosts"]["train-1"]["kept"]}
     assert of_the_package(rig) == ["inactive", "disabled"]
+
+
+@pytest.mark.hosts
+def test_a_note_that_cannot_be_read_asks_for_an_empty_node(rig: Rig) -> None:
+    unit, note = "/etc/systemd/system/other.service", "/etc/systemd/system/other.service.d/50-center.conf"
+    assert rig.run("apply")["exit_code"] == 0
+    rig.hosts.run("train-1", ["sed", "-i", "1s/.*/# of another time/", note])
+    for path in ("/etc/other.conf", unit):
+        rig.tree.takes_back(path)
+    rig.tree.wants("units", {"name": "demo.service", "class": "restart"})
+    done = rig.run("apply", "train-1")
+    assert done["exit_code"] == 2
+    assert "stop other.service waits for an empty node (apply --up-to drain)" in done["hosts"]["train-1"]["waiting"]
+    assert rig.unit("train-1", "other.service").active == "active" and rig.hosts.files("train-1", [unit])
+
+    done = rig.run("apply", "train-1", environment={"UP_TO": "drain"})
+    assert (done["exit_code"], unit_states(done["hosts"]["train-1"])) == (0, {"other.service": "stopped"})
+    assert note in done["hosts"]["train-1"]["kept"], "somebody has edited it"
+    rig.hosts.run("train-1", ["sh", "-c", f"rm {note}; systemctl daemon-reload"])
