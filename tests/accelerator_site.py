@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.queue_site import Spec, centre, tenant
+from tests.queue_site import Site, Spec, centre, tenant
 from tests.vendors import Vendor, free_ports, vendors
 
 VENDORS = vendors(runnable=True)
@@ -71,6 +71,14 @@ def spec() -> Spec:
         f"hello-{name}": {"kind": "training-example", "tenant": "guest", "pool": name} for name in VENDORS
     }
     return made
+
+
+def site_in(folder: Path, made: Spec) -> Site:
+    """The site of this spec, rendered, with the vendors' files and the part that it needs."""
+    write_catalog(folder / "site/catalog/vendors")
+    carry_part(folder / "cache")
+    resources = {name: vendor.resource for name, vendor in VENDORS.items()}
+    return Site(folder / "site", made, resources, NODES, folder / "cache")
 
 
 def write_catalog(folder: Path) -> None:

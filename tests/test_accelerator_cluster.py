@@ -17,13 +17,11 @@ from control_plane.processes import wait_until
 from tests.accelerator_site import (
     MEMBERS,
     NAMESPACE,
-    NODES,
     VENDORS,
-    carry_part,
     complete,
     offers,
+    site_in,
     spec,
-    write_catalog,
 )
 from tests.queue_site import PLACE, SECONDS, Site, job
 
@@ -35,10 +33,7 @@ GUEST = ("--namespace", "guest--main")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("accelerators")
-    write_catalog(folder / "site/catalog/vendors")
-    carry_part(folder / "cache")
-    resources = {name: vendor.resource for name, vendor in VENDORS.items()}
-    site = Site(folder / "site", spec(), resources, NODES, folder / "cache")
+    site = site_in(folder, spec())
     with site.started():
         yield site
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.accelerator_site import NAMESPACE, NODES, VENDORS, carry_part, offers, spec, write_catalog
+from tests.accelerator_site import NAMESPACE, VENDORS, offers, site_in, spec
 from tests.queue_site import Site
 from tests.vendors import vendors
 
@@ -32,10 +32,7 @@ REASONLESS = (
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     folder = tmp_path_factory.mktemp("accelerators")
-    write_catalog(folder / "site/catalog/vendors")
-    carry_part(folder / "cache")
-    resources = {name: vendor.resource for name, vendor in VENDORS.items()}
-    return Site(folder / "site", spec(), resources, NODES, folder / "cache")
+    return site_in(folder, spec())
 
 
 def daemons(site: Site) -> dict[str, Body]:

@@ -14,8 +14,7 @@ import yaml
 from control_plane.cluster import ControlPlane, Manifest
 from control_plane.processes import Process
 from control_plane.tools import build_tools
-from tests.accelerator_site import NODES, VENDORS, carry_part, spec, write_catalog
-from tests.queue_site import Site
+from tests.accelerator_site import VENDORS, site_in, spec
 from tests.rig.features import NAMESPACE, OWN_NODE, feature_discovery, node
 from tests.vendors import CATALOG, Vendor
 
@@ -64,12 +63,9 @@ class Discovery:
 @pytest.fixture(scope="module")
 def discovery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Discovery]:
     folder = tmp_path_factory.mktemp("features")
-    write_catalog(folder / "site/catalog/vendors")
-    carry_part(folder / "cache")
     made = spec()
     made["clusters"]["cloud"]["features"] = True
-    resources = {name: vendor.resource for name, vendor in VENDORS.items()}
-    site = Site(folder / "site", made, resources, NODES, folder / "cache")
+    site = site_in(folder, made)
     rules = [body for body in site.objects if body["kind"] == "NodeFeatureRule"]
     with (
         ControlPlane(build_tools(), folder / "plane", kueue=False, kwok=False) as plane,
